@@ -1,0 +1,11 @@
+//! Knows nothing of assets: spans, diagnostics, files, clock, processes.
+
+pub mod clock;
+pub mod diagnostic;
+pub mod digest;
+pub mod env;
+pub mod fs;
+pub mod id;
+pub mod path;
+pub mod span;
+pub mod suggest;

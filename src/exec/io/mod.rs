@@ -1,0 +1,150 @@
+//! Keeping data: a narrow, synchronous, object-safe trait, its contract, and the built-in managers.
+//!
+//! An IO manager knows where and how content is stored; it knows nothing of staleness or of runs.
+
+use std::path::PathBuf;
+
+use crate::{
+    base::{digest::Digest, path::ProjectPath},
+    model::{
+        key::{AssetKey, PartitionKey},
+        project::Shape,
+    },
+    plan::record::{AttemptId, StoredOutput},
+};
+
+/// One asset partition, as an IO manager is told of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Target {
+    pub key: AssetKey,
+    pub partition: PartitionKey,
+    /// Below the manager's root.
+    pub path: ProjectPath,
+    pub format: Option<String>,
+    pub shape: Shape,
+    /// The command writes to the final place; see [`IoManager::stage`].
+    pub in_place: bool,
+}
+
+/// What an IO manager can do. What is not declared is never asked of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Capabilities {
+    /// Stages and loads paths.
+    pub files: bool,
+    /// Loads and stores Arrow tables.
+    pub tables: bool,
+    /// Runs SQL where the data is.
+    pub sql: bool,
+    pub partitions: bool,
+}
+
+/// A place for a computation to write, not yet visible to anybody.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Staged {
+    pub target: Target,
+    pub attempt: AttemptId,
+    /// Where to write. Nothing is there yet; its folder exists.
+    pub path: PathBuf,
+    /// The manager's own words, enough to publish or discard after a crash.
+    pub token: Vec<u8>,
+}
+
+/// What was staged, after looking at it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Content {
+    pub data_version: Digest,
+    pub bytes: Option<u64>,
+    pub rows: Option<u64>,
+}
+
+/// What an input is given to a computation as.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Loaded {
+    Path(PathBuf),
+}
+
+/// Whether the stored content is still what was recorded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Probed {
+    Same,
+    Missing,
+    Modified,
+}
+
+/// What became of a publication that a crash interrupted.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Recovered {
+    /// The new content is visible and is what was intended.
+    Published(StoredOutput),
+    /// What is visible is not what was intended: somebody else changed it. Nothing was touched.
+    Lost,
+}
+
+/// What went wrong, by meaning. The cause is kept as text for people.
+#[derive(Debug, thiserror::Error)]
+pub enum IoError {
+    #[error("output is missing: {0}")]
+    OutputMissing(String),
+    #[error("output {path} is {found}, expected {expected}")]
+    WrongKind { path: String, expected: &'static str, found: &'static str },
+    #[error("not found: {0}")]
+    NotFound(String),
+    #[error("{path}: permission denied")]
+    Permission { path: String },
+    #[error("{path}: no space left ({free} bytes free)")]
+    NoSpace { path: String, free: u64 },
+    #[error("{path} changed while it was read")]
+    Unstable { path: String },
+    #[error("{path} leads out of the project")]
+    Escapes { path: String },
+    #[error("{0} is not supported by this IO manager")]
+    NotSupported(&'static str),
+    #[error("{path}: {cause}")]
+    Other { path: String, cause: String },
+}
+
+/// Stores content and gives it back. All methods may be called from any thread, and at once for
+/// different targets; for one target the caller holds its lock.
+///
+/// Contract, checked by `conformance`:
+/// - [`publish`](IoManager::publish) is atomic: a reader sees the old content or the new, whole;
+/// - nothing is visible before it, and a discarded or forgotten stage leaves nothing visible;
+/// - what `publish` returned is what `probe` calls [`Probed::Same`] until somebody changes it;
+/// - equal content has equal data versions, in this manager and, for files, in every other;
+/// - after a crash at any moment `recover` either finishes the publication or says why not.
+pub trait IoManager: Send + Sync {
+    fn capabilities(&self) -> Capabilities;
+
+    /// Makes a place to write, beside the target. With `in_place`, what is visible is moved aside
+    /// first and the returned path is the final one; `discard` moves it back.
+    fn stage(&self, target: &Target, attempt: &AttemptId) -> Result<Staged, IoError>;
+
+    /// Reads what was staged: its data version and size. Fails if it is missing or not of the
+    /// target's shape.
+    fn inspect(&self, staged: &Staged) -> Result<Content, IoError>;
+
+    /// The data version of what is visible now, read in full; `None` if nothing is.
+    fn current(&self, target: &Target) -> Result<Option<Content>, IoError>;
+
+    /// Makes the staged content the visible one. The old content, if any, is destroyed only after.
+    fn publish(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError>;
+
+    /// Takes back a stage: after a failure, or because the content was the same.
+    fn discard(&self, staged: &Staged) -> Result<(), IoError>;
+
+    /// Whether what is visible is what was recorded; cheap where that can be told.
+    fn probe(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError>;
+
+    /// What is visible, described anew, if its content is `content`; else `None`. Used to adopt
+    /// content that is already right: accepting, same content, a lost record.
+    fn adopt(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError>;
+
+    /// Finishes or gives up a publication after a crash; `token` is of the [`Staged`].
+    fn recover(&self, target: &Target, token: &[u8], content: &Content) -> Result<Recovered, IoError>;
+
+    /// The content as a path that a command can read.
+    fn load(&self, target: &Target) -> Result<Loaded, IoError>;
+
+    /// Deletes what is visible; fine if nothing is.
+    fn delete(&self, target: &Target) -> Result<(), IoError>;
+}

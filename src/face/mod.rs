@@ -1,0 +1,2 @@
+//! People and programs: command line, terminal, reports, watch. Only this layer prints or parses
+//! arguments.

@@ -1,0 +1,3 @@
+//! Hands the arguments to the face and returns its exit code.
+
+fn main() {}

@@ -1,0 +1,154 @@
+//! Everything observable about a run: one stream, in order. Console, JSON, log, history and web
+//! page are listeners to it. Knows nothing of how any of them shows it.
+
+use crate::{
+    base::digest::Digest,
+    model::{
+        key::{AssetKey, PartitionKey},
+        staleness::Reason,
+    },
+};
+
+/// How a step ended for one asset. The names are stable in JSON.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum StepOutcome {
+    /// The computation ran and its content was published (or was the same as what is there).
+    Built,
+    /// An earlier materialization was put back.
+    Restored,
+    /// What is upstream turned out the same: not run.
+    CutOff,
+    /// Found fresh when its turn came.
+    Fresh,
+    Failed,
+    /// Not tried, because something upstream failed or the run was stopped.
+    Skipped,
+}
+
+impl StepOutcome {
+    pub const ALL: [StepOutcome; 6] = [
+        StepOutcome::Built,
+        StepOutcome::Restored,
+        StepOutcome::CutOff,
+        StepOutcome::Fresh,
+        StepOutcome::Failed,
+        StepOutcome::Skipped,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            StepOutcome::Built => "built",
+            StepOutcome::Restored => "restored",
+            StepOutcome::CutOff => "cut_off",
+            StepOutcome::Fresh => "fresh",
+            StepOutcome::Failed => "failed",
+            StepOutcome::Skipped => "skipped",
+        }
+    }
+}
+
+/// How a whole run ended. The names are stable in JSON.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RunOutcome {
+    Succeeded,
+    Failed,
+    Interrupted,
+}
+
+impl RunOutcome {
+    pub fn name(self) -> &'static str {
+        match self {
+            RunOutcome::Succeeded => "succeeded",
+            RunOutcome::Failed => "failed",
+            RunOutcome::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// What a finished step says of one asset.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StepReport {
+    pub key: AssetKey,
+    pub partition: PartitionKey,
+    /// Name of the IO manager that keeps it.
+    pub io: String,
+    pub outcome: StepOutcome,
+    pub duration_ms: u64,
+    pub data_version: Option<Digest>,
+    /// Built, and the content is what was there before.
+    pub unchanged: bool,
+    pub bytes: Option<u64>,
+    pub rows: Option<u64>,
+    /// Why it was run, or (skipped) what failed upstream; the first is the most telling.
+    pub reasons: Vec<Reason>,
+    pub error: Option<StepError>,
+}
+
+/// Why a step failed, for people; the captured output stands in the log.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct StepError {
+    /// One sentence: "exit status 3", "output is missing: data/x.csv".
+    pub message: String,
+    pub help: Vec<String>,
+    /// Last lines that the command wrote, clean of secrets and of terminal control.
+    pub output_tail: Vec<String>,
+    /// Project-relative path of the whole log.
+    pub log: Option<String>,
+}
+
+/// Step numbers are places in the plan.
+pub type StepIndex = usize;
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum RunEvent {
+    RunStarted {
+        run: String,
+        steps: usize,
+        jobs: usize,
+    },
+    /// A step waits for an asset that another process works on.
+    Waiting {
+        step: StepIndex,
+        key: AssetKey,
+        holder: String,
+    },
+    StepStarted {
+        step: StepIndex,
+        key: AssetKey,
+        partition: PartitionKey,
+        attempt: u32,
+        median_ms: Option<u64>,
+    },
+    /// An attempt came to nothing and there will be another.
+    Retrying {
+        step: StepIndex,
+        key: AssetKey,
+        attempt: u32,
+        of: u32,
+        delay_ms: u64,
+        reason: String,
+    },
+    /// One report for each asset that the step makes.
+    StepFinished {
+        step: StepIndex,
+        reports: Vec<StepReport>,
+    },
+    /// The user asked to stop; what is running is given time to end.
+    Interrupted {
+        running: usize,
+    },
+    /// Something that people should know, which is not a failure.
+    Note {
+        message: String,
+    },
+    RunFinished {
+        run: String,
+        outcome: RunOutcome,
+        duration_ms: u64,
+    },
+}
+
+/// Whoever watches a run. Called on the dispatcher's thread, in order; must not block for long.
+pub trait Listener {
+    fn on_event(&mut self, event: &RunEvent);
+}

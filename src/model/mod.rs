@@ -1,0 +1,14 @@
+//! Pure data and pure functions: manifest, selection, graph, fingerprint, events.
+//!
+//! No I/O, clock, environment or threads.
+
+pub mod event;
+pub mod fingerprint;
+pub mod graph;
+pub mod key;
+pub mod manifest;
+pub mod plan;
+pub mod project;
+pub mod select;
+pub mod staleness;
+pub mod template;

@@ -1,0 +1,271 @@
+//! A project as it was meant: names are ids, defaults are applied, paths are below the root.
+//!
+//! Made by `model::manifest` from text; everything past the loader works on these types. Knows
+//! nothing of what is on disk, of the environment's values or of what was built before.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    base::{
+        id::{Id, IdVec},
+        path::ProjectPath,
+        span::Span,
+    },
+    model::{graph::AssetGraph, key::AssetKey, template::Template},
+    typed_id,
+};
+
+typed_id! {
+    /// An asset or a source: a node of the graph.
+    NodeId
+}
+typed_id! {
+    /// A computation that makes one or several assets.
+    OpId
+}
+typed_id! {
+    /// A named IO manager.
+    IoId
+}
+typed_id! {
+    /// A named concurrency limit.
+    PoolId
+}
+
+/// Everything that was declared, resolved.
+#[derive(Clone, Debug)]
+pub struct Project {
+    pub name: String,
+    /// The `-t` target whose overrides were applied.
+    pub target: Option<String>,
+    /// `[vars]` after overrides: the value that templates see, as text.
+    pub vars: BTreeMap<String, VarValue>,
+    pub nodes: IdVec<NodeId, Node>,
+    pub ops: IdVec<OpId, Op>,
+    pub io_managers: IdVec<IoId, IoManager>,
+    pub pools: IdVec<PoolId, Pool>,
+    pub jobs: BTreeMap<String, Job>,
+    /// Patterns (`AWS_*`) of variables given to every computation and never fingerprinted or stored.
+    pub pass_env: Vec<String>,
+    pub graph: AssetGraph,
+    /// Every manifest file that was read, the main one first.
+    pub manifests: Vec<ProjectPath>,
+}
+
+/// A value of `[vars]`: what TOML allows in a leaf or list.
+#[derive(Clone, PartialEq, Debug)]
+pub enum VarValue {
+    Text(String),
+    Integer(i64),
+    Float(f64),
+    Boolean(bool),
+    List(Vec<VarValue>),
+    Table(BTreeMap<String, VarValue>),
+}
+
+/// An asset or a source, with what people say of it.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub key: AssetKey,
+    /// Where the key was declared.
+    pub place: Span,
+    pub description: Option<String>,
+    pub group: Option<String>,
+    pub tags: BTreeMap<String, String>,
+    pub owners: Vec<String>,
+    pub kinds: Vec<String>,
+    pub body: NodeBody,
+}
+
+#[derive(Clone, Debug)]
+pub enum NodeBody {
+    Asset(Asset),
+    Source(Source),
+}
+
+impl Node {
+    pub fn asset(&self) -> Option<&Asset> {
+        match &self.body {
+            NodeBody::Asset(it) => Some(it),
+            NodeBody::Source(_) => None,
+        }
+    }
+
+    pub fn source(&self) -> Option<&Source> {
+        match &self.body {
+            NodeBody::Source(it) => Some(it),
+            NodeBody::Asset(_) => None,
+        }
+    }
+}
+
+/// Data that an op makes and an IO manager keeps.
+#[derive(Clone, Debug)]
+pub struct Asset {
+    pub op: OpId,
+    pub io: IoId,
+    /// Below the IO manager's root. Default: `<key>.<format>`.
+    pub path: ProjectPath,
+    /// `csv`, `parquet`, ... or any extension; `None` if the path has none.
+    pub format: Option<String>,
+    pub shape: Shape,
+}
+
+/// What the output is on a file system.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shape {
+    File,
+    Folder,
+}
+
+/// Data made elsewhere: observed, never made.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Files below the project that match.
+    Files(FileSet),
+    /// A command that prints a version on stdout; run by runs and `--refresh` only.
+    Command { action: Action, folder: ProjectPath, env: Vec<EnvName> },
+    /// An address whose ETag, Last-Modified or content is the version.
+    Url { url: String, max_age: Option<Duration> },
+}
+
+/// Patterns of files, gitignore-style, seen from `folder`. A leading `!` takes files away again.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FileSet {
+    pub folder: ProjectPath,
+    pub patterns: Vec<Pattern>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pattern {
+    pub text: String,
+    pub place: Option<Span>,
+}
+
+/// One computation.
+#[derive(Clone, Debug)]
+pub struct Op {
+    /// The op's name; for an implicit op, the key of its one asset.
+    pub name: String,
+    pub place: Span,
+    pub action: Action,
+    /// Working directory: the folder of the manifest that declares it.
+    pub folder: ProjectPath,
+    /// Files whose content is part of the code.
+    pub code: FileSet,
+    /// Assets and sources that it reads, in the order written, each once.
+    pub deps: Vec<NodeId>,
+    /// Files that it reads itself: an unnamed source.
+    pub sources: FileSet,
+    /// Variables given and fingerprinted, those of the project included, sorted.
+    pub env: Vec<EnvName>,
+    /// Declared version, bumped by hand.
+    pub version: Option<String>,
+    pub pool: Option<PoolId>,
+    pub retries: u32,
+    pub retry_delay: Duration,
+    pub timeout: Option<Duration>,
+    /// The command can only write to the final path; see `docs/commands.md`.
+    pub in_place: bool,
+    /// What it makes, in the order declared; never empty.
+    pub outputs: Vec<NodeId>,
+}
+
+/// A variable of the environment that a computation is given.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct EnvName {
+    pub name: String,
+    /// Its value never appears in clear in state, logs or output.
+    pub secret: bool,
+}
+
+/// How an op is run.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Action {
+    /// Each element is one argument, as it is.
+    Argv(Vec<Template>),
+    /// One text for `sh -c`.
+    Shell(Template),
+}
+
+impl Action {
+    pub fn templates(&self) -> &[Template] {
+        match self {
+            Action::Argv(them) => them,
+            Action::Shell(it) => std::slice::from_ref(it),
+        }
+    }
+}
+
+/// A named place where assets are kept.
+#[derive(Clone, Debug)]
+pub struct IoManager {
+    pub name: String,
+    pub place: Option<Span>,
+    pub kind: IoKind,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum IoKind {
+    /// Files below `root`, a folder of the project.
+    Fs { root: ProjectPath },
+    /// Kept in this process; for tests of everything that takes an IO manager.
+    Memory,
+}
+
+#[derive(Clone, Debug)]
+pub struct Pool {
+    pub name: String,
+    pub limit: usize,
+}
+
+/// A named selection.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub select: String,
+    pub place: Span,
+}
+
+impl Project {
+    pub fn node(&self, key: &str) -> Option<NodeId> {
+        self.graph.find(key)
+    }
+
+    pub fn key(&self, id: NodeId) -> &AssetKey {
+        &self.nodes[id].key
+    }
+
+    /// The op that makes `id`; `None` for a source.
+    pub fn op_of(&self, id: NodeId) -> Option<OpId> {
+        self.nodes[id].asset().map(|it| it.op)
+    }
+
+    pub fn assets(&self) -> impl Iterator<Item = (NodeId, &Node, &Asset)> {
+        self.nodes.iter().filter_map(|(id, node)| Some((id, node, node.asset()?)))
+    }
+
+    /// Where an asset of an `fs` IO manager lies below the project; `None` for other kinds.
+    pub fn output_path(&self, id: NodeId) -> Option<ProjectPath> {
+        let asset = self.nodes.get(id)?.asset()?;
+        match &self.io_managers[asset.io].kind {
+            IoKind::Fs { root } => {
+                Some(ProjectPath::resolve(root, asset.path.as_path()).expect("both are below the root"))
+            }
+            IoKind::Memory => None,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+}
+
+impl std::fmt::Display for NodeId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "#{}", self.index())
+    }
+}

@@ -1,0 +1,153 @@
+//! What is remembered of runs, attempts and materializations: the types of the state store.
+//!
+//! How they are written is the store's business; what is decided from them is the planner's.
+
+use jiff::Timestamp;
+
+use crate::{
+    base::{digest::Digest, path::ProjectPath},
+    model::{
+        event::{RunOutcome, StepOutcome},
+        fingerprint::Fingerprint,
+        key::{AssetKey, PartitionKey},
+    },
+    plan::hash::Signature,
+};
+
+/// Sortable, unique name of a run: `20261120-231502-4f2a`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RunId(pub String);
+
+/// Unique name of one try at a step: `<run>-<step>-<attempt>`; safe as part of a file's name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct AttemptId(pub String);
+
+/// One stored version of an asset partition.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Materialization {
+    pub key: AssetKey,
+    pub partition: PartitionKey,
+    pub attempt: AttemptId,
+    pub run: RunId,
+    pub at: Timestamp,
+    pub duration_ms: u64,
+    pub fingerprint: Fingerprint,
+    pub data_version: Digest,
+    pub output: StoredOutput,
+    pub bytes: Option<u64>,
+    pub rows: Option<u64>,
+    /// Set if a person took what is stored as fresh: the reason given.
+    pub accepted: Option<String>,
+    /// The boot and machine it was made in; see `Session`.
+    pub session: String,
+}
+
+/// What is stored, as far as is needed to see whether it is still that.
+#[derive(Clone, PartialEq, Debug)]
+pub enum StoredOutput {
+    /// Files and folders below the project; the planner checks them itself, in one sweep.
+    Files(Vec<TrackedFile>),
+    /// Only the IO manager can tell: its own words.
+    Token(Vec<u8>),
+}
+
+/// One file (or link, or folder) of an output as it was when it was recorded.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TrackedFile {
+    pub path: ProjectPath,
+    pub signature: Signature,
+    /// Content of a file, target of a link; of a folder, all zero.
+    pub digest: Digest,
+    /// The signature was as young as its own reading: hash again before trusting it.
+    pub racy: bool,
+}
+
+/// What a source was found to be. Kept by version, so that `why` can name the file that changed.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Observation {
+    pub key: AssetKey,
+    pub data_version: Digest,
+    pub at: Timestamp,
+    /// For people: a version that a command printed, an ETag.
+    pub shown: Option<String>,
+    /// The files of a `files` source.
+    pub files: Vec<(ProjectPath, Digest)>,
+}
+
+/// One try at a step.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Attempt {
+    pub id: AttemptId,
+    pub run: RunId,
+    pub op: String,
+    pub partition: PartitionKey,
+    pub outputs: Vec<AssetKey>,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub state: AttemptState,
+    /// Project-relative path of its log.
+    pub log: Option<String>,
+    /// Process id of the tool, for display only.
+    pub pid: u32,
+    pub host: String,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum AttemptState {
+    Running,
+    /// The redo log: what was about to become visible.
+    Committing(Vec<Intent>),
+    /// For each output, in the order of `Attempt::outputs`.
+    Succeeded(StepOutcome),
+    Failed(String),
+    Interrupted,
+    /// An input changed while the computation read it.
+    Void(String),
+}
+
+/// One output about to be published: enough to roll forward after a crash.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Intent {
+    /// The materialization to record once it is visible. `output` and signatures are taken then.
+    pub materialization: Materialization,
+    /// Where the finished content waits; the IO manager's own words.
+    pub staged: Vec<u8>,
+}
+
+/// One run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RunRecord {
+    pub id: RunId,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    /// `None` while it runs, and for ever if it was killed.
+    pub outcome: Option<RunOutcome>,
+    /// What was asked for, as typed.
+    pub command: Vec<String>,
+    pub steps: Vec<StepRecord>,
+    pub pid: u32,
+    pub host: String,
+}
+
+/// What became of one asset in a run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StepRecord {
+    pub key: AssetKey,
+    pub partition: PartitionKey,
+    pub outcome: StepOutcome,
+    pub duration_ms: u64,
+    pub attempt: Option<AttemptId>,
+    pub data_version: Option<Digest>,
+    pub bytes: Option<u64>,
+    pub rows: Option<u64>,
+    pub error: Option<String>,
+}
+
+/// The time between two boots of one machine: what an unsynced write can survive.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Session {
+    pub id: String,
+    pub boot: String,
+    /// Everything recorded in it is known to be on disk.
+    pub sealed: bool,
+}
