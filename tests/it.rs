@@ -3,3 +3,4 @@
 #![expect(clippy::disallowed_methods, reason = "tests set up the world from outside")]
 
 mod layers;
+mod manifest;
