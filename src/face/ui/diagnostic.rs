@@ -389,7 +389,7 @@ mod tests {
         let empty = sources.add("empty.toml", "");
         let last = sources.add("last.toml", "é".repeat(1_000));
         for file in [file, long, empty, last] {
-            for range in [0..0, 1..1, 1..3, 0..12, 12..12, 500..10, 13..90, 4_000_000_000..4_000_000_001, 0..5_000] {
+            for range in [0..0, 1..1, 1..3, 0..12, 12..12, 500..500, 13..90, 4_000_000_000..4_000_000_001, 0..5_000] {
                 let diagnostic = Diagnostic::error(Code("A0002"), "odd")
                     .at(Span::new(file, range.clone()))
                     .other(Span::new(file, range.end..range.end + 1), "also");
