@@ -2,5 +2,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests set up the world from outside")]
 
+mod io;
 mod layers;
 mod manifest;
