@@ -2,4 +2,5 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests set up the world from outside")]
 
+mod executor;
 mod layers;
