@@ -3,5 +3,6 @@
 #![expect(clippy::disallowed_methods, reason = "tests set up the world from outside")]
 
 mod io;
+mod executor;
 mod layers;
 mod manifest;
