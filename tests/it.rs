@@ -2,4 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests set up the world from outside")]
 
+mod io;
+mod executor;
 mod layers;
+mod manifest;
