@@ -2,3 +2,8 @@
 
 pub mod executor;
 pub mod io;
+pub mod jobserver;
+pub mod lock;
+pub mod log;
+pub mod signal;
+pub mod supervise;
