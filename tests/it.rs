@@ -4,3 +4,4 @@
 
 mod io;
 mod layers;
+mod source;
