@@ -125,7 +125,7 @@ fn trees_may_be_deep() {
     let project = Project::new();
     let staged = project.written(&folder("a"), 1, "one");
     let mut at = staged.path.clone();
-    for _ in 0..600 {
+    for _ in 0..300 {
         at.push("d");
     }
     fs::create_dir_all(&at).unwrap();
