@@ -6,8 +6,8 @@
     reason = "tests set up the world from outside and tell people about it"
 )]
 
-mod io;
 mod executor;
+mod io;
 mod layers;
 mod source;
 mod manifest;
