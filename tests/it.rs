@@ -2,7 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests set up the world from outside")]
 
-mod io;
 mod executor;
+mod io;
 mod layers;
 mod manifest;
