@@ -6,8 +6,9 @@
     reason = "tests set up the world from outside and tell people about it"
 )]
 
-mod io;
+mod docs;
 mod executor;
+mod io;
 mod layers;
 mod manifest;
 #[expect(clippy::allow_attributes, reason = "`expect` would complain as soon as the last helper is used")]
