@@ -10,6 +10,7 @@ mod docs;
 mod executor;
 mod io;
 mod layers;
+mod source;
 mod manifest;
 #[expect(clippy::allow_attributes, reason = "`expect` would complain as soon as the last helper is used")]
 #[allow(dead_code, reason = "helpers for every end-to-end test")]

@@ -2,6 +2,7 @@
 
 pub mod executor;
 pub mod io;
+pub mod source;
 pub mod jobserver;
 pub mod lock;
 pub mod log;

@@ -1,3 +1,7 @@
+//! Answers as text and as versioned JSON documents. Pure: from what is known to a string.
+
+pub mod graph;
+pub mod list;
 //! Answers as documents and as text: versioned JSON whose schema lies in `schema/`, and tables.
 //!
 //! Pure: what is told comes in plain rows that the commands fill; nothing here reads or decides.
