@@ -95,7 +95,7 @@ pub fn create_new(path: &Path) -> Result<File> {
 }
 
 /// Makes a new file that nobody else may read or write: mode 0600. Fails if it is there.
-pub fn create_private(path: &Path) -> Result<File> {
+pub fn create_new_private(path: &Path) -> Result<File> {
     named("create", path, File::options().write(true).create_new(true).mode(0o600).open(path))
 }
 

@@ -90,7 +90,7 @@ impl StateFolder {
             .map_err(|error| StoreError::Unusable { path: path.to_owned(), cause: error.to_string() })?;
         let beside = self.path.join(format!("key.new-{}", std::process::id()));
         fs::remove_file(&beside)?;
-        let written = fs::create_private(&beside)?.write_all(&key);
+        let written = fs::create_new_private(&beside)?.write_all(&key);
         written.map_err(|source| FsError { doing: "write", path: beside.clone(), source })?;
         let linked = fs::link_if_free(&beside, path);
         fs::remove_file(&beside)?;

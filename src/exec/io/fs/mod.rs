@@ -221,6 +221,10 @@ impl IoManager for FsManager {
         self.publish_kept(&place, target, &entry, data_version)
     }
 
+    fn keeps(&self, target: &Target, data_version: &Digest) -> bool {
+        self.kept.find(target, data_version).is_ok_and(|it| it.is_some())
+    }
+
     fn load(&self, target: &Target) -> Result<Loaded, IoError> {
         let path = self.project_path(target);
         let found = match self.find(target)? {
