@@ -72,6 +72,18 @@ pub fn open_append(path: &Path) -> Result<File> {
     named("open", path, File::options().append(true).create(true).mode(0o600).open(path))
 }
 
+/// Makes the file anew for reading and writing, whatever was there, readable by its owner alone.
+pub fn create_private(path: &Path) -> Result<File> {
+    let mut how = File::options();
+    named("create", path, how.read(true).write(true).create(true).truncate(true).mode(0o600).open(path))
+}
+
+/// Opens for reading and writing without waiting for a peer: for a FIFO.
+pub fn open_fifo(path: &Path) -> Result<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    named("open", path, File::options().read(true).write(true).custom_flags(flags).open(path))
+}
+
 /// Opens for reading and writing, made if it is not there.
 pub fn open_or_create(path: &Path) -> Result<File> {
     named("open", path, File::options().read(true).write(true).create(true).truncate(false).open(path))

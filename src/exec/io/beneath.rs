@@ -36,6 +36,16 @@ const READ: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXE
 pub struct Folder {
     fd: OwnedFd,
     path: ProjectPath,
+    swaps: Swaps,
+}
+
+/// Whether two names may be swapped in one step, where the file system can.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Swaps {
+    #[default]
+    Allowed,
+    /// As on a file system that cannot.
+    Never,
 }
 
 /// What is at a name, links not followed.
@@ -57,22 +67,22 @@ impl Found {
 
 impl Folder {
     /// The project's own folder. Links on the way to it are followed: the user named it.
-    pub fn open_root(project_root: &Path) -> Result<Folder, IoError> {
+    pub fn open_root(project_root: &Path, swaps: Swaps) -> Result<Folder, IoError> {
         let fd = rustix::fs::open(project_root, NAMES_ONLY, Mode::empty()).map_err(|it| IoError::Other {
             path: project_root.display().to_string(),
             cause: format!("the project's folder cannot be opened: {it}"),
         })?;
-        Ok(Folder { fd, path: ProjectPath::root() })
+        Ok(Folder { fd, path: ProjectPath::root(), swaps })
     }
 
     /// The folder at `path`, seen from here; `None` if it is not there.
     pub fn open(&self, path: &ProjectPath) -> Result<Option<Folder>, IoError> {
         if path.is_root() {
             let fd = self.fd.try_clone().map_err(|it| self.other(path, it.to_string()))?;
-            return Ok(Some(Folder { fd, path: self.path.clone() }));
+            return Ok(Some(Folder { fd, path: self.path.clone(), swaps: self.swaps }));
         }
         match open_beneath(&self.fd, path.as_path(), NAMES_ONLY) {
-            Ok(fd) => Ok(Some(Folder { fd, path: self.below(path) })),
+            Ok(fd) => Ok(Some(Folder { fd, path: self.below(path), swaps: self.swaps })),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(self.walk_failed(path, errno)),
         }
@@ -121,7 +131,9 @@ impl Folder {
     /// A folder right below, never through a link.
     pub fn open_child(&self, name: &OsStr) -> Result<Folder, IoError> {
         let opened = rustix::fs::openat(&self.fd, name, NAMES_ONLY | OFlags::NOFOLLOW, Mode::empty());
-        opened.map(|fd| Folder { fd, path: self.path.join(name) }).map_err(|errno| self.failed(name, errno))
+        opened
+            .map(|fd| Folder { fd, path: self.path.join(name), swaps: self.swaps })
+            .map_err(|errno| self.failed(name, errno))
     }
 
     /// Where the link at `name` points, as written in it.
@@ -158,9 +170,12 @@ impl Folder {
     /// Swaps what is at two names in one step; `false` if the file system cannot.
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     pub fn exchange(&self, name: &OsStr, with: &Folder, other_name: &OsStr) -> Result<bool, IoError> {
+        if self.swaps == Swaps::Never {
+            return Ok(false);
+        }
         match rustix::fs::renameat_with(&self.fd, name, &with.fd, other_name, rustix::fs::RenameFlags::EXCHANGE) {
             Ok(()) => Ok(true),
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(false),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP | Errno::XDEV) => Ok(false),
             Err(errno) => Err(with.failed(other_name, errno)),
         }
     }

@@ -17,7 +17,7 @@ use crate::{
     base::{digest::Digest, path::ProjectPath},
     exec::io::{
         IoError, Target,
-        beneath::{Folder, Found},
+        beneath::{Folder, Found, Swaps},
     },
 };
 
@@ -108,7 +108,7 @@ impl Kept {
         if bytes > self.limits.bytes_max {
             return Ok(false);
         }
-        let root = Folder::open_root(&self.project_root)?;
+        let root = Folder::open_root(&self.project_root, Swaps::Allowed)?;
         // Without a state folder there is nobody to restore for.
         let Some(state) = root.look(OsStr::new(STATE))? else { return Ok(false) };
         if !state.is_folder() {
@@ -133,7 +133,9 @@ impl Kept {
     }
 
     pub fn find(&self, target: &Target, version: &Digest) -> Result<Option<Entry>, IoError> {
-        let Some(folder) = Folder::open_root(&self.project_root)?.open(&kept_path())? else { return Ok(None) };
+        let Some(folder) = Folder::open_root(&self.project_root, Swaps::Allowed)?.open(&kept_path())? else {
+            return Ok(None);
+        };
         let id = Name::of(target, version);
         let bytes = self.listed(&folder)?.as_ref().and_then(|it| it.get(&id).copied());
         Ok(bytes.map(|bytes| Entry { folder, id, name: id.text(bytes) }))
@@ -159,7 +161,7 @@ impl Kept {
 
     /// Forgets every kept version and says how many bytes they had.
     pub fn clear(&self) -> Result<u64, IoError> {
-        let root = Folder::open_root(&self.project_root)?;
+        let root = Folder::open_root(&self.project_root, Swaps::Allowed)?;
         let Some(folder) = root.open(&kept_path())? else { return Ok(0) };
         let bytes = self.listed(&folder)?.take().map_or(0, |it| it.values().sum());
         for name in folder.list()? {

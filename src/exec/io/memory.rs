@@ -18,7 +18,7 @@ use crate::{
     base::{digest::Digest, fs, path::ProjectPath},
     exec::io::{
         Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
-        beneath::Folder,
+        beneath::{Folder, Swaps},
         fs::measure::{Measured, check_shape, measure},
     },
     plan::{
@@ -76,7 +76,7 @@ impl MemoryManager {
         if fs::look(&self.scratch).map_err(from_fs)?.is_none() {
             return Ok(None);
         }
-        Folder::open_root(&self.scratch)?.open(&ProjectPath::root().join(name))
+        Folder::open_root(&self.scratch, Swaps::Allowed)?.open(&ProjectPath::root().join(name))
     }
 
     fn measure_staged(&self, staged: &Staged) -> Result<(Folder, Measured), IoError> {

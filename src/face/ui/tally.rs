@@ -20,7 +20,12 @@ pub struct Counts {
 
 impl Counts {
     pub fn add(&mut self, report: &StepReport) {
-        let counter = match report.outcome {
+        self.add_outcome(report.outcome);
+        self.unchanged += usize::from(report.outcome == StepOutcome::Built && report.unchanged);
+    }
+
+    pub fn add_outcome(&mut self, outcome: StepOutcome) {
+        let counter = match outcome {
             StepOutcome::Built => &mut self.built,
             StepOutcome::Restored => &mut self.restored,
             StepOutcome::CutOff => &mut self.cut_off,
@@ -29,7 +34,6 @@ impl Counts {
             StepOutcome::Skipped => &mut self.skipped,
         };
         *counter += 1;
-        self.unchanged += usize::from(report.outcome == StepOutcome::Built && report.unchanged);
     }
 
     pub fn total(&self) -> usize {

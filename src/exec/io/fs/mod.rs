@@ -20,8 +20,8 @@ use crate::{
     base::{digest::Digest, path::ProjectPath},
     exec::io::{
         Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
-        beneath::{Folder, Found},
-        keep::Kept,
+        beneath::{Folder, Found, Swaps},
+        keep::{Kept, Limits},
     },
     plan::{
         hash::FileKind,
@@ -40,6 +40,7 @@ pub struct FsManager {
     /// What `inspect` read, so that `publish` need not read it again.
     inspected: Mutex<HashMap<(AttemptId, ProjectPath), Measured>>,
     kept: Kept,
+    swaps: Swaps,
 }
 
 /// Where a target lies: an open folder and a name in it.
@@ -60,8 +61,17 @@ impl Place {
 impl FsManager {
     /// `root` is a folder of the project; it is made when something is first staged.
     pub fn new(project_root: PathBuf, root: ProjectPath) -> Self {
-        let kept = Kept::new(project_root.clone());
-        FsManager { project_root, root, inspected: Mutex::default(), kept }
+        FsManager::with(project_root, root, Limits::default(), Swaps::Allowed)
+    }
+
+    /// With other bounds on what is kept, or as on a file system that cannot swap two names.
+    pub fn with(project_root: PathBuf, root: ProjectPath, limits: Limits, swaps: Swaps) -> Self {
+        let kept = Kept::with_limits(project_root.clone(), limits);
+        FsManager { project_root, root, inspected: Mutex::default(), kept, swaps }
+    }
+
+    fn open_root(&self) -> Result<Folder, IoError> {
+        Folder::open_root(&self.project_root, self.swaps)
     }
 
     fn project_path(&self, target: &Target) -> ProjectPath {
@@ -81,13 +91,13 @@ impl FsManager {
     /// `None` if its folder is not there.
     fn find(&self, target: &Target) -> Result<Option<Place>, IoError> {
         let (path, parent, name) = self.named(target)?;
-        let folder = Folder::open_root(&self.project_root)?.open(&parent)?;
+        let folder = self.open_root()?.open(&parent)?;
         Ok(folder.map(|folder| Place { folder, name, path }))
     }
 
     fn make(&self, target: &Target) -> Result<Place, IoError> {
         let (path, parent, name) = self.named(target)?;
-        let folder = Folder::open_root(&self.project_root)?.make(&parent)?;
+        let folder = self.open_root()?.make(&parent)?;
         Ok(Place { folder, name, path })
     }
 
@@ -179,7 +189,7 @@ impl IoManager for FsManager {
         if place.look()?.is_none() {
             return Ok(Probed::Missing);
         }
-        let root = Folder::open_root(&self.project_root)?;
+        let root = self.open_root()?;
         if publish::signatures_hold(&root, recorded)? {
             return Ok(Probed::Same);
         }

@@ -4,7 +4,10 @@ use std::{ffi::OsStr, path::Path};
 
 use crate::{
     base::path::ProjectPath,
-    exec::io::{IoError, beneath::Folder},
+    exec::io::{
+        IoError,
+        beneath::{Folder, Found, Swaps},
+    },
     plan::record::AttemptId,
 };
 
@@ -30,7 +33,7 @@ pub fn sweep_leftovers(
     is_live: &dyn Fn(&AttemptId) -> bool,
 ) -> Result<Swept, IoError> {
     let mut swept = Swept::default();
-    let Some(folder) = Folder::open_root(project_root)?.open(folder)? else { return Ok(swept) };
+    let Some(folder) = Folder::open_root(project_root, Swaps::Allowed)?.open(folder)? else { return Ok(swept) };
     for name in folder.list()? {
         match names::leftover(&name) {
             Some(Leftover::Temporary(attempts)) if !attempts.iter().any(is_live) => {
@@ -49,7 +52,7 @@ pub fn sweep_leftovers(
 
 /// A publication empties the folder before it is recorded, so whatever lies in it was never replaced.
 fn restore_aside(folder: &Folder, aside: &OsStr) -> Result<usize, IoError> {
-    if !folder.look(aside)?.is_some_and(crate::exec::io::beneath::Found::is_folder) {
+    if !folder.look(aside)?.is_some_and(Found::is_folder) {
         folder.remove(aside)?;
         return Ok(0);
     }
