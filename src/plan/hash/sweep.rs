@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use rayon::prelude::*;
@@ -241,7 +241,7 @@ impl Sweep {
     ///
     /// # Errors
     /// Every pattern that means nothing, and every folder that cannot be read.
-    pub fn expand(&self, set: &FileSet) -> Result<Listing, Vec<GlobError>> {
+    pub fn expand(&self, set: &FileSet) -> Result<Arc<Listing>, Vec<GlobError>> {
         let key = glob::key(set);
         let before = if self.trust == Trust::Nothing { None } else { self.read_cache().listing(&key) };
         if let Some(before) = &before
@@ -249,9 +249,10 @@ impl Sweep {
         {
             return Ok(before.clone());
         }
-        let listing = glob::expand(&self.world, set, before.as_ref())?;
-        if listing.folders().next().is_some() {
-            self.write_cache().set_listing(key, &listing);
+        let listing = Arc::new(glob::expand(&self.world, set, before.as_deref())?);
+        // What was only looked up by name is looked up again as cheaply as it is remembered.
+        if listing.folders().next().is_some() && before.is_none_or(|it| it != listing) {
+            self.write_cache().set_listing(key, listing.clone());
         }
         Ok(listing)
     }
@@ -259,6 +260,11 @@ impl Sweep {
     /// Reads `path` anew when it is asked for next.
     pub fn forget(&self, path: &ProjectPath) {
         self.write_cache().remove(path.as_bytes());
+    }
+
+    /// Why nothing was remembered from before, if that should be known.
+    pub fn note(&self) -> Option<String> {
+        self.read_cache().note()
     }
 
     /// Keeps what was learnt in `file`, if there is something new. Nothing but speed depends on it.
