@@ -380,7 +380,7 @@ fn found(stat: &Stat) -> Found {
         mtime_ns: nanoseconds(stat.st_mtime.into(), stat.st_mtime_nsec as i64),
         ctime_ns: nanoseconds(stat.st_ctime.into(), stat.st_ctime_nsec as i64),
         kind,
-        executable: kind == FileKind::File && stat.st_mode & 0o100 != 0,
+        executable: stat.st_mode & 0o100 != 0,
     };
     Found { signature, owner: stat.st_uid }
 }
