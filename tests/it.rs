@@ -6,6 +6,7 @@
     reason = "tests set up the world from outside and tell people about it"
 )]
 
+mod docs;
 mod executor;
 mod io;
 mod layers;

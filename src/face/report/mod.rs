@@ -4,6 +4,8 @@
 
 pub mod diff;
 pub mod events;
+pub mod graph;
+pub mod list;
 pub mod materialize;
 pub mod plan;
 pub mod runs;
@@ -133,6 +135,10 @@ pub mod schema {
 
     pub fn states() -> Vec<&'static str> {
         State::ALL.map(State::name).to_vec()
+    }
+
+    pub fn states_or_null() -> Vec<Option<&'static str>> {
+        states().into_iter().map(Some).chain([None]).collect()
     }
 
     pub fn step_outcomes() -> Vec<&'static str> {
