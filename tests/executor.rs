@@ -341,7 +341,7 @@ fn cpu_time_is_the_commands_own() {
 #[test]
 #[ignore = "started by the tests below"]
 fn tool() {
-    let folder = PathBuf::from(std::env::var_os("TOOL_FOLDER").expect("started by a test"));
+    let Some(folder) = std::env::var_os("TOOL_FOLDER").map(PathBuf::from) else { return };
     let locks = LockTable::open(&folder.join("locks")).unwrap();
     let _guard = locks.try_exclusive(&[LockName::of_text("asset")]).unwrap().guard().unwrap();
     let executor = LocalExecutor::new(binary(), Some(locks.share().unwrap()));
@@ -418,8 +418,8 @@ fn a_shortage_of_open_files_loses_no_step() {
 #[test]
 #[ignore = "started by the test below"]
 fn job_client() {
+    let Some(log) = std::env::var_os("JOB_LOG").map(PathBuf::from) else { return };
     let client = Jobserver::join(&std::env::var("MAKEFLAGS").expect("started by make")).expect("a jobserver");
-    let log = PathBuf::from(std::env::var_os("JOB_LOG").expect("started by a test"));
     let (mut left, mut running) = (4, Vec::new());
     while left > 0 || !running.is_empty() {
         if left > 0
