@@ -6,4 +6,5 @@ pub mod jobserver;
 pub mod lock;
 pub mod log;
 pub mod signal;
+pub mod source;
 pub mod supervise;
