@@ -91,16 +91,8 @@ fn cereal_a_broken_table_fails_by_name_and_is_mended() {
     settled(&project, &[]);
 }
 
-const WEATHER: [&str; 8] = [
-    "days/new_york",
-    "days/seattle",
-    "extremes",
-    "monthly",
-    "report",
-    "sane",
-    "years/new_york",
-    "years/seattle",
-];
+const WEATHER: [&str; 8] =
+    ["days/new_york", "days/seattle", "extremes", "monthly", "report", "sane", "years/new_york", "years/seattle"];
 
 fn weather() -> Project {
     let project = Project::example("weather");
