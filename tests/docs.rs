@@ -102,6 +102,26 @@ fn links_lead_somewhere() {
 }
 
 #[test]
+fn pages_that_the_code_names_are_there() {
+    let mut lost = BTreeSet::new();
+    for entry in walkdir::WalkDir::new(root().join("src")) {
+        let path = entry.unwrap().into_path();
+        if path.extension().is_some_and(|it| it == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            for part in text.split("docs/").skip(1) {
+                if let Some((name, _)) = part.split_once(".md")
+                    && name.chars().all(|it| it.is_ascii_lowercase() || it == '-')
+                    && !root().join(format!("docs/{name}.md")).exists()
+                {
+                    lost.insert(name.to_owned());
+                }
+            }
+        }
+    }
+    assert!(lost.is_empty(), "the code speaks of pages that are not there: {lost:?}");
+}
+
+#[test]
 fn every_page_is_linked() {
     let mut linked = BTreeSet::new();
     for page in pages() {
