@@ -12,6 +12,8 @@ use assets::model::{
     staleness::{ReasonCode, State},
 };
 
+use crate::support::Project;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -97,6 +99,26 @@ fn links_lead_somewhere() {
         }
     }
     assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn pages_that_the_code_names_are_there() {
+    let mut lost = BTreeSet::new();
+    for entry in walkdir::WalkDir::new(root().join("src")) {
+        let path = entry.unwrap().into_path();
+        if path.extension().is_some_and(|it| it == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            for part in text.split("docs/").skip(1) {
+                if let Some((name, _)) = part.split_once(".md")
+                    && name.chars().all(|it| it.is_ascii_lowercase() || it == '-')
+                    && !root().join(format!("docs/{name}.md")).exists()
+                {
+                    lost.insert(name.to_owned());
+                }
+            }
+        }
+    }
+    assert!(lost.is_empty(), "the code speaks of pages that are not there: {lost:?}");
 }
 
 #[test]
@@ -194,6 +216,43 @@ fn two_commands_set_up_a_fresh_machine_and_the_gate_runs_them() {
     for command in commands {
         assert!(gate.lines().any(|it| it == command), ".ci/run does not run {command:?} as it stands");
     }
+}
+
+/// Runs the commands of a page's `console` blocks one after the other and compares what they print;
+/// with `UPDATE=1` it is written into the page.
+fn tour(page: &str, heading: &str, project: &Project) {
+    let text = read(page);
+    let (before, section) = text.split_once(&format!("\n{heading}\n")).expect("the page has this heading");
+    let end = section.find("\n## ").unwrap_or(section.len());
+    let (section, after) = section.split_at(end);
+    let mut told = String::new();
+    let mut wrong = Vec::new();
+    for (index, part) in section.split("```").enumerate() {
+        told.push_str(if index > 0 { "```" } else { "" });
+        let Some(block) = part.strip_prefix("console\n").filter(|_| index % 2 == 1) else {
+            told.push_str(part);
+            continue;
+        };
+        told.push_str("console\n");
+        for step in block.split("$ ").skip(1) {
+            let (command, expected) = step.split_once('\n').expect("a command ends its line");
+            let output = project.shell(command);
+            if Project::comparable(&output) != Project::comparable(expected) {
+                wrong.push(format!("$ {command}\n--- told\n{expected}--- true\n{output}"));
+            }
+            told.push_str(&format!("$ {command}\n{output}"));
+        }
+    }
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(root().join(page), format!("{before}\n{heading}\n{told}{after}")).unwrap();
+    } else {
+        assert!(wrong.is_empty(), "{page} tells otherwise (UPDATE=1 writes it anew):\n{}", wrong.join("\n"));
+    }
+}
+
+#[test]
+fn the_tour_of_the_readme_is_true() {
+    tour("README.md", "## Two minutes", &Project::example("cereal"));
 }
 
 #[test]

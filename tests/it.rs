@@ -7,6 +7,7 @@
 )]
 
 mod docs;
+mod examples;
 mod executor;
 mod io;
 mod layers;
