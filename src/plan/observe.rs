@@ -41,7 +41,12 @@ pub struct OpFacts {
 /// What a source is.
 #[derive(Clone, PartialEq, Debug)]
 pub enum SourceFacts {
-    Known { observation: Observation, files: Vec<TrackedFile> },
+    Known {
+        observation: Observation,
+        files: Vec<TrackedFile>,
+        /// Seen longer ago than its limit on age allows.
+        expired: bool,
+    },
     Missing(String),
 }
 
@@ -240,12 +245,21 @@ fn files_source(world: &World<'_>, id: NodeId, expansion: &Expansion, looked: &L
     let key = world.project.key(id).clone();
     let data_version = hasher.finalize().into();
     let observation = Observation { key, data_version, at: world.now, shown: None, files };
-    SourceFacts::Known { observation, files: tracked }
+    SourceFacts::Known { observation, files: tracked, expired: false }
 }
 
 fn asked_source(world: &World<'_>, id: NodeId, observed: Option<&Observation>) -> SourceFacts {
     match observed {
-        Some(observation) => SourceFacts::Known { observation: observation.clone(), files: Vec::new() },
+        Some(observation) => {
+            let max_age = match world.project.nodes[id].source() {
+                Some(Source::Url { max_age, .. }) => *max_age,
+                _ => None,
+            };
+            let age = world.now.duration_since(observation.at);
+            // Seen in the future, by a clock that was set back since: not young.
+            let expired = max_age.is_some_and(|max| age.is_negative() || age.unsigned_abs() >= max);
+            SourceFacts::Known { observation: observation.clone(), files: Vec::new(), expired }
+        }
         None => SourceFacts::Missing(format!(
             "source {} was never asked for its version: `assets materialize` or `--refresh` does that",
             world.project.key(id)

@@ -62,7 +62,7 @@ pub fn render(
     for template in op.action.templates().iter().filter(whole) {
         uses.merge(template.uses().unwrap_or_else(|_| Uses::everything()));
     }
-    let mut environment = CommandEnvironment::of(&context.workspace.env, project, op, uses.env.iter().cloned());
+    let mut environment = CommandEnvironment::of(&context.workspace.env, project, &op.env, uses.env.iter().cloned());
     let values = Values::of(context, outputs, given, &uses, &environment)?;
     let argv = match &op.action {
         Action::Argv(words) => {

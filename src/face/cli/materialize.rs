@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    base::fs,
+    base::{fs, process::host},
     exec::{
         executor::local::LocalExecutor,
         jobserver::Jobserver,
@@ -316,16 +316,12 @@ fn exit_of(summary: &Summary) -> Exit {
 }
 
 /// This very program, also if its file was replaced meanwhile.
-fn this_program() -> PathBuf {
+pub fn this_program() -> PathBuf {
     PathBuf::from("/proc/self/exe")
 }
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 fn random() -> Result<u16, Failure> {
