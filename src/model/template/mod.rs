@@ -136,7 +136,7 @@ impl Template {
                 }
             }
         }
-        Ok(out.finish())
+        out.finish()
     }
 
     /// Everything that the text names, without rendering it.
