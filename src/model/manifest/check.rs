@@ -41,6 +41,11 @@ fn unknown_key(entry: &Entry, shape: &Shape, what: &str, report: &mut Report) {
         .label("unknown key");
     let names = || shape.fields.iter().map(|it| it.name);
     told = match report.nearest(&entry.key, names()) {
+        // `[asset.raw.orders]` is a table in a table; the key raw/orders was meant.
+        _ if matches!(shape.name, "asset" | "source") && entry.value.table().is_some() => {
+            let name = shape.name;
+            told.help(format!("a key of several parts is written in quotes: [{name}.\"a/{}\"]", entry.key))
+        }
         Some(near) => told.help(format!("did you mean `{near}`?")),
         None => told.help(format!("it has `{}`", names().collect::<Vec<_>>().join("`, `"))),
     };

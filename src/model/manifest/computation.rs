@@ -6,14 +6,15 @@ use crate::{
     base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
     model::{
         project::{Action, Asset, EnvName, FileSet, NodeId, Op, OpId, Pattern, Shape, Source},
-        template::Template,
+        template::{Names, Template},
     },
 };
 
 use super::{
-    code, command, duration,
+    code, duration,
     gather::Declared,
-    keys::COMPUTATION,
+    interpolate,
+    keys::{ASSET, COMPUTATION},
     pattern,
     raw::{Data, Table, Value},
     resolve::Resolver,
@@ -24,8 +25,10 @@ impl<'a> Resolver<'a> {
     pub fn op_of(&mut self, declared: &Declared, makes: &mut [Vec<NodeId>], id: NodeId) -> Option<OpId> {
         let table = &declared.table;
         let command = table.entry("command");
-        // A key that is not supported yet was reported, and is not a missing command too.
-        let other = ["sql", "python"].iter().any(|it| table.entry(it).is_some());
+        // What was reported as not supported yet, or as `[asset.a.b]`, is not a missing command too.
+        let other = table.entries.iter().any(|it| {
+            matches!(&*it.key, "sql" | "python") || it.value.table().is_some() && ASSET.field(&it.key).is_none()
+        });
         let Some(value) = table.get("op") else {
             if command.is_none() && !other {
                 self.report.push(
@@ -348,17 +351,12 @@ impl<'a> Resolver<'a> {
             let told = Diagnostic::error(code::BAD_VALUE, "the command is empty").at(value.place);
             self.report.push(told.label("nothing to run"));
         }
-        let names = command::Names {
-            vars: &self.vars,
-            env: &|name| env.iter().any(|it| it.name == name),
-            env_names: &|| env.iter().map(|it| it.name.clone()).collect(),
-            inputs,
-            outputs,
-        };
+        let env: Vec<&str> = env.iter().map(|it| it.name.as_str()).collect();
+        let names = Names { vars: &self.vars, env: &env, inputs, outputs };
         let mut template = |it: &Value| {
-            let text = it.text()?;
-            command::check(text, it.place, &names, &self.point, self.report);
-            Some(Template::new(text.clone(), Some(it.place)))
+            let template = Template::new(it.text()?.clone(), Some(it.place));
+            interpolate::check(&template, &names, self.sources, self.report);
+            Some(template)
         };
         match &value.data {
             Data::List(them) => Action::Argv(them.iter().filter_map(template).collect()),

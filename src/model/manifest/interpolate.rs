@@ -1,132 +1,103 @@
-//! Renders what must be known at load: paths and the options of IO managers, from `vars` and `env`.
+//! Templates of the manifest: those of paths and options are rendered at load, from `vars` and
+//! `env`; those of commands are only checked. Knows which names exist where, not how templates work.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use crate::{
-    base::{diagnostic::Diagnostic, span::Span},
-    model::project::VarValue,
+    base::{
+        diagnostic::{Code, Diagnostic},
+        span::{SourceMap, Span},
+    },
+    model::{
+        project::VarValue,
+        template::{Names, Quoting, Scope, Template, TemplateError},
+    },
 };
 
-use super::{
-    Options, code,
-    command::Pointer,
-    expression::{Piece, Reference, pieces},
-    report::Report,
-};
+use super::{Options, code, report::Report};
 
-/// The values that a path or an option can name.
-pub struct Known<'a> {
-    pub vars: &'a BTreeMap<String, VarValue>,
-    pub options: &'a Options<'a>,
-}
-
-/// Roots of names that exist at load.
-const ROOTS: [&str; 3] = ["vars", "env", "project"];
-
-/// The text with its templates replaced; `None` if a name in it is unknown, which is reported.
+/// The text with its templates replaced; `None` if that cannot be done, which is reported.
 pub fn render(
     text: &Arc<str>,
     place: Span,
-    known: &Known<'_>,
-    point: &Pointer<'_>,
+    vars: &BTreeMap<String, VarValue>,
+    options: &Options<'_>,
+    sources: &SourceMap,
     report: &mut Report,
 ) -> Option<Arc<str>> {
-    let Some(pieces) = pieces(text) else {
-        return engine(text, place, report);
-    };
-    if let [] | [Piece::Text(_)] = &pieces[..] {
+    let template = Template::new(text.clone(), Some(place));
+    if template.is_plain() {
         return Some(text.clone());
     }
-    let mut rendered = String::new();
-    let mut whole = true;
-    for piece in pieces {
-        match piece {
-            Piece::Text(it) => rendered.push_str(it),
-            Piece::Name(it) => match value(&it, known) {
-                Ok(value) => rendered.push_str(&value),
-                Err(told) => {
-                    whole = false;
-                    report.push(told(point.at(text, place, it.at.clone()), report));
-                }
-            },
+    let rendered = template.uses().and_then(|uses| {
+        if uses.output || uses.run || !uses.inputs.is_empty() || !uses.outputs.is_empty() {
+            return Err(TemplateError {
+                message: "a path or an option is known before anything is run".into(),
+                at: None,
+                unknown: Some(String::new()),
+                help: Some("only `vars`, `env` and `project.root` can be named here".into()),
+            });
+        }
+        let env = uses.env.iter().filter_map(|it| Some((it.clone(), (options.env)(it)?))).collect();
+        template.render(&Scope {
+            vars,
+            env: &env,
+            project_root: options.project_root,
+            inputs: &BTreeMap::new(),
+            outputs: &BTreeMap::new(),
+            run_id: "",
+            quoting: Quoting::AsIs,
+        })
+    });
+    match rendered {
+        Ok(it) => Some(it.into()),
+        Err(error) => {
+            report.push(told(error, text, place, sources));
+            None
         }
     }
-    whole.then(|| rendered.into())
 }
 
-type Complaint<'a> = Box<dyn Fn(Span, &Report) -> Diagnostic + 'a>;
-
-fn value<'a>(name: &'a Reference<'a>, known: &'a Known<'_>) -> Result<String, Complaint<'a>> {
-    match (name.root, name.name) {
-        ("vars", Some(key)) => match known.vars.get(key) {
-            Some(value) => shown(value).ok_or_else(|| -> Complaint<'a> {
-                Box::new(move |place, _| {
-                    let message = format!("`vars.{key}` is not one value");
-                    Diagnostic::error(code::BAD_TEMPLATE, message).at(place).label("a list or table")
-                })
-            }),
-            None => Err(Box::new(move |place, report| unknown_var(key, known.vars, place, report))),
-        },
-        ("env", Some(key)) => (known.options.env)(key).ok_or_else(|| -> Complaint<'a> {
-            Box::new(move |place, _| {
-                Diagnostic::error(code::UNSET_ENV, format!("the variable {key} is not set"))
-                    .at(place)
-                    .label("not set in the environment")
-                    .help(format!("set it, or give a default: {{{{ env.{key} | default(\"...\") }}}}"))
-            })
-        }),
-        ("project", Some("root")) => Ok(known.options.project_root.to_owned()),
-        _ => Err(Box::new(move |place, report| unknown_root(name, &ROOTS, place, report))),
+/// Checks what one element of a command names, long before it is run.
+pub fn check(template: &Template, names: &Names<'_>, sources: &SourceMap, report: &mut Report) {
+    let (Err(errors), Some(place)) = (template.check(names), template.place()) else { return };
+    for error in errors {
+        report.push(told(error, template.text(), place, sources));
     }
 }
 
-/// A value as text; lists and tables have none.
-fn shown(value: &VarValue) -> Option<String> {
-    Some(match value {
-        VarValue::Text(it) => it.clone(),
-        VarValue::Integer(it) => it.to_string(),
-        VarValue::Float(it) => it.to_string(),
-        VarValue::Boolean(it) => it.to_string(),
-        VarValue::List(_) | VarValue::Table(_) => return None,
-    })
-}
-
-pub fn unknown_var(key: &str, vars: &BTreeMap<String, VarValue>, place: Span, report: &Report) -> Diagnostic {
-    let told = Diagnostic::error(code::UNKNOWN_IN_TEMPLATE, format!("`vars.{key}` is not declared"))
-        .at(place)
-        .label("unknown variable");
-    match report.meant(key, vars.keys().map(String::as_str)) {
+fn told(error: TemplateError, text: &str, place: Span, sources: &SourceMap) -> Diagnostic {
+    let code = code_of(&error, text);
+    let place = error.at.map_or(place, |it| inside(text, place, it, sources));
+    let told = Diagnostic::error(code, error.message).at(place);
+    match error.help {
         Some(help) => told.help(help),
-        None => told.help(format!("declare it: [vars] {key} = ...")),
+        None => told,
     }
 }
 
-pub fn unknown_root(name: &Reference<'_>, roots: &[&str], place: Span, report: &Report) -> Diagnostic {
-    let full = match name.name {
-        Some(it) => format!("{}.{it}", name.root),
-        None => name.root.to_owned(),
-    };
-    if name.root == "partition" {
-        return Diagnostic::error(code::NOT_SUPPORTED, format!("`{full}` is not supported yet"))
-            .at(place)
-            .label("comes with partitions");
-    }
-    let told = Diagnostic::error(code::UNKNOWN_IN_TEMPLATE, format!("`{full}` is not known here"))
-        .at(place)
-        .label("unknown name");
-    match report.nearest(name.root, roots.iter().copied()) {
-        Some(near) => told.help(format!("did you mean `{near}`?")),
-        None => told.help(format!("there is `{}`", roots.join("`, `"))),
+fn code_of(error: &TemplateError, text: &str) -> Code {
+    let named = error.at.clone().and_then(|it| text.get(it)).unwrap_or_default();
+    if named.starts_with("partition") {
+        code::NOT_SUPPORTED
+    } else if error.unknown.is_some() || error.message.contains("`output`") {
+        code::UNKNOWN_IN_TEMPLATE
+    } else if named.starts_with("env") {
+        code::UNSET_ENV
+    } else {
+        code::BAD_TEMPLATE
     }
 }
 
-/// Templates beyond the simple forms.
-fn engine(_text: &Arc<str>, place: Span, report: &mut Report) -> Option<Arc<str>> {
-    report.error(
-        code::BAD_TEMPLATE,
-        "the template is too involved for a path",
-        place,
-        "only {{ vars.x }} and {{ env.X }}",
-    );
-    None
+/// The place of a range of a string's text. If the string is written with escapes, all of it.
+fn inside(text: &str, place: Span, range: Range<usize>, sources: &SourceMap) -> Span {
+    let source = &*sources.file(place.file).text;
+    let written = source.get(place.range()).unwrap_or_default();
+    let marks = ["\"\"\"\r\n", "'''\r\n", "\"\"\"\n", "'''\n", "\"\"\"", "'''", "\"", "'"];
+    let lead = marks.iter().find(|it| written.starts_with(**it)).map_or(0, |it| it.len());
+    if written.get(lead..lead + text.len()) != Some(text) {
+        return place;
+    }
+    let start = place.range().start + lead;
+    Span::new(place.file, start + range.start..start + range.end)
 }

@@ -55,7 +55,7 @@ const VERSION: Field = field(
 const IN_PLACE: Field = field("in_place", Boolean, "The command can only write to the final path.");
 const IO_FIELD: Field = field("io", Filled, "The IO manager that keeps it.");
 const PARTITIONS_FIELD: Field = field("partitions", Filled, "The `[partitions.*]` that it is cut into.").later();
-const MATERIALIZED: Choice = Choice { now: &[], later: &["table", "view", "incremental"] };
+const MATERIALIZED: Choice = Choice { now: &["table", "view", "incremental"], later: &[] };
 const MATERIALIZED_FIELD: Field =
     field("materialized", Kind::Choice(&MATERIALIZED), "How the result of the SQL is kept.").later();
 
@@ -109,18 +109,18 @@ pub static IO_TYPES: Choice = Choice {
     later: &["object_store", "sqlite", "duckdb", "postgres", "mysql", "adbc", "plugin"],
 };
 
-static IO: Shape = shape(
+pub static IO: Shape = shape(
     "io",
     "A named IO manager: its type and that type's options. Options are templates with `vars` and `env`.",
     &[
         field("type", Kind::Choice(&IO_TYPES), "What kind of place it is.").required(),
         field("root", Filled, "fs: the folder that everything is kept below, relative to this file's folder."),
-        field("path", Filled, "sqlite, duckdb: the database file.").later(),
-        field("url", Filled, "object_store, postgres, mysql: where it is.").later(),
-        field("schema", Filled, "Databases: the schema that tables are kept in.").later(),
-        field("driver", Filled, "adbc: the driver.").later(),
-        field("command", COMMAND, "plugin: the program to run.").later(),
-        field("options", Map(&Text), "Further options of the type.").later(),
+        field("path", Filled, "sqlite, duckdb: the database file."),
+        field("url", Filled, "object_store, postgres, mysql: where it is."),
+        field("schema", Filled, "Databases: the schema that tables are kept in."),
+        field("driver", Filled, "adbc: the driver."),
+        field("command", COMMAND, "plugin: the program to run."),
+        field("options", Map(&Text), "Further options of the type."),
     ],
 );
 
@@ -171,7 +171,7 @@ pub const COMPUTATION: [&str; 12] = [
     "in_place",
 ];
 
-static ASSET: Shape = shape(
+pub static ASSET: Shape = shape(
     "asset",
     "An asset: what makes it, what it is made from, where it is kept.",
     &[
@@ -253,7 +253,7 @@ static MODELS: Shape = shape(
         TAGS,
         OWNERS,
         KINDS,
-        field("materialized", Kind::Choice(&Choice { now: MATERIALIZED.later, later: &[] }), "How results are kept."),
+        field("materialized", Kind::Choice(&MATERIALIZED), "How results are kept."),
         field("partitions", Filled, "The `[partitions.*]` that they are cut into."),
         POOL_FIELD,
         RETRIES_FIELD,

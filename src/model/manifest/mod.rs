@@ -13,13 +13,12 @@
 
 mod check;
 pub mod code;
-mod command;
 mod computation;
 mod duration;
-mod expression;
 mod gather;
 mod interpolate;
 mod keys;
+mod overlap;
 mod pattern;
 mod raw;
 mod report;

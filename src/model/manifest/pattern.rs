@@ -2,7 +2,7 @@
 //!
 //! Knows their spelling, not what they match; that is for whoever lists files.
 
-use globset::GlobBuilder;
+use globset::{Glob, GlobBuilder};
 
 use crate::base::{
     diagnostic::Diagnostic,
@@ -22,8 +22,17 @@ pub fn forbidden_part(path: &ProjectPath) -> Option<&'static str> {
         .find_map(|part| FORBIDDEN.into_iter().find(|it| part.eq_ignore_ascii_case(it.as_bytes())))
 }
 
+/// Whether the pattern is more than a path: `{` and `,` are letters here.
 pub fn has_wildcards(text: &str) -> bool {
-    text.contains(['*', '?', '[', '{', '\\'])
+    text.contains(['*', '?', '[', '\\'])
+}
+
+/// As many as whoever lists files follows.
+const PARTS_MAX: usize = 60;
+
+pub fn glob(text: &str) -> Result<Glob, globset::Error> {
+    let plain = text.replace('{', "[{]").replace('}', "[}]");
+    GlobBuilder::new(&plain).literal_separator(true).backslash_escape(true).build()
 }
 
 /// A path below the project that data may be kept at, or a report of why not.
@@ -54,7 +63,8 @@ pub fn check(folder: &ProjectPath, text: &str, place: Span, report: &mut Report)
         return true;
     }
     let climbs_late = text.split('/').skip_while(|it| matches!(*it, ".." | ".")).any(|it| it == "..");
-    let wrong = match GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build() {
+    let wrong = match glob(text) {
+        Ok(_) if text.split('/').count() > PARTS_MAX => format!("it has more than {PARTS_MAX} parts"),
         Ok(_) if !climbs_late => return true,
         Ok(_) => "`..` after other parts of a pattern is not understood".to_owned(),
         Err(error) => error.kind().to_string(),

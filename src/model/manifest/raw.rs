@@ -130,41 +130,74 @@ const SYNTAX_ERRORS_MAX: usize = 10;
 pub fn parse(file: FileId, text: &str, report: &mut Report) -> Option<Table> {
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut whole = true;
-    for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
+    let mut told = 0;
+    let mut repeated_table = None;
+    for error in &errors {
         let range = one_line(text, error.span().unwrap_or(0..0));
-        whole &= report_syntax_error(file, text, range, error.message(), report);
+        if error.message() != DUPLICATE_KEY {
+            whole = false;
+            told += 1;
+            if told <= SYNTAX_ERRORS_MAX {
+                report.push(syntax_error(file, range, error.message()));
+            }
+            continue;
+        }
+        // The keys of a table that is repeated are repeated for that reason.
+        let header = header_above(text, range.start);
+        if is_header(text, range.start) {
+            repeated_table = Some(header);
+        } else if repeated_table == Some(header) {
+            continue;
+        }
+        report.push(repeated(file, text, range));
     }
-    // Beyond the told ones only a repeated key leaves a tree that can be trusted.
-    whole &= errors.iter().skip(SYNTAX_ERRORS_MAX).all(|it| it.message() == DUPLICATE_KEY);
-    if !whole {
-        return None;
-    }
-    Some(table(file, document.into_inner(), report))
+    whole.then(|| table(file, document.into_inner(), report))
 }
 
 const DUPLICATE_KEY: &str = "duplicate key";
 
-/// Whether the tree is whole in spite of the error.
-fn report_syntax_error(file: FileId, text: &str, range: Range<usize>, message: &str, report: &mut Report) -> bool {
+fn syntax_error(file: FileId, range: Range<usize>, message: &str) -> Diagnostic {
     let place = Span::new(file, range.clone());
-    if message == DUPLICATE_KEY {
-        let name = text.get(range.clone()).unwrap_or_default();
-        let mut told = Diagnostic::error(code::DUPLICATE_KEY, format!("`{name}` is written twice"))
-            .at(place)
-            .label("a second time here")
-            .help("a key or table may be written once; put both together, or remove one");
-        if let Some(first) = first_of(text, range) {
-            told = told.other(Span::new(file, first), "first written here");
-        }
-        report.push(told);
-        return true;
-    }
     let told = match message {
         "recursion limit" => Diagnostic::error(code::SYNTAX, "values are nested too deeply").label("more than 80 deep"),
+        _ if message.starts_with("string values must be quoted") && range.is_empty() => {
+            Diagnostic::error(code::SYNTAX, "a value is missing").label("expected a value here")
+        }
+        _ if message.starts_with("string values must be quoted") => {
+            Diagnostic::error(code::SYNTAX, "a string is not in quotes").label("put quotes around it")
+        }
         _ => Diagnostic::error(code::SYNTAX, format!("this is not TOML: {message}")),
     };
-    report.push(told.at(place).help("the syntax of TOML is at https://toml.io"));
-    false
+    told.at(place).help("the syntax of TOML is at https://toml.io")
+}
+
+fn repeated(file: FileId, text: &str, range: Range<usize>) -> Diagnostic {
+    let name: String = text.get(range.clone()).unwrap_or_default().chars().take(NAME_SHOWN_MAX).collect();
+    let told = Diagnostic::error(code::DUPLICATE_KEY, format!("`{name}` is written twice"))
+        .at(Span::new(file, range.clone()))
+        .label("a second time here")
+        .help("a key or table may be written once; put both together, or remove one");
+    match first_of(text, range) {
+        Some(first) => told.other(Span::new(file, first), "first written here"),
+        None => told,
+    }
+}
+
+const NAME_SHOWN_MAX: usize = 100;
+
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |it| it + 1)
+}
+
+/// Whether what stands at `at` is the name in `[name]`.
+fn is_header(text: &str, at: usize) -> bool {
+    text[line_start(text, at)..at].trim_start().starts_with('[')
+}
+
+/// Where the line of the last header up to `at` begins.
+fn header_above(text: &str, at: usize) -> usize {
+    let line = line_start(text, at);
+    if is_header(text, at) { line } else { text[..line].rfind("\n[").map_or(0, |it| it + 1) }
 }
 
 /// The part of `range` that lies on its first line, so that a caret can be drawn.
@@ -179,11 +212,10 @@ fn one_line(text: &str, range: Range<usize>) -> Range<usize> {
 /// Where the key or header at `second` was written before, told from the text: the parser does not say.
 fn first_of(text: &str, second: Range<usize>) -> Option<Range<usize>> {
     let name = text.get(second.clone())?;
-    let line_start = text[..second.start].rfind('\n').map_or(0, |it| it + 1);
+    let line_start = line_start(text, second.start);
     let lead = &text[line_start..second.start];
     // A header is looked for in the whole text before, a key from the last header on.
-    let is_header = lead.trim_start().starts_with('[');
-    let from = if is_header { 0 } else { text[..line_start].rfind("\n[").map_or(0, |it| it + 1) };
+    let from = if is_header(text, second.start) { 0 } else { header_above(text, second.start) };
     let mut at = from;
     for line in text[from..line_start].split_inclusive('\n') {
         let indent = line.len() - line.trim_start().len();

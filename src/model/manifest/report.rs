@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use crate::base::{
-    diagnostic::{Code, Diagnostic, Severity},
+    diagnostic::{Diagnostic, Severity},
     suggest,
 };
 
@@ -35,10 +35,6 @@ impl Report {
         if self.found.len() < KEPT_MAX { self.found.push(diagnostic) } else { self.dropped += 1 }
     }
 
-    pub fn error(&mut self, code: Code, message: impl Into<String>, place: crate::base::span::Span, label: &str) {
-        self.push(Diagnostic::error(code, message).at(place).label(label));
-    }
-
     pub fn has_errors(&self) -> bool {
         self.errors > 0
     }
@@ -52,6 +48,10 @@ impl Report {
         let most = (length / 3).max(1);
         let near = candidates.into_iter().filter(|it| {
             self.compared.set(self.compared.get() + 1);
+            // One letter of two is another name, not a slip.
+            if length < 3 {
+                return it.eq_ignore_ascii_case(name);
+            }
             self.compared.get() <= COMPARED_MAX && it.len().abs_diff(name.len()) <= 4 * most && it.len() <= 4 * NAME_MAX
         });
         suggest::nearest(name, near)
@@ -70,11 +70,11 @@ impl Report {
         }
     }
 
-    /// Everything found, by file and place, each thing once.
+    /// Everything found, by file and place; of several mistakes of one kind at one place, the first.
     pub fn finish(mut self) -> Vec<Diagnostic> {
         let key = |it: &Diagnostic| it.place.map(|at| (at.file, at.start, at.end));
         self.found.sort_by_key(|it| (key(it), it.code));
-        self.found.dedup();
+        self.found.dedup_by(|b, a| b == a || a.place.is_some() && (a.place, a.code) == (b.place, b.code));
         let hidden = self.found.len().saturating_sub(SHOWN_MAX) + self.dropped;
         self.found.truncate(SHOWN_MAX);
         if hidden > 0 {

@@ -25,11 +25,11 @@ use crate::{
 
 use super::{
     Options, code,
-    command::Pointer,
     gather::{Declared, Gathered, Section},
-    interpolate::{self, Known},
-    pattern,
-    raw::{Data, Table, Value},
+    interpolate,
+    keys::{IO, IO_TYPES},
+    overlap, pattern,
+    raw::{Data, Entry, Table, Value},
     report::Report,
     validate,
 };
@@ -38,7 +38,7 @@ use super::{
 pub struct Resolver<'a> {
     pub from: &'a Gathered,
     pub options: &'a Options<'a>,
-    pub point: Pointer<'a>,
+    pub sources: &'a SourceMap,
     pub report: &'a mut Report,
     pub vars: BTreeMap<String, VarValue>,
     /// Variables of `[project]`, and whether each is secret.
@@ -61,7 +61,7 @@ pub fn resolve<'a>(
     let mut it = Resolver {
         from,
         options,
-        point: Pointer { sources },
+        sources,
         report,
         vars: BTreeMap::new(),
         env: BTreeMap::new(),
@@ -90,7 +90,7 @@ pub fn resolve<'a>(
         graph: graph.unwrap_or_default(),
         manifests: from.manifests.clone(),
     };
-    validate::outputs(&project, from, it.report);
+    overlap::check(&project, from, it.report);
     (!it.report.has_errors()).then_some(project)
 }
 
@@ -103,7 +103,7 @@ impl<'a> Resolver<'a> {
             self.report.push(
                 Diagnostic::error(code::MISSING_KEY, "[project] has no `name`")
                     .at(place)
-                    .help("begin the file with\n[project]\nname = \"...\""),
+                    .help("begin the file with `[project]` and, in the next line, `name = \"...\"`"),
             );
         }
         if let Some(value) = table.get("requires") {
@@ -138,7 +138,7 @@ impl<'a> Resolver<'a> {
     fn variables(&mut self) -> BTreeMap<String, VarValue> {
         let mut vars = BTreeMap::new();
         for entry in &self.from.vars.entries {
-            if !super::expression::is_name(&entry.key) {
+            if !is_variable_name(&entry.key) {
                 self.report.push(
                     Diagnostic::error(code::BAD_NAME, format!("{:?} cannot be the name of a variable", entry.key))
                         .at(entry.place)
@@ -202,13 +202,9 @@ impl<'a> Resolver<'a> {
         let Some(kind) = self.required(io, "io", "type") else { return IoKind::Memory };
         let kind = kind.text().map(|it| &**it).unwrap_or_default();
         let own: &[&str] = if kind == "fs" { &["type", "root"] } else { &["type"] };
-        if ["fs", "memory"].contains(&kind) {
-            for entry in io.table.entries.iter().filter(|it| &*it.key == "root" && !own.contains(&&*it.key)) {
-                self.report.push(
-                    Diagnostic::error(code::UNKNOWN_KEY, format!("`{}` means nothing to type = \"{kind}\"", entry.key))
-                        .at(entry.place)
-                        .label("not an option of this type"),
-                );
+        if IO_TYPES.now.contains(&kind) {
+            for entry in io.table.entries.iter().filter(|it| !own.contains(&&*it.key)) {
+                self.not_of_type(entry, kind, own);
             }
         }
         if kind != "fs" {
@@ -226,13 +222,24 @@ impl<'a> Resolver<'a> {
         IoKind::Fs { root: root.unwrap_or_default() }
     }
 
+    fn not_of_type(&mut self, entry: &Entry, kind: &str, own: &[&str]) {
+        if IO.field(&entry.key).is_none() {
+            return;
+        }
+        self.report.push(
+            Diagnostic::error(code::UNKNOWN_KEY, format!("`{}` means nothing to type = \"{kind}\"", entry.key))
+                .at(entry.place)
+                .label("an option of another type")
+                .help(format!("this type has `{}`", own.join("`, `"))),
+        );
+    }
+
     /// A text with `vars` and `env` put in. A path below the project's root becomes relative to it.
     pub fn render(&mut self, text: &Arc<str>, place: Span) -> Option<Arc<str>> {
         if text.trim().is_empty() || text.contains('\0') {
             return None;
         }
-        let known = Known { vars: &self.vars, options: self.options };
-        let rendered = interpolate::render(text, place, &known, &self.point, self.report)?;
+        let rendered = interpolate::render(text, place, &self.vars, self.options, self.sources, self.report)?;
         let root = self.options.project_root.trim_end_matches('/');
         let below = rendered.strip_prefix(root).filter(|_| !root.is_empty()).and_then(|it| it.strip_prefix('/'));
         Some(below.map(Arc::from).unwrap_or(rendered))
@@ -339,7 +346,7 @@ impl<'a> Resolver<'a> {
         if name.trim().is_empty() || name.contains('\0') {
             return;
         }
-        if !super::expression::is_name(name) {
+        if !is_variable_name(name) {
             self.report.push(
                 Diagnostic::error(code::BAD_NAME, format!("{shown:?} cannot be the name of a variable"))
                     .at(place)
@@ -460,4 +467,10 @@ pub fn graph_of(
         .map(|it| it.asset().and_then(|it| ops.get(it.op)).map(|it| it.deps.clone()).unwrap_or_default())
         .collect();
     AssetGraph::build(&keys, &reads)
+}
+
+/// Letters, digits and `_`, not beginning with a digit.
+fn is_variable_name(text: &str) -> bool {
+    text.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')
+        && text.chars().next().is_some_and(|it| !it.is_ascii_digit())
 }

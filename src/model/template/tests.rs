@@ -23,7 +23,12 @@ fn some_vars() -> BTreeMap<String, VarValue> {
 
 fn render_in(text: &str, vars: &BTreeMap<String, VarValue>, quoting: Quoting) -> Result<String, TemplateError> {
     let env = map(&[("MODE", "fast"), ("UNUSED", "u")]);
-    let inputs = map(&[("raw/orders", "data/raw/orders.csv"), ("rates", "rates dir")]);
+    let mut inputs: BTreeMap<String, Vec<String>> =
+        map(&[("raw/orders", "data/raw/orders.csv"), ("rates", "rates dir")])
+            .into_iter()
+            .map(|(key, path)| (key, vec![path]))
+            .collect();
+    inputs.insert("days".into(), vec!["a 1.csv".into(), "b.csv".into()]);
     let outputs = map(&[("clean", "out/clean.csv")]);
     Template::new(text, None).render(&Scope {
         vars,
@@ -77,6 +82,7 @@ fn what_is_named_is_inserted() {
         ("{{vars.country}}-{{ vars.n }}-{{ vars.ratio }}\n", "jp-3-2.0\n"),
         (r#"cp {{ inputs["raw/orders"] }} {{ output }}"#, "cp data/raw/orders.csv out/clean.csv"),
         ("{{ inputs['rates'] }} {{ outputs.clean }}", "rates dir out/clean.csv"),
+        ("{% for it in inputs.days %}<{{ it }}>{% endfor %}", "<a 1.csv><b.csv>"),
         ("{{ env.MODE }} {{ project.root }} {{ run.id }}", "fast /p r1"),
         ("{{ vars.db.host }} {{ vars['db']['host'] }}", "h1 h1"),
         ("{{ vars.odd | raw }}", "a b"),
@@ -401,4 +407,13 @@ fn a_value_with_nul_cannot_break_its_frame() {
         let error = render_in(text, &vars, Quoting::Shell).unwrap_err();
         assert!(error.message.contains("NUL"), "{text}: {error}");
     }
+}
+
+#[test]
+fn several_files_are_several_words() {
+    assert_eq!(shell("cat {{ inputs.days }}"), "cat 'a 1.csv' b.csv");
+    assert_eq!(Template::new("{{ inputs.days }}", None).whole_input().as_deref(), Some("days"));
+    assert_eq!(Template::new(r#"{{ inputs["raw/x"] }}"#, None).whole_input().as_deref(), Some("raw/x"));
+    assert_eq!(Template::new("x{{ inputs.days }}", None).whole_input(), None);
+    assert_eq!(Template::new("{{ inputs.days | raw }}", None).whole_input(), None);
 }

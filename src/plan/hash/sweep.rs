@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use rayon::prelude::*;
@@ -22,7 +22,7 @@ use crate::{
             file_system::World,
             folder::list,
             glob,
-            signature::{look_at_all, split},
+            signature::{look_at, look_at_all, split},
             tree::{self, TreeError},
         },
         record::TrackedFile,
@@ -241,7 +241,7 @@ impl Sweep {
     ///
     /// # Errors
     /// Every pattern that means nothing, and every folder that cannot be read.
-    pub fn expand(&self, set: &FileSet) -> Result<Listing, Vec<GlobError>> {
+    pub fn expand(&self, set: &FileSet) -> Result<Arc<Listing>, Vec<GlobError>> {
         let key = glob::key(set);
         let before = if self.trust == Trust::Nothing { None } else { self.read_cache().listing(&key) };
         if let Some(before) = &before
@@ -249,16 +249,37 @@ impl Sweep {
         {
             return Ok(before.clone());
         }
-        let listing = glob::expand(&self.world, set, before.as_ref())?;
-        if listing.folders().next().is_some() {
-            self.write_cache().set_listing(key, &listing);
+        let listing = Arc::new(glob::expand(&self.world, set, before.as_deref())?);
+        // What was only looked up by name is looked up again as cheaply as it is remembered.
+        if listing.folders().next().is_some() && before.is_none_or(|it| it != listing) {
+            self.write_cache().set_listing(key, listing.clone());
         }
         Ok(listing)
+    }
+
+    /// What was hashed as `before` and then renamed to `path`: the same content, under a change time that
+    /// is new and may be racy. `None` if it is not that, or did not hold still.
+    pub fn renamed(&self, before: &TrackedFile, path: &ProjectPath) -> Option<TrackedFile> {
+        let look = || match look_at(self.world.root(), path.as_bytes(), Links::Keep) {
+            Seen::Found(it) => Some(it),
+            Seen::Missing | Seen::Failed(_) => None,
+        };
+        let now = look()?;
+        let (system, moment) = Reader::new(&self.world).moment(&now, path.as_bytes());
+        let signature = system.stable(now);
+        let same = Signature { ctime_ns: signature.ctime_ns, ..before.signature } == signature && look()? == now;
+        let racy = before.racy || moment.is_racy(&now);
+        same.then(|| TrackedFile { path: path.clone(), signature, digest: before.digest, racy })
     }
 
     /// Reads `path` anew when it is asked for next.
     pub fn forget(&self, path: &ProjectPath) {
         self.write_cache().remove(path.as_bytes());
+    }
+
+    /// Why nothing was remembered from before, if that should be known.
+    pub fn note(&self) -> Option<String> {
+        self.read_cache().note()
     }
 
     /// Keeps what was learnt in `file`, if there is something new. Nothing but speed depends on it.

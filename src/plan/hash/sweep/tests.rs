@@ -392,7 +392,7 @@ fn a_very_deep_tree_is_an_answer_or_an_error() {
     let mut at =
         rustix::fs::openat(rustix::fs::CWD, place.folder.path(), rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty())
             .unwrap();
-    for level in 0..3000 {
+    for level in 0..2100 {
         rustix::fs::mkdirat(&at, "d", rustix::fs::Mode::RWXU).unwrap();
         at = rustix::fs::openat(&at, "d", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).unwrap();
         if level == 1000 {
@@ -407,7 +407,7 @@ fn a_very_deep_tree_is_an_answer_or_an_error() {
     drop(at);
     // The folder itself removes what the standard library would not: one level at a time.
     let root = place.folder.path().to_owned();
-    for _ in 0..3000 {
+    for _ in 0..2100 {
         fs::rename(root.join("d"), root.join("old")).unwrap();
         if fs::rename(root.join("old/d"), root.join("d")).is_err() {
             break;
@@ -420,7 +420,7 @@ fn a_very_deep_tree_is_an_answer_or_an_error() {
 fn many_files_are_found_right_on_many_threads() {
     let place = Place::new();
     let mut paths = Vec::new();
-    for index in 0..3000 {
+    for index in 0..2100 {
         paths.push(place.write(&format!("d{}/f{index}", index % 7), &index.to_string()));
     }
     for _ in 0..2 {
