@@ -141,7 +141,7 @@ impl Template {
                 }
             }
         }
-        Ok(out.finish())
+        out.finish()
     }
 
     /// The key, if the text is exactly one `{{ inputs.KEY }}` and so stands for whole arguments.
