@@ -52,7 +52,7 @@ pub struct Attempting {
     pub spec: StepSpec,
     pub started_at: Timestamp,
     pub outputs: Vec<OutputAttempt>,
-    /// Everything that the command may read, as it was when its fingerprint was taken (I3).
+    /// Outputs that the command may read, as they were when its fingerprint was taken (I3).
     pub inputs: Vec<TrackedFile>,
     /// The sources as they were found, to be recorded with the result.
     pub observations: Vec<Observation>,
@@ -225,13 +225,11 @@ impl Now {
             .collect()
     }
 
-    /// Every file that the command may read, as it is now (I3).
-    fn inputs(&self, op: &Op, step: &PlanStep) -> Vec<TrackedFile> {
-        let mut inputs = self.facts.ops[&step.op].files.clone();
+    /// The outputs that the command may read, as they are now (I3). Code and sources are looked at
+    /// anew after the run instead: links among them are followed.
+    fn inputs(&self, op: &Op) -> Vec<TrackedFile> {
+        let mut inputs = Vec::new();
         for dep in &op.deps {
-            if let Some(SourceFacts::Known { files, .. }) = self.facts.sources.get(dep) {
-                inputs.extend(files.iter().cloned());
-            }
             if let Some(Materialization { output: StoredOutput::Files(files), .. }) = self.records.get(dep) {
                 inputs.extend(files.iter().cloned());
             }
@@ -322,7 +320,7 @@ fn stage(
             SourceFacts::Missing(_) => None,
         })
         .collect();
-    let inputs = now.inputs(op, step);
+    let inputs = now.inputs(op);
     Ok(Attempting {
         id,
         spec,
@@ -387,7 +385,9 @@ fn spec(
     let workspace = context.workspace;
     let project = &*workspace.project;
     let op = &project.ops[step.op];
-    let rendered = render(context, op, outputs, given)?;
+    let mut rendered = render(context, op, outputs, given)?;
+    // Finds what the command left behind, whatever that did to hide.
+    rendered.environment.set("ASSETS_ATTEMPT", id.0.as_str());
     Ok(StepSpec {
         version: SPEC_VERSION,
         run: context.run.0.clone(),

@@ -105,8 +105,8 @@ fn announce(
     for (node, it) in given {
         environment.set(format!("ASSETS_INPUT_{}", project.key(*node).env_name()), it.variable());
     }
-    for (name, value) in &context.jobserver {
-        environment.set(*name, value.as_str());
+    for (name, value) in context.jobserver.environment(context.make_speaks_fifo) {
+        environment.set(name, value);
     }
 }
 

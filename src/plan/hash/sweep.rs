@@ -22,7 +22,7 @@ use crate::{
             file_system::World,
             folder::list,
             glob,
-            signature::{look_at, look_at_all, split},
+            signature::{look_at_all, split},
             tree::{self, TreeError},
         },
         record::TrackedFile,
@@ -297,21 +297,6 @@ impl Sweep {
             self.write_cache().set_listing(key, listing.clone());
         }
         Ok(listing)
-    }
-
-    /// What was hashed as `before` and then renamed to `path`: the same content, under a change time that
-    /// is new and may be racy. `None` if it is not that, or did not hold still.
-    pub fn renamed(&self, before: &TrackedFile, path: &ProjectPath) -> Option<TrackedFile> {
-        let look = || match look_at(self.world.root(), path.as_bytes(), Links::Keep) {
-            Seen::Found(it) => Some(it),
-            Seen::Missing | Seen::Failed(_) => None,
-        };
-        let now = look()?;
-        let (system, moment) = Reader::new(&self.world).moment(&now, path.as_bytes());
-        let signature = system.stable(now);
-        let same = Signature { ctime_ns: signature.ctime_ns, ..before.signature } == signature && look()? == now;
-        let racy = before.racy || moment.is_racy(&now);
-        same.then(|| TrackedFile { path: path.clone(), signature, digest: before.digest, racy })
     }
 
     /// Reads `path` anew when it is asked for next.
