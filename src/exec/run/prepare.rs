@@ -56,7 +56,6 @@ pub struct Attempting {
     pub inputs: Vec<TrackedFile>,
     /// The sources as they were found, to be recorded with the result.
     pub observations: Vec<Observation>,
-    pub reasons: Vec<Reason>,
     pub log: Option<String>,
     pub facts: Facts,
     pub locks: LockGuard,
@@ -67,6 +66,8 @@ pub struct OutputAttempt {
     pub node: NodeId,
     pub staged: Staged,
     pub fingerprint: Fingerprint,
+    /// Why it is made; of an output that is only made along, why the others are.
+    pub reasons: Vec<Reason>,
     /// The record that stands, if its output does too.
     pub standing: Option<Materialization>,
 }
@@ -116,12 +117,12 @@ pub fn prepare(
         return Ok(Prepared::Failed { error: blocked_error(&reasons), reasons });
     }
     if !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced)
-        && let Some(reports) = super::finish::restore(context, step, &examined, &reasons)?
+        && let Some(reports) = super::finish::restore(context, step, &examined)?
     {
         return Ok(Prepared::Settled(reports));
     }
     let id = AttemptId::new(&context.run, index, attempt);
-    stage(context, step, id, now, examined, reasons, locks).map(|it| Prepared::Ready(Box::new(it)))
+    stage(context, step, id, now, examined, locks).map(|it| Prepared::Ready(Box::new(it)))
 }
 
 fn told_reasons(examined: &[(NodeId, Examined)]) -> Vec<Reason> {
@@ -263,7 +264,6 @@ fn stage(
     id: AttemptId,
     now: Now,
     examined: Vec<(NodeId, Examined)>,
-    reasons: Vec<Reason>,
     locks: LockGuard,
 ) -> Result<Attempting, PrepareError> {
     let workspace = context.workspace;
@@ -271,8 +271,11 @@ fn stage(
     let op = &project.ops[step.op];
     let started_at = workspace.clock.now();
     let mut outputs: Vec<OutputAttempt> = Vec::new();
+    let all_reasons = told_reasons(&examined);
     let made = (|| {
         for (node, it) in examined {
+            let own = it.verdict.reasons();
+            let reasons = if own.is_empty() { all_reasons.clone() } else { own.to_vec() };
             let target = workspace.target(node, &step.partition);
             let staged = workspace.io_of(node).stage(&target, &id)?;
             let whole = now.stored.get(&node) == Some(&OutputState::Same);
@@ -280,6 +283,7 @@ fn stage(
                 node,
                 staged,
                 fingerprint: it.fingerprint.expect("nothing is pending and nothing blocks"),
+                reasons,
                 standing: now.records.get(&node).filter(|_| whole).cloned(),
             });
         }
@@ -321,18 +325,7 @@ fn stage(
         })
         .collect();
     let inputs = now.inputs(op);
-    Ok(Attempting {
-        id,
-        spec,
-        started_at,
-        outputs,
-        inputs,
-        observations,
-        reasons,
-        log: Some(log),
-        facts: now.facts,
-        locks,
-    })
+    Ok(Attempting { id, spec, started_at, outputs, inputs, observations, log: Some(log), facts: now.facts, locks })
 }
 
 /// A name for people: the op, then what makes it unique.
