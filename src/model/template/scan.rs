@@ -131,7 +131,9 @@ pub(super) fn scan(text: &str) -> Scan {
             }
         };
     }
-    scan.pieces.push(Piece::Text(at..text.len()));
+    if at < text.len() {
+        scan.pieces.push(Piece::Text(at..text.len()));
+    }
     scan
 }
 
