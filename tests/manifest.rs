@@ -321,6 +321,12 @@ fn monstrous_files_are_refused_quietly() {
         format!("{head}[asset.a]\ncommand = \"{{{{ {} 1 }}}}\"\n", "1 + ".repeat(100_000)),
         format!("{head}[asset.a]\ncommand = \"{{{{ vars{} }}}}\"\n", ".a".repeat(100_000)),
         format!("{head}[asset.a]\ncommand = \"{{{{ 1{} }}}}\"\n", "|upper".repeat(100_000)),
+        format!("{head}[asset.a]\ncommand = \"{{% if 1 %}}{}\"\n", "{% elif 1 %}".repeat(30_000)),
+        format!("{head}[asset.a]\ncommand = \"{{% if 1 %}}{}{{% endif %}}\"\n", "{%elif 1%}".repeat(400)),
+        format!("{head}[asset.a]\ncommand = \"{{{{ {} 1 }}}}\"\n", "-".repeat(1000)),
+        format!("{head}[asset.a]\ncommand = \"{{{{ {} 1 }}}}\"\n", "not ".repeat(250)),
+        format!("{head}[asset.a]\ncommand = \"{{{{ {} 1 }}}}\"\n", "1+".repeat(500)),
+        format!("{head}[asset.a]\ncommand = \"{{{{ 1{} }}}}\"\n", "[1]".repeat(330)),
         format!("{head}[asset.a]\npath = \"{}\"\ncommand = \"x\"", "a/".repeat(long / 2)),
         format!("{head}[asset.a]\ncode = [\"{}\"]\ncommand = \"x\"", "**/".repeat(100_000)),
         format!("{head}[asset.a]\ncode = [\"{}\"]\ncommand = \"x\"", "[".repeat(100_000)),
@@ -337,16 +343,13 @@ fn monstrous_files_are_refused_quietly() {
         format!("{head}{}", "[asset.a]\n".repeat(20_000)),
         format!("{head}{}", "\"".repeat(100_001)),
         format!("{head}{}", "=\n".repeat(100_000)),
-        "\n".repeat(long),
-        "\r".repeat(long),
-        "\0".repeat(long),
+        "\n".repeat(100_000),
+        "\r".repeat(100_000),
+        "\0".repeat(100_000),
         "\u{feff}".repeat(1000),
         String::new(),
     ] {
-        eprintln!("{}...{}", text.chars().take(60).collect::<String>().escape_debug(), text.len());
-        let start = std::time::Instant::now();
         survives(text.as_bytes());
-        eprintln!("   {:?}", start.elapsed());
     }
     let mut junk = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut bytes = vec![0; 1 << 20];

@@ -2,9 +2,9 @@
 
 pub mod executor;
 pub mod io;
-pub mod source;
 pub mod jobserver;
 pub mod lock;
 pub mod log;
 pub mod signal;
+pub mod source;
 pub mod supervise;

@@ -1,13 +1,11 @@
-//! Answers as text and as versioned JSON documents. Pure: from what is known to a string.
-
-pub mod graph;
-pub mod list;
 //! Answers as documents and as text: versioned JSON whose schema lies in `schema/`, and tables.
 //!
 //! Pure: what is told comes in plain rows that the commands fill; nothing here reads or decides.
 
 pub mod diff;
 pub mod events;
+pub mod graph;
+pub mod list;
 pub mod materialize;
 pub mod plan;
 pub mod runs;
