@@ -422,3 +422,24 @@ fn mutated_manifests_never_panic() {
         })
         .unwrap();
 }
+
+/// Twice as many assets may not take four times as long.
+#[test]
+fn a_large_manifest_is_read_in_proportion_to_its_size() {
+    let sized = |count: usize| {
+        let mut text = String::from("[project]\nname = \"big\"\n");
+        for n in 0..count {
+            let (a, b) = (n.saturating_sub(100), n.saturating_sub(101));
+            let deps = if n < 102 { String::new() } else { format!("\"n{a}\", \"n{b}\"") };
+            text += &format!(
+                "[asset.n{n}]\ncommand = [\"cp\", \"src/n{n}.txt\", \"{{{{ output }}}}\"]\ndeps = [{deps}]\nsources = [\"src/n{n}.txt\"]\n"
+            );
+        }
+        let start = std::time::Instant::now();
+        assert_eq!(project(&text).len(), count);
+        start.elapsed()
+    };
+    sized(1_000);
+    let (one, four) = (sized(5_000), sized(20_000));
+    assert!(four < one * 12, "5,000: {one:?}, 20,000: {four:?}");
+}

@@ -71,8 +71,9 @@ fn kind(of: &Kind, whole: bool, definitions: &mut Map<String, Value>) -> Value {
         Kind::Choice(choice) => {
             json!({"type": "string", "enum": choice.now.iter().chain(choice.later).collect::<Vec<_>>()})
         }
-        Kind::List(of) => json!({"type": "array", "items": kind(of, whole, definitions)}),
-        Kind::FilledList(of) => json!({"type": "array", "minItems": 1, "items": kind(of, whole, definitions)}),
+        // Overrides replace lists, so what is in them is whole.
+        Kind::List(of) => json!({"type": "array", "items": kind(of, true, definitions)}),
+        Kind::FilledList(of) => json!({"type": "array", "minItems": 1, "items": kind(of, true, definitions)}),
         Kind::Either(them) => json!({"anyOf": them.iter().map(|it| kind(it, whole, definitions)).collect::<Vec<_>>()}),
         Kind::Map(of) => json!({"type": "object", "additionalProperties": kind(of, whole, definitions)}),
         Kind::Table(shape) => reference(shape, whole, definitions),
