@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
+use assets::{base::env::Environment, exec::supervise, face::cli};
+
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
+    let arguments: Vec<_> = std::env::args_os().collect();
     // Before anything else: a supervisor must be fast to start and hold nothing.
-    if arguments.next().is_some_and(|it| it == assets::exec::supervise::SUBCOMMAND) {
-        return u8::try_from(assets::exec::supervise::main()).unwrap_or(1).into();
+    if arguments.get(1).is_some_and(|it| it == supervise::SUBCOMMAND) {
+        return u8::try_from(supervise::main()).unwrap_or(1).into();
     }
-    ExitCode::SUCCESS
+    cli::main(arguments, Environment::of_process()).code().into()
 }

@@ -17,11 +17,12 @@ use assets::exec::{
         local::LocalExecutor,
         registry::{self, Settings},
     },
+    jobserver::{self, Jobserver},
     lock::{LockName, LockTable},
 };
 use rustix::process::{Pid, Signal, kill_process};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn binary() -> PathBuf {
     env!("CARGO_BIN_EXE_assets").into()
@@ -278,12 +279,16 @@ fn a_command_that_cannot_start_says_why() {
     assert_eq!(why("./missing"), "command not found: ./missing");
     assert_eq!(why("./data"), "./data may not be executed");
     assert_eq!(why("./folder"), "./folder is a folder, not a command");
+    here.sh("printf '#!/no/such/interpreter\n' >script; printf nothing >text; chmod +x script text");
+    assert_eq!(why("./script"), "./script names an interpreter that is not there");
+    assert_eq!(why("./text"), "./text is not a program: a script begins with #! and its interpreter");
 }
 
 #[test]
 fn pause_stops_commands_and_clocks() {
     let here = Here::new();
-    here.submit(&StepSpec { timeout_ms: Some(1500), ..here.script("paused", "echo $$ >pid; sleep 0.3; sleep 0.3") });
+    // With `exec`, because a shell that waits in `vfork` for its stopped child is not itself shown as stopped.
+    here.submit(&StepSpec { timeout_ms: Some(1500), ..here.script("paused", "echo $$ >pid; exec sleep 0.6") });
     let pid = here.pid("pid");
     here.executor.pause(true).unwrap();
     until("it is stopped", || (state(pid) == Some('T')).then_some(()));
@@ -336,7 +341,7 @@ fn cpu_time_is_the_commands_own() {
 #[test]
 #[ignore = "started by the tests below"]
 fn tool() {
-    let folder = PathBuf::from(std::env::var_os("TOOL_FOLDER").expect("started by a test"));
+    let Some(folder) = std::env::var_os("TOOL_FOLDER").map(PathBuf::from) else { return };
     let locks = LockTable::open(&folder.join("locks")).unwrap();
     let _guard = locks.try_exclusive(&[LockName::of_text("asset")]).unwrap().guard().unwrap();
     let executor = LocalExecutor::new(binary(), Some(locks.share().unwrap()));
@@ -359,18 +364,28 @@ fn tool() {
     fs::write(folder.join("all-done"), "").unwrap();
 }
 
-fn start_tool(folder: &Path, script: &str, count: usize, prefix: &str) -> Child {
+/// Killed with the test that started it.
+struct Tool(Child);
+
+impl Drop for Tool {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start_tool(folder: &Path, script: &str, count: usize, prefix: &str) -> Tool {
     let this = std::env::current_exe().unwrap();
-    Command::new("sh")
+    let mut command = Command::new("sh");
+    command
         .args(["-c", &format!("{prefix} exec \"$0\" --exact executor::tool --include-ignored")])
         .arg(this)
         .env("TOOL_FOLDER", folder)
         .env("TOOL_SCRIPT", script)
         .env("TOOL_COUNT", count.to_string())
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+        .stdout(Stdio::null());
+    Tool(command.spawn().unwrap())
 }
 
 #[test]
@@ -385,17 +400,99 @@ fn nothing_outlives_a_tool_that_is_killed_and_the_lock_is_freed_last() {
     let holder = locks.holder(asset).expect("somebody holds it");
     assert!(holder.pid != std::process::id() && !holder.command.is_empty());
     assert!(pids.iter().all(|it| state(*it).is_some()));
-    tool.kill().unwrap();
-    tool.wait().unwrap();
+    tool.0.kill().unwrap();
+    tool.0.wait().unwrap();
     let _guard = until("the lock is free", || locks.try_exclusive(&[asset]).unwrap().guard());
     assert_eq!(pids.map(state), [None, None], "the lock is free only when nobody is left");
-    assert_eq!(locks.holder(asset), None);
 }
 
 #[test]
 fn a_shortage_of_open_files_loses_no_step() {
     let folder = tempfile::tempdir().unwrap();
     let mut tool = start_tool(folder.path(), "sleep 0.05", 40, "ulimit -n 16;");
-    assert!(tool.wait().unwrap().success());
+    assert!(tool.0.wait().unwrap().success());
     assert!(folder.path().join("all-done").exists());
+}
+
+/// Not a test: runs four jobs below the jobserver that `MAKEFLAGS` names, as many at once as it may.
+#[test]
+#[ignore = "started by the test below"]
+fn job_client() {
+    let Some(log) = std::env::var_os("JOB_LOG").map(PathBuf::from) else { return };
+    let client = Jobserver::join(&std::env::var("MAKEFLAGS").expect("started by make")).expect("a jobserver");
+    let (mut left, mut running) = (4, Vec::new());
+    while left > 0 || !running.is_empty() {
+        if left > 0
+            && let Some(token) = client.try_take()
+        {
+            left -= 1;
+            running.push((job(&log), token));
+        }
+        running.retain_mut(|(job, _)| job.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+const JOB: &str = "echo start >>\"$JOB_LOG\"; sleep 0.1; echo end >>\"$JOB_LOG\"";
+
+fn job(log: &Path) -> Child {
+    Command::new("sh").args(["-c", JOB]).env("JOB_LOG", log).spawn().unwrap()
+}
+
+/// How many jobs there were, and how many at once.
+fn jobs_in(log: &Path) -> (usize, usize) {
+    let (mut all, mut now, mut most) = (0, 0_usize, 0);
+    for line in fs::read_to_string(log).unwrap().lines() {
+        if line == "start" {
+            (all, now) = (all + 1, now + 1);
+        } else {
+            now -= 1;
+        }
+        most = most.max(now);
+    }
+    (all, most)
+}
+
+#[test]
+fn below_a_make_the_tool_takes_its_jobs_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("jobs.log");
+    let makefile = format!(
+        "all: a b c\na b:\n\t+@\"$(THIS)\" --exact executor::job_client --include-ignored >/dev/null\nc:\n\t@{}\n",
+        JOB.replace('$', "$$")
+    );
+    fs::write(folder.path().join("Makefile"), makefile).unwrap();
+    let this = format!("THIS={}", std::env::current_exe().unwrap().display());
+    let mut make = Command::new("make");
+    make.args(["-s", "-j3", &this]).env("JOB_LOG", &log).env_remove("MAKEFLAGS").current_dir(folder.path());
+    assert!(make.status().unwrap().success());
+    let (all, most) = jobs_in(&log);
+    assert_eq!(all, 9);
+    assert!((2..=3).contains(&most), "{most} jobs at once");
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn makes_below_the_tool_share_its_jobs() {
+    let path = std::env::var_os("PATH").unwrap();
+    if !jobserver::make_speaks_fifo(&path) {
+        eprintln!("SKIPPED: needs GNU make 4.4 or newer");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("jobs.log");
+    let makefile = format!("all: a b c d\na b c d:\n\t@{}\n", JOB.replace('$', "$$"));
+    fs::write(folder.path().join("Makefile"), makefile).unwrap();
+    let server = Jobserver::serve(&folder.path().join("run"), 3).unwrap();
+    let nested = || {
+        let mut make = Command::new("make");
+        make.arg("-s").env("JOB_LOG", &log).envs(server.environment(true)).current_dir(folder.path());
+        (server.try_take().unwrap(), make.spawn().unwrap())
+    };
+    for (_token, mut make) in [nested(), nested()] {
+        assert!(make.wait().unwrap().success());
+    }
+    let (all, most) = jobs_in(&log);
+    assert_eq!(all, 8);
+    assert!((2..=3).contains(&most), "{most} jobs at once");
 }

@@ -4,6 +4,7 @@ mod attacks;
 mod crashes;
 mod keeping;
 mod limits;
+mod model;
 
 use std::{
     fs,

@@ -6,6 +6,8 @@
     reason = "tests set up the world from outside and tell people about it"
 )]
 
+mod docs;
+mod examples;
 mod executor;
 mod io;
 mod layers;

@@ -5,7 +5,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -94,6 +94,11 @@ pub fn create_new(path: &Path) -> Result<File> {
     named("create", path, File::options().write(true).create_new(true).open(path))
 }
 
+/// Makes a new file that nobody else may read or write: mode 0600. Fails if it is there.
+pub fn create_new_private(path: &Path) -> Result<File> {
+    named("create", path, File::options().write(true).create_new(true).mode(0o600).open(path))
+}
+
 /// Makes the file anew, whatever was there.
 pub fn create(path: &Path) -> Result<File> {
     named("create", path, File::create(path))
@@ -127,6 +132,19 @@ pub fn create_private_folder(path: &Path) -> Result<()> {
 
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     named("rename", from, fs::rename(from, to))
+}
+
+/// Gives the file at `from` a second name; fine if that name is taken.
+pub fn link_if_free(from: &Path, to: &Path) -> Result<()> {
+    match named("link", to, fs::hard_link(from, to)) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+/// Takes all rights of others away: mode 0700.
+pub fn make_private(path: &Path) -> Result<()> {
+    named("change the mode of", path, fs::set_permissions(path, fs::Permissions::from_mode(0o700)))
 }
 
 pub fn copy(from: &Path, to: &Path) -> Result<u64> {

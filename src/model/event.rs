@@ -156,3 +156,13 @@ pub trait Listener {
     /// wait. `now_ms` only goes forward, from an arbitrary start.
     fn on_tick(&mut self, _now_ms: u64) {}
 }
+
+impl<L: Listener + ?Sized> Listener for &mut L {
+    fn on_event(&mut self, event: &RunEvent) {
+        (**self).on_event(event);
+    }
+
+    fn on_tick(&mut self, now_ms: u64) {
+        (**self).on_tick(now_ms);
+    }
+}

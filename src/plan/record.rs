@@ -22,6 +22,20 @@ pub struct RunId(pub String);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct AttemptId(pub String);
 
+impl RunId {
+    /// `random` tells two runs of one second apart.
+    pub fn new(at: Timestamp, random: u16) -> Self {
+        RunId(format!("{}-{random:04x}", at.strftime("%Y%m%d-%H%M%S")))
+    }
+}
+
+impl AttemptId {
+    /// The `attempt`th try (from 1) at a step of a run.
+    pub fn new(run: &RunId, step: usize, attempt: u32) -> Self {
+        AttemptId(format!("{}-{step}-{attempt}", run.0))
+    }
+}
+
 /// One stored version of an asset partition.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Materialization {
@@ -150,4 +164,19 @@ pub struct Session {
     pub boot: String,
     /// Everything recorded in it is known to be on disk.
     pub sealed: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_time_and_name_files() {
+        let early: Timestamp = "2026-11-20T23:15:02.9Z".parse().unwrap();
+        let late: Timestamp = "2026-11-20T23:15:03Z".parse().unwrap();
+        let run = RunId::new(early, 0x4f2a);
+        assert_eq!(run.0, "20261120-231502-4f2a");
+        assert!(RunId::new(early, u16::MAX) < RunId::new(late, 0));
+        assert_eq!(AttemptId::new(&run, 12, 1).0, "20261120-231502-4f2a-12-1");
+    }
 }

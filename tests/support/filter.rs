@@ -11,6 +11,19 @@ pub fn clean(text: &str, places: &[(&Path, &str)]) -> String {
     durations(&words(&text, |word| is_run_id(word).then_some("[RUN]")))
 }
 
+/// A line without what depends on which step was faster: `[2/4]`, and how long ago something was.
+pub fn without_counters(line: &str) -> String {
+    let rest = line.trim_start().strip_prefix('[').and_then(|it| it.split_once("] "));
+    let line = match rest {
+        Some((counter, rest)) if counter.bytes().all(|it| b"0123456789/ ".contains(&it)) => rest,
+        _ => line,
+    };
+    match line.split_once("Last built ") {
+        Some((before, _)) => format!("{before}Last built [TIME] ago"),
+        None => line.trim().to_owned(),
+    }
+}
+
 /// Every maximal run of letters, digits, `-` and `.` that `of` knows, replaced.
 fn words(text: &str, of: impl Fn(&str) -> Option<&'static str>) -> String {
     let mut cleaned = String::with_capacity(text.len());
@@ -95,7 +108,7 @@ fn duration(text: &str) -> Option<usize> {
 }
 
 mod tests {
-    use super::clean;
+    use super::{clean, without_counters};
     use std::path::Path;
 
     #[track_caller]
@@ -115,6 +128,13 @@ mod tests {
     #[test]
     fn what_only_looks_like_a_duration_stays() {
         becomes("a12s 3 m 12sx q1-3s 5d", "a12s 3 m 12sx q1-3s 5d");
+    }
+
+    #[test]
+    fn counters_go_and_other_brackets_stay() {
+        assert_eq!(without_counters("[ 3/14]        Built a"), "Built a");
+        assert_eq!(without_counters("[a] b"), "[a] b");
+        assert_eq!(without_counters("Last built just now in run x"), "Last built [TIME] ago");
     }
 
     #[test]

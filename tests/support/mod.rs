@@ -195,6 +195,30 @@ impl Project {
         command
     }
 
+    /// What a line of shell prints in the project's folder, both streams as they come; `assets` is the real one.
+    pub fn shell(&self, line: &str) -> String {
+        let binary = Path::new(env!("CARGO_BIN_EXE_assets")).parent().expect("it is in a folder");
+        let sealed = self.command(&[]);
+        let mut path = binary.as_os_str().to_owned();
+        path.push(":");
+        path.push(std::env::var_os("PATH").expect("tests need a PATH"));
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("exec 2>&1\n{line}")]).current_dir(self.root()).env_clear().stdin(Stdio::null());
+        command.envs(sealed.get_envs().filter_map(|it| Some((it.0, it.1?)))).env("PATH", path);
+        let output = self.start_command(command).finish();
+        output.raw_stdout.replace(self.root().to_str().expect("temporary folders are UTF-8"), "/project")
+    }
+
+    /// Output without what differs from run to run, the order of lines included.
+    pub fn comparable(text: &str) -> Vec<String> {
+        let cleaned = filter::clean(text, &[]);
+        // Signs of life come on slow machines only.
+        let lines = cleaned.lines().filter(|it| !it.ends_with(" so far"));
+        let mut lines: Vec<String> = lines.map(filter::without_counters).collect();
+        lines.sort();
+        lines
+    }
+
     pub fn start_command(&self, mut command: Command) -> Running {
         let shown = format!("{command:?}");
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary was built");

@@ -4,6 +4,7 @@
 //! nothing to reattach to in another.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     io::{Read, Write},
     os::{
@@ -28,6 +29,9 @@ use crate::{
         supervise::{Inbox, News, Order, SUBCOMMAND, write_frame},
     },
 };
+
+/// How long the end of everything is waited for.
+const FAREWELL_MS_MAX: u64 = 15_000;
 
 /// Runs commands through one supervisor process.
 pub struct LocalExecutor {
@@ -110,7 +114,7 @@ impl LocalExecutor {
         Ok(())
     }
 
-    fn send(state: &mut State, order: &Order) -> Result<(), ExecutorError> {
+    fn send(state: &mut State, order: &Order<'_>) -> Result<(), ExecutorError> {
         match &mut state.supervisor {
             Supervisor::Running { link, .. } => {
                 let mut frame = Vec::with_capacity(4096);
@@ -178,7 +182,7 @@ impl Executor for LocalExecutor {
         if matches!(state.supervisor, Supervisor::NotStarted) {
             self.start(&mut state)?;
         }
-        Self::send(&mut state, &Order::Submit(Box::new(spec.clone())))?;
+        Self::send(&mut state, &Order::Submit(Box::new(Cow::Borrowed(spec))))?;
         state.attempts.insert(spec.attempt.clone(), Attempt::Submitted);
         Ok(handle)
     }
@@ -240,13 +244,20 @@ impl Executor for LocalExecutor {
 }
 
 /// Ends everything that still runs and waits until it is gone, so that the locks are free afterwards.
+/// What cannot be ended is left to the supervisor, who keeps the locks as long as it is there.
 impl Drop for LocalExecutor {
     fn drop(&mut self) {
         let mut state = self.state();
         state.locks = None;
-        if let Supervisor::Running { process, link } = &mut state.supervisor {
-            let _ = link.shutdown(std::net::Shutdown::Both);
-            let _ = process.wait();
+        let Supervisor::Running { process, link } = &mut state.supervisor else { return };
+        let until = SystemClock.monotonic_ms() + FAREWELL_MS_MAX;
+        let mut told = link.shutdown(std::net::Shutdown::Write).is_ok();
+        let mut unheard = [0; 4096];
+        while told && is_readable(link, until.saturating_sub(SystemClock.monotonic_ms())) {
+            told = matches!(link.read(&mut unheard), Ok(1..));
+            if !told {
+                let _ = process.wait();
+            }
         }
     }
 }

@@ -101,7 +101,11 @@ impl Folder {
             Err(errno) => return Err(above.failed(name, errno)),
         }
         // Looked up again from here, so that a link put in its place meanwhile cannot lead out.
-        self.open(path)?.ok_or_else(|| self.other(path, "was removed while it was made".to_owned()))
+        match self.open(path)? {
+            Some(made) => Ok(made),
+            None if above.look(name)?.is_some() => Err(self.other(path, "is a link that leads nowhere".to_owned())),
+            None => Err(self.other(path, "was removed while it was made".to_owned())),
+        }
     }
 
     pub fn path(&self) -> &ProjectPath {
@@ -380,7 +384,47 @@ fn found(stat: &Stat) -> Found {
         mtime_ns: nanoseconds(stat.st_mtime.into(), stat.st_mtime_nsec as i64),
         ctime_ns: nanoseconds(stat.st_ctime.into(), stat.st_ctime_nsec as i64),
         kind,
-        executable: kind == FileKind::File && stat.st_mode & 0o100 != 0,
+        executable: stat.st_mode & 0o100 != 0,
     };
     Found { signature, owner: stat.st_uid }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::fs;
+
+    fn path(text: &str) -> ProjectPath {
+        ProjectPath::resolve(&ProjectPath::root(), text).unwrap()
+    }
+
+    /// What old kernels get, which newer ones would never run.
+    #[test]
+    fn step_by_step_no_link_is_followed() {
+        let project = tempfile::tempdir().unwrap();
+        fs::create_folder(&project.path().join("a/b")).unwrap();
+        fs::write(&project.path().join("a/file"), b"").unwrap();
+        rustix::fs::symlink("/", project.path().join("a/out")).unwrap();
+        let root = rustix::fs::open(project.path(), NAMES_ONLY, Mode::empty()).unwrap();
+        let open = |text: &str| open_step_by_step(&root, Path::new(text), NAMES_ONLY).map(|_| ());
+        assert_eq!(open("a/b"), Ok(()));
+        assert_eq!(open("a/none"), Err(Errno::NOENT));
+        assert_eq!(open("a/file"), Err(Errno::NOTDIR));
+        assert_eq!(open("a/out"), Err(Errno::XDEV));
+        assert_eq!(open("a/out/etc"), Err(Errno::XDEV));
+    }
+
+    #[test]
+    fn what_is_in_the_way_of_a_folder_is_named() {
+        let project = tempfile::tempdir().unwrap();
+        fs::write(&project.path().join("file"), b"").unwrap();
+        rustix::fs::symlink("nowhere", project.path().join("dangling")).unwrap();
+        rustix::fs::symlink("loop", project.path().join("loop")).unwrap();
+        let root = Folder::open_root(project.path(), Swaps::Allowed).unwrap();
+        let failed = |text: &str| root.make(&path(text)).unwrap_err().to_string();
+        assert_eq!(failed("file/b"), "output file is a file or broken link, expected a folder");
+        assert_eq!(failed("dangling/b"), "dangling: is a link that leads nowhere");
+        assert_eq!(failed("loop/b"), "loop: links lead in a circle");
+        assert_eq!(root.make(&path("new/deep")).unwrap().path(), &path("new/deep"));
+    }
 }

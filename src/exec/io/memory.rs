@@ -19,7 +19,7 @@ use crate::{
     exec::io::{
         Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
         beneath::{Folder, Swaps},
-        fs::measure::{Measured, check_shape, measure},
+        fs::measure::{Measured, Measurer, check_shape},
     },
     plan::{
         hash::FileKind,
@@ -34,6 +34,7 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub struct MemoryManager {
     scratch: PathBuf,
+    measurer: Measurer,
     stored: Mutex<HashMap<ProjectPath, Stored>>,
 }
 
@@ -41,7 +42,7 @@ pub struct MemoryManager {
 struct Stored {
     content: Content,
     /// By path, seen from the thing itself.
-    tree: BTreeMap<ProjectPath, Node>,
+    tree: BTreeMap<PathBuf, Node>,
 }
 
 #[derive(Clone, Debug)]
@@ -56,7 +57,7 @@ impl MemoryManager {
     pub fn new(project_root: PathBuf) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let scratch = project_root.join(format!(".assets/tmp/memory-{}-{number}", std::process::id()));
-        MemoryManager { scratch, stored: Mutex::default() }
+        MemoryManager { measurer: Measurer::new(scratch.clone()), scratch, stored: Mutex::default() }
     }
 
     fn stored(&self) -> MutexGuard<'_, HashMap<ProjectPath, Stored>> {
@@ -79,21 +80,21 @@ impl MemoryManager {
         Folder::open_root(&self.scratch, Swaps::Allowed)?.open(&ProjectPath::root().join(name))
     }
 
-    fn measure_staged(&self, staged: &Staged) -> Result<(Folder, Measured), IoError> {
+    fn measure_staged(&self, staged: &Staged) -> Result<Measured, IoError> {
         let missing = || IoError::OutputMissing(staged.target.path.to_string());
         let folder = self.open(&Self::stage_folder(&staged.target, &staged.attempt))?.ok_or_else(missing)?;
         let name = staged.target.path.file_name().ok_or_else(missing)?;
         let found = folder.look(name)?.ok_or_else(missing)?;
         check_shape(&staged.target.path, staged.target.shape, found.kind())?;
-        let measured = measure(&folder, name)?.ok_or_else(missing)?;
-        Ok((folder, measured))
+        let measured = self.measurer.measure(&folder, name)?.ok_or_else(missing)?;
+        Ok(measured)
     }
 
-    fn store(&self, staged: &Staged, folder: &Folder, measured: &Measured) -> Result<StoredOutput, IoError> {
-        let name = staged.target.path.file_name().unwrap_or_default();
+    fn store(&self, staged: &Staged, measured: &Measured) -> Result<StoredOutput, IoError> {
+        let top = measured.parts[0].path.as_path();
         let mut tree = BTreeMap::new();
         for part in &measured.parts {
-            let path = part.path.under(&folder.path().join(name).under(&self.scratch));
+            let path = part.path.under(&self.scratch);
             let node = match part.signature.kind {
                 FileKind::Folder => Node::Folder,
                 FileKind::Link => Node::Link(fs::read_link(&path).map_err(from_fs)?.as_os_str().as_bytes().to_vec()),
@@ -102,7 +103,8 @@ impl MemoryManager {
                     Node::File { bytes: fs::read(path.as_path()).map_err(from_fs)?, executable }
                 }
             };
-            tree.insert(part.path.clone(), node);
+            let inside = part.path.as_path().strip_prefix(top).unwrap_or(top);
+            tree.insert(inside.to_owned(), node);
         }
         let content = Content { data_version: measured.data_version, bytes: Some(measured.bytes), rows: None };
         self.stored().insert(staged.target.path.clone(), Stored { content, tree });
@@ -112,7 +114,7 @@ impl MemoryManager {
 
     fn write_out(&self, stored: &Stored, to: &Path) -> Result<(), IoError> {
         for (path, node) in &stored.tree {
-            let path = path.under(to);
+            let path = if path.as_os_str().is_empty() { to.to_owned() } else { to.join(path) };
             match node {
                 Node::Folder => fs::create_folder(&path).map_err(from_fs)?,
                 Node::Link(to) => rustix::fs::symlink(std::ffi::OsStr::from_bytes(to), &path)
@@ -145,7 +147,7 @@ impl IoManager for MemoryManager {
     }
 
     fn inspect(&self, staged: &Staged) -> Result<Content, IoError> {
-        let (_, measured) = self.measure_staged(staged)?;
+        let measured = self.measure_staged(staged)?;
         Ok(Content { data_version: measured.data_version, bytes: Some(measured.bytes), rows: None })
     }
 
@@ -154,11 +156,11 @@ impl IoManager for MemoryManager {
     }
 
     fn publish(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
-        let (folder, measured) = self.measure_staged(staged)?;
+        let measured = self.measure_staged(staged)?;
         if measured.data_version != content.data_version {
             return Err(IoError::Unstable { path: staged.path.display().to_string() });
         }
-        self.store(staged, &folder, &measured)
+        self.store(staged, &measured)
     }
 
     fn discard(&self, staged: &Staged) -> Result<(), IoError> {
@@ -185,9 +187,7 @@ impl IoManager for MemoryManager {
         }
         let staged = Staged { target: target.clone(), attempt, path: PathBuf::new(), token: token.to_vec() };
         match self.measure_staged(&staged) {
-            Ok((folder, it)) if it.data_version == content.data_version => {
-                self.store(&staged, &folder, &it).map(Recovered::Published)
-            }
+            Ok(it) if it.data_version == content.data_version => self.store(&staged, &it).map(Recovered::Published),
             Ok(_) | Err(IoError::OutputMissing(_) | IoError::WrongKind { .. }) => Ok(Recovered::Lost),
             Err(error) => Err(error),
         }

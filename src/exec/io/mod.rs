@@ -174,6 +174,12 @@ pub trait IoManager: Send + Sync {
         Ok(None)
     }
 
+    /// Whether `restore` would probably find this version; cheap, and reads no content.
+    fn keeps(&self, target: &Target, data_version: &Digest) -> bool {
+        let _ = (target, data_version);
+        false
+    }
+
     /// Takes back a stage: after a failure, or because the content was the same. Of `staged` only the
     /// target and the attempt need be known: after a crash the rest may be empty. Not after `publish`
     /// failed: then `recover` tells what became of it.

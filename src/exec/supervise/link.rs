@@ -3,6 +3,8 @@
 //! A frame is its length (four bytes, little endian) and that many bytes. Both ends are the same
 //! binary, so there is no version to agree on.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::exec::executor::{CancelKind, StepResult, StepSpec};
@@ -13,8 +15,8 @@ const FRAME_BYTES_MAX: usize = 64 << 20;
 /// From the tool.
 #[derive(Serialize, Deserialize, Debug)]
 #[serde(rename_all = "snake_case")]
-pub enum Order {
-    Submit(Box<StepSpec>),
+pub enum Order<'a> {
+    Submit(Box<Cow<'a, StepSpec>>),
     Cancel {
         attempt: String,
         how: CancelKind,

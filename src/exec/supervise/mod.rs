@@ -225,10 +225,10 @@ impl Supervisor {
         }
     }
 
-    fn obey(&mut self, order: Order) {
+    fn obey(&mut self, order: Order<'static>) {
         match order {
             Order::Submit(spec) => {
-                self.queue.push_back(*spec);
+                self.queue.push_back(spec.into_owned());
                 self.start_queued();
             }
             Order::Cancel { attempt, how } => {

@@ -33,8 +33,8 @@ use crate::{
 
 /// How long others of a command that ended may go on, before they are ended too.
 const LEAK_MS: u64 = 200;
-/// How often killed processes are looked for again.
-const SWEEP_MS: u64 = 5;
+/// How soon killed processes are looked for again: at first, and at last.
+const SWEEP_MS: std::ops::RangeInclusive<u64> = 5..=500;
 /// Processes that SIGKILL does not end in this time sit in the kernel, or belong to somebody else.
 const UNKILLABLE_MS: u64 = 10_000;
 /// Read from one command before the others have their turn.
@@ -177,7 +177,10 @@ impl Step {
             Phase::Running => self.timeout_at,
             Phase::Asked { kill_at, .. } => Some(kill_at),
             Phase::Settling { until } => Some(until),
-            Phase::Killing { .. } => Some(now + SWEEP_MS),
+            Phase::Killing { give_up_at, .. } => {
+                let elapsed = (now + UNKILLABLE_MS).saturating_sub(give_up_at);
+                Some(now + (elapsed / 2).clamp(*SWEEP_MS.start(), *SWEEP_MS.end()))
+            }
         }
     }
 
@@ -295,7 +298,7 @@ impl Step {
         for process in ours {
             let holds = || pipe.as_deref().is_some_and(|it| holds_open(process.pid, it));
             let is_far = far_ones.iter().any(|it| it.pid == process.pid);
-            if !process.ended && (is_far || process.group == leader || holds()) {
+            if !process.ended && (is_far || process.group == leader && !self.group_is_gone || holds()) {
                 left = true;
                 if let Some(pid) = Pid::from_raw(process.pid) {
                     let _ = kill_process(pid, Signal::KILL);

@@ -5,33 +5,41 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::{
-    face::ui::{Role, Style, words},
+    face::{
+        report,
+        ui::{Role, Style, words},
+    },
     model::{node_set::NodeSet, project::Project},
 };
 
 /// Longer cells push their line out of the columns.
 const COLUMN_MAX: usize = 40;
 
+const SCHEMA: &str = "assets.list/1";
+
+/// The answer to `assets list --json`.
 #[derive(Serialize, Debug)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(title = "assets.list/1"))]
 pub struct ListDocument<'a> {
-    /// `assets.list/1`
+    #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
     pub schema: &'static str,
     /// Assets and sources, in the order declared.
     pub assets: Vec<Listed<'a>>,
 }
 
+/// An asset or a source.
 #[derive(Serialize, Debug)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Listed<'a> {
     pub key: &'a str,
-    /// `asset` or `source`.
+    #[cfg_attr(test, schemars(extend("enum" = ["asset", "source"])))]
     pub kind: &'static str,
     pub group: Option<&'a str>,
     pub tags: &'a BTreeMap<String, String>,
     pub owners: &'a [String],
     pub kinds: &'a [String],
-    /// The IO manager that keeps it; `null` for a source.
+    /// The IO manager that keeps it; null for a source.
     pub io: Option<&'a str>,
     /// Keys of what it is made from, selected or not.
     pub deps: Vec<&'a str>,
@@ -52,12 +60,12 @@ impl<'a> ListDocument<'a> {
                 deps: project.graph.upstream(id).iter().map(|it| project.key(*it).as_str()).collect(),
             }
         });
-        ListDocument { schema: "assets.list/1", assets: listed.collect() }
+        ListDocument { schema: SCHEMA, assets: listed.collect() }
     }
 }
 
 pub fn json(project: &Project, nodes: &NodeSet) -> String {
-    serde_json::to_string_pretty(&ListDocument::new(project, nodes)).expect("texts and lists are always JSON") + "\n"
+    report::json(&ListDocument::new(project, nodes))
 }
 
 /// One line each: key, IO manager or `source`, group, tags.
@@ -92,12 +100,8 @@ fn cells(it: &Listed<'_>) -> [String; 4] {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        face::report::graph::assert_schema,
-        model::{node_set::NodeSet, sketch},
-    };
-
     use super::*;
+    use crate::model::sketch;
 
     #[test]
     fn the_list_is_aligned_and_safe_to_look_at() {
@@ -145,6 +149,6 @@ mod tests {
     fn its_schema_is_what_is_published() {
         let project =
             sketch::project("source raw/orders : group=raw\n orders < raw/orders : tag.pii=no owner=a kind=b");
-        assert_schema::<ListDocument<'_>>("list", &json(&project, &NodeSet::all(2)));
+        report::schema::check::<ListDocument<'_>>("list", &[ListDocument::new(&project, &NodeSet::all(2))]);
     }
 }

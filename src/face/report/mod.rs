@@ -137,6 +137,10 @@ pub mod schema {
         State::ALL.map(State::name).to_vec()
     }
 
+    pub fn states_or_null() -> Vec<Option<&'static str>> {
+        states().into_iter().map(Some).chain([None]).collect()
+    }
+
     pub fn step_outcomes() -> Vec<&'static str> {
         StepOutcome::ALL.map(StepOutcome::name).to_vec()
     }

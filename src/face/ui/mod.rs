@@ -144,14 +144,14 @@ impl Ui {
     /// A line for people, beside the answer; not with `-q`.
     pub fn say(&self, line: &str) {
         if !self.quiet {
-            self.complain_as(line.to_owned());
+            self.say_always(line.to_owned());
         }
     }
 
     pub fn warn(&self, message: &str) {
         if !self.quiet {
             let label = self.err.style().paint(Role::Warn, "warning");
-            self.complain_as(format!("{label}: {}", words::visible_lines(message)));
+            self.say_always(format!("{label}: {}", words::visible_lines(message)));
         }
     }
 
@@ -162,16 +162,16 @@ impl Ui {
         for hint in hints {
             text.push_str(&format!("\n{}: {}", style.paint(Role::Info, "help"), words::visible_lines(hint)));
         }
-        self.complain_as(text);
+        self.say_always(text);
     }
 
     pub fn diagnostics(&self, diagnostics: &[Diagnostic], sources: &SourceMap) {
         let text = diagnostic::render_all(diagnostics, sources, self.err.style());
-        self.complain_as(text.trim_end_matches('\n').to_owned());
+        self.say_always(text.trim_end_matches('\n').to_owned());
     }
 
     /// There is nowhere to say that standard error is gone.
-    fn complain_as(&self, mut text: String) {
+    fn say_always(&self, mut text: String) {
         if !text.is_empty() {
             text.push('\n');
             let _ = self.err.sink().write(&text);

@@ -53,19 +53,21 @@ impl Default for Setting {
 
 /// The listener that talks to a person on standard error.
 pub fn listener(ui: &Ui, choice: ProgressChoice, setting: Setting, environment: &Environment) -> Box<dyn Listener> {
-    let is_set = |name| environment.get_os(name).is_some_and(|it| !it.is_empty());
-    let can_draw = ui.err().is_terminal() && !color::is_dumb(environment);
-    let bar = match choice {
-        _ if ui.is_quiet() || !can_draw => false,
-        ProgressChoice::Auto => !is_set("CI"),
-        ProgressChoice::Bar => true,
-        ProgressChoice::Plain | ProgressChoice::None => false,
-    };
-    if bar {
+    if draws_bar(ui, choice, environment) {
         return Box::new(BarListener::new(ui, setting));
     }
     let groups = if environment.get("GITHUB_ACTIONS") == Some("true") { Groups::Used } else { Groups::None };
     Box::new(PlainListener::new(ui, setting, groups, choice == ProgressChoice::None))
+}
+
+fn draws_bar(ui: &Ui, choice: ProgressChoice, environment: &Environment) -> bool {
+    let in_ci = environment.get_os("CI").is_some_and(|it| !it.is_empty());
+    let can_draw = ui.err().is_terminal() && !color::is_dumb(environment) && !ui.is_quiet();
+    match choice {
+        ProgressChoice::Auto => can_draw && !in_ci,
+        ProgressChoice::Bar => can_draw,
+        ProgressChoice::Plain | ProgressChoice::None => false,
+    }
 }
 
 /// Hands every event on to several listeners, in order.
@@ -83,5 +85,52 @@ impl Listener for MultiListener<'_> {
         for listener in &mut self.0 {
             listener.on_tick(now_ms);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::face::ui::{Volume, stream::Stream};
+
+    #[test]
+    fn a_bar_is_drawn_only_where_someone_looks() {
+        let ui = |terminal: bool, volume| {
+            let (out, _) = Stream::captured();
+            let (err, _) = if terminal { Stream::captured_terminal(80, 24) } else { Stream::captured() };
+            Ui::new(out, err, volume)
+        };
+        let none = Environment::default();
+        let ci: Environment = [("CI", "true")].into_iter().collect();
+        let dumb: Environment = [("TERM", "dumb")].into_iter().collect();
+        let here = ui(true, Volume::Normal);
+        assert!(draws_bar(&here, ProgressChoice::Auto, &none));
+        assert!(!draws_bar(&here, ProgressChoice::Auto, &ci));
+        assert!(draws_bar(&here, ProgressChoice::Bar, &ci));
+        assert!(!draws_bar(&here, ProgressChoice::Bar, &dumb));
+        assert!(!draws_bar(&here, ProgressChoice::Plain, &none));
+        assert!(!draws_bar(&ui(false, Volume::Normal), ProgressChoice::Bar, &none));
+        assert!(!draws_bar(&ui(true, Volume::Quiet), ProgressChoice::Auto, &none));
+    }
+
+    #[test]
+    fn several_listeners_hear_the_same_and_can_be_asked_later() {
+        #[derive(Default)]
+        struct Heard(Vec<String>);
+        impl Listener for Heard {
+            fn on_event(&mut self, event: &RunEvent) {
+                self.0.push(format!("{event:?}"));
+            }
+            fn on_tick(&mut self, now_ms: u64) {
+                self.0.push(now_ms.to_string());
+            }
+        }
+        let (mut one, mut two) = (Heard::default(), Heard::default());
+        let mut both = MultiListener(vec![Box::new(&mut one), Box::new(&mut two)]);
+        both.on_tick(7);
+        both.on_event(&RunEvent::Interrupted { running: 1 });
+        drop(both);
+        assert_eq!(one.0, ["7", "Interrupted { running: 1 }"]);
+        assert_eq!(one.0, two.0);
     }
 }

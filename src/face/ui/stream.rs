@@ -14,8 +14,8 @@ use crate::{
     },
 };
 
-/// Where there is no terminal to ask.
-const COLUMNS_DEFAULT: usize = 80;
+/// Where there is no terminal to ask: logs are read in wide windows.
+const COLUMNS_DEFAULT: usize = 120;
 const ROWS_DEFAULT: usize = 24;
 
 /// A shared writer; every text is written whole.

@@ -187,7 +187,12 @@ fn context(scan: &Scan, scope: &Scope<'_>) -> Result<Value, TemplateError> {
                 scope.vars.iter().filter(|it| wanted(it.0)).map(|(name, it)| (name.clone(), value_of(it))),
             ),
             Root::Env => texts(scope.env),
-            Root::Inputs => texts(scope.inputs),
+            Root::Inputs => {
+                Value::from_pairs(scope.inputs.iter().filter(|it| wanted(it.0)).map(|(name, it)| match &**it {
+                    [one] => (name.clone(), Value::from(one.as_str())),
+                    many => (name.clone(), many.iter().map(String::as_str).collect()),
+                }))
+            }
             Root::Outputs => texts(scope.outputs),
             Root::Output if scope.outputs.len() == 1 => scope.outputs.values().next().map(String::as_str).into(),
             Root::Project => Value::from_pairs([("root", scope.project_root)]),

@@ -55,7 +55,8 @@ pub struct Scope<'a> {
     /// Declared variables that are set.
     pub env: &'a BTreeMap<String, String>,
     pub project_root: &'a str,
-    pub inputs: &'a BTreeMap<String, String>,
+    /// A dependency of several files has several values: words of a shell text, arguments of a list.
+    pub inputs: &'a BTreeMap<String, Vec<String>>,
     /// By asset key; `output` is the only one of a single-asset op.
     pub outputs: &'a BTreeMap<String, String>,
     pub run_id: &'a str,
@@ -130,13 +131,31 @@ impl Template {
             match piece {
                 Piece::Text(range) => out.literal(&self.text[range.clone()]),
                 Piece::Lookup { reference, raw } => {
-                    let value = scope.lookup(reference)?;
-                    let inserted = if *raw { out.raw(&value) } else { out.value(&value) };
-                    inserted.map_err(|it| TemplateError { at: Some(reference.at.clone()), ..it })?;
+                    for (index, value) in scope.lookup(reference)?.iter().enumerate() {
+                        if index > 0 {
+                            out.literal(" ");
+                        }
+                        let inserted = if *raw { out.raw(value) } else { out.value(value) };
+                        inserted.map_err(|it| TemplateError { at: Some(reference.at.clone()), ..it })?;
+                    }
                 }
             }
         }
-        Ok(out.finish())
+        out.finish()
+    }
+
+    /// The key, if the text is exactly one `{{ inputs.KEY }}` and so stands for whole arguments.
+    pub fn whole_input(&self) -> Option<String> {
+        let scan = scan::scan(self.text.trim());
+        match &*scan.pieces {
+            [Piece::Lookup { reference, raw: false }] if scan.simple && reference.root == Root::Inputs => {
+                match &*reference.path {
+                    [key] => Some(key.text.clone()),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
     }
 
     /// Everything that the text names, without rendering it.
@@ -160,6 +179,27 @@ impl Template {
 }
 
 impl Uses {
+    /// What a text names that cannot be read: anything.
+    pub fn everything() -> Uses {
+        let yes = true;
+        Uses { all_vars: yes, all_env: yes, all_inputs: yes, all_outputs: yes, ..Uses::default() }
+    }
+
+    /// Takes over what another template names.
+    pub fn merge(&mut self, other: Uses) {
+        self.vars.extend(other.vars);
+        self.env.extend(other.env);
+        self.inputs.extend(other.inputs);
+        self.outputs.extend(other.outputs);
+        self.output |= other.output;
+        self.run |= other.run;
+        self.project_root |= other.project_root;
+        self.all_vars |= other.all_vars;
+        self.all_env |= other.all_env;
+        self.all_inputs |= other.all_inputs;
+        self.all_outputs |= other.all_outputs;
+    }
+
     fn add(&mut self, reference: &Reference) {
         let (names, all) = match reference.root {
             Root::Vars => (&mut self.vars, &mut self.all_vars),
@@ -179,13 +219,17 @@ impl Uses {
 }
 
 impl Scope<'_> {
-    /// The text that stands for a plain lookup.
-    fn lookup(&self, reference: &Reference) -> Result<String, TemplateError> {
+    /// The texts that stand for a plain lookup: one, but for a dependency of several files.
+    fn lookup(&self, reference: &Reference) -> Result<Vec<String>, TemplateError> {
         let first = reference.path.first().map(|it| it.text.as_str());
         let found = match (reference.root, first) {
-            (Root::Vars, Some(_)) => return check::var(self.vars, reference).and_then(|it| text_of(it, reference)),
+            (Root::Vars, Some(_)) => {
+                return check::var(self.vars, reference).and_then(|it| Ok(vec![text_of(it, reference)?]));
+            }
+            (Root::Inputs, Some(key)) if reference.path.len() == 1 => {
+                return self.inputs.get(key).cloned().ok_or_else(|| self.missing(reference));
+            }
             (Root::Env, Some(name)) => self.env.get(name).cloned(),
-            (Root::Inputs, Some(key)) => self.inputs.get(key).cloned(),
             (Root::Outputs, Some(key)) => self.outputs.get(key).cloned(),
             (Root::Output, None) if self.outputs.len() == 1 => self.outputs.values().next().cloned(),
             (Root::Project, Some("root")) => Some(self.project_root.to_owned()),
@@ -193,7 +237,7 @@ impl Scope<'_> {
             _ => None,
         };
         match found {
-            Some(text) if reference.path.len() <= 1 => Ok(text),
+            Some(text) if reference.path.len() <= 1 => Ok(vec![text]),
             _ => Err(self.missing(reference)),
         }
     }

@@ -87,3 +87,27 @@ pub(super) fn is_network(kind: u32) -> bool {
     ];
     NETWORK.contains(&kind)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_file_systems_are_known_by_number() {
+        assert!(is_network(0x6969) && is_network(0xFF53_4D42) && is_network(0x6573_5546));
+        let ext4_btrfs_xfs_tmpfs_overlay = [0xEF53, 0x9123_683E, 0x5846_5342, 0x0102_1994, 0x794C_7630];
+        assert!(!ext4_btrfs_xfs_tmpfs_overlay.into_iter().any(is_network));
+    }
+
+    #[test]
+    fn what_is_not_there_is_synced_without_complaint() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        sync_file_systems([folder.path(), &missing, folder.path()]).unwrap();
+    }
+
+    #[test]
+    fn a_boot_has_one_name() {
+        assert_eq!(boot_id(), boot_id());
+    }
+}

@@ -8,13 +8,16 @@
 //! binary search of the folder, then of the name, or at once where questions come in order. Anything
 //! that does not fit (damage, another version) makes the cache empty, with a note.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use crate::{
     base::{digest::Digest, fs},
     plan::hash::{
         Signature,
-        cache::columns::{Columns, ColumnsBuilder},
+        cache::{
+            columns::{Columns, ColumnsBuilder},
+            listings::Listings,
+        },
         listing::Listing,
         signature::split,
     },
@@ -22,8 +25,11 @@ use crate::{
 
 mod columns;
 mod frame;
+mod listings;
 
 const MAGIC: &[u8; 16] = b"assets files 01\n";
+
+const DAMAGED: &str = "damaged or of another version; files are read anew";
 
 /// What a file was found to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,7 +45,7 @@ pub struct FileCache {
     columns: Columns,
     /// What is newer than the columns; `None`: forgotten.
     fresh: HashMap<Box<[u8]>, Option<Entry>>,
-    listings: HashMap<Digest, Listing>,
+    listings: Listings,
     changed: bool,
     note: Option<String>,
 }
@@ -55,26 +61,26 @@ impl FileCache {
             Ok(Some(bytes)) => bytes,
             Err(error) => return FileCache { note: Some(error.to_string()), ..FileCache::default() },
         };
-        FileCache::decode(&bytes).unwrap_or_else(|| {
-            let note = format!("{} is damaged or of another version; files are read anew", file.display());
+        FileCache::decode(bytes).unwrap_or_else(|| {
+            let note = format!("{} is {DAMAGED}", file.display());
             FileCache { note: Some(note), changed: true, ..FileCache::default() }
         })
     }
 
-    /// Why nothing was loaded, if that should be known.
-    pub fn note(&self) -> Option<&str> {
-        self.note.as_deref()
+    /// Why nothing is remembered, if that should be known. Damage may show only when it is met.
+    pub fn note(&self) -> Option<String> {
+        let damaged = self.columns.is_damaged().then(|| format!("what is remembered of files is {DAMAGED}"));
+        self.note.clone().or(damaged)
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    fn decode(bytes: Vec<u8>) -> Option<Self> {
         let [hot, digests, listings] = frame::read(MAGIC, bytes)?;
-        let columns = Columns::decode(hot, digests)?;
-        let listings = frame::read_listings(listings)?;
-        Some(FileCache { columns, listings, ..FileCache::default() })
+        let columns = Columns::decode(&hot, digests)?;
+        Some(FileCache { columns, listings: Listings::new(listings), ..FileCache::default() })
     }
 
-    fn encode(&self) -> Option<Vec<u8>> {
-        frame::write(MAGIC, [&self.columns.encode(), self.columns.digests(), &frame::write_listings(&self.listings)?])
+    fn encode(&self) -> Vec<u8> {
+        frame::write(MAGIC, [&self.columns.encode(), self.columns.digests(), &self.listings.encode()])
     }
 
     /// Writes everything, if anything is new.
@@ -83,9 +89,10 @@ impl FileCache {
             return Ok(());
         }
         self.merge(Vec::new());
-        if let Some(bytes) = self.encode() {
-            fs::write_atomic(file, &bytes)?;
+        if self.columns.is_damaged() {
+            self.columns = Columns::default();
         }
+        fs::write_atomic(file, &self.encode())?;
         self.changed = false;
         Ok(())
     }
@@ -114,15 +121,13 @@ impl FileCache {
         self.update(vec![(path, None)]);
     }
 
-    pub(super) fn listing(&self, key: &Digest) -> Option<Listing> {
-        self.listings.get(key).cloned()
+    pub(super) fn listing(&self, key: &Digest) -> Option<Arc<Listing>> {
+        self.listings.get(key)
     }
 
-    pub(super) fn set_listing(&mut self, key: Digest, listing: &Listing) {
-        if self.listings.get(&key) != Some(listing) {
-            self.changed = true;
-            self.listings.insert(key, listing.clone());
-        }
+    pub(super) fn set_listing(&mut self, key: Digest, listing: Arc<Listing>) {
+        self.changed = true;
+        self.listings.set(key, listing);
     }
 
     /// Puts what is fresh, and `news` over it, into the columns.

@@ -33,7 +33,8 @@ const LARGE_BUFFER: usize = 8 << 20;
 
 const ATTEMPTS: usize = 3;
 
-pub(super) const UNSTEADY: &str = "it changed while it was read";
+/// Why a file that never held still is [`FileFact::Unreadable`].
+pub const UNSTEADY: &str = "it changed while it was read";
 
 /// What reading a file once came to.
 enum Reading {

@@ -50,7 +50,7 @@ use crate::{
     plan::hash::{
         Signature,
         boot::{is_network, kind_of_open},
-        signature::{look_at_open, open_root, open_to_look, split},
+        signature::{look_at_open, open_root, open_to_ask, open_to_look, split},
     },
 };
 
@@ -123,11 +123,11 @@ impl Moment {
 
 impl FileSystem {
     fn meet(root: BorrowedFd<'_>, dev: u64, path: &[u8]) -> Self {
-        let kind = open_any(root, path).and_then(kind_of_open);
+        // What cannot be asked (any more) is treated as the more doubtful of the two.
+        let kind = [path, split(path).0, b""].into_iter().find_map(|it| kind_of(root, it, dev));
         FileSystem {
             dev,
             near: split(path).0.into(),
-            // What cannot be asked is treated as the more doubtful of the two.
             network: kind.is_none_or(is_network),
             probe: OnceLock::new(),
             newest_ctime_ns: AtomicI64::new(i64::MIN),
@@ -165,8 +165,11 @@ impl FileSystem {
     }
 }
 
-fn open_any(root: BorrowedFd<'_>, path: &[u8]) -> Option<OwnedFd> {
-    open_to_look(root, path).or_else(|_| open_to_look(root, split(path).0)).ok()
+/// The kind of file system that `path` leads to, if that is the one numbered `dev`.
+fn kind_of(root: BorrowedFd<'_>, path: &[u8], dev: u64) -> Option<u32> {
+    let opened = open_to_ask(root, path).ok()?;
+    let same = look_at_open(&opened).is_ok_and(|it| it.dev == dev);
+    if same { kind_of_open(opened) } else { None }
 }
 
 /// A nameless file that is written to read the clock of its file system.
@@ -188,14 +191,7 @@ impl Probe {
         for _ in 0..PROBES {
             stamps.push(stamp(&file).ok()?);
         }
-        let fine = stamps.windows(2).any(|it| (1..FINE_STEP).contains(&(it[1] - it[0])));
-        let last = stamps[PROBES - 1];
-        let window_ns = match () {
-            () if fine => 0,
-            () if last % (2 * SECOND) == 0 => 2 * SECOND,
-            () if last % SECOND == 0 => SECOND,
-            () => 10 * MILLISECOND,
-        };
+        let (fine, window_ns) = judge(&stamps);
         Some(Probe { file: Mutex::new(file), window_ns, fine })
     }
 
@@ -206,6 +202,20 @@ impl Probe {
         let first = stamp(&file).ok()?;
         if self.fine { stamp(&file).ok() } else { Some(first) }
     }
+}
+
+/// Whether a clock that gave these stamps one right after another is fine, and how much older than now a
+/// file must be by it.
+fn judge(stamps: &[i64]) -> (bool, i64) {
+    let fine = stamps.windows(2).any(|it| (1..FINE_STEP).contains(&(it[1] - it[0])));
+    let whole = |unit: i64| stamps.iter().all(|it| it % unit == 0);
+    let window_ns = match () {
+        () if fine => 0,
+        () if whole(2 * SECOND) => 2 * SECOND,
+        () if whole(SECOND) => SECOND,
+        () => 10 * MILLISECOND,
+    };
+    (fine, window_ns)
 }
 
 /// Writes and looks.
@@ -238,3 +248,6 @@ fn briefly_named(root: BorrowedFd<'_>, dev: u64) -> Result<OwnedFd, Errno> {
     rustix::fs::unlinkat(&folder, name.as_str(), AtFlags::empty())?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests;

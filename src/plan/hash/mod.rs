@@ -26,11 +26,12 @@ use crate::{
 };
 
 pub use cache::FileCache;
+pub use file::UNSTEADY;
 pub use glob::GlobError;
 pub use listing::Listing;
 pub use signature::{FileKind, Links, Seen, Signature};
 pub use sweep::{Sweep, Trust, Verified};
-pub use tree::Tree;
+pub use tree::{Tree, TreeError};
 
 /// What a path was found to be.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -155,6 +155,15 @@ pub(super) fn open_to_look(folder: impl AsFd, path: &[u8]) -> Result<OwnedFd, Er
     rustix::fs::openat(folder, named(path), flags, Mode::empty())
 }
 
+/// Opens whatever the path leads to, only to ask about it: nothing is read, no FIFO waits.
+pub(super) fn open_to_ask(folder: impl AsFd, path: &[u8]) -> Result<OwnedFd, Errno> {
+    #[cfg(target_os = "linux")]
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    #[cfg(not(target_os = "linux"))]
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, named(path), flags, Mode::empty())
+}
+
 pub(super) fn open_root(path: &Path) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }

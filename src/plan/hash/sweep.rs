@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use rayon::prelude::*;
@@ -155,8 +155,50 @@ impl Sweep {
         (facts, folders)
     }
 
-    /// Which of `tracked` are not what was recorded. Links are kept: a file that became a link to the
-    /// same content has changed. All entries of a folder must be in the list with it.
+    /// What many paths look like from outside, in the order given: what a clean no-op compares with what
+    /// it remembers. Nothing is opened but folders, nothing allocated per path.
+    pub fn signatures<'a>(&self, count: usize, path_of: impl Fn(usize) -> &'a [u8] + Sync, links: Links) -> Vec<Seen> {
+        let mut seen = look_at_all(self.world.root(), count, &path_of, links);
+        let mut stable = Stable::new(&self.world);
+        for (index, seen) in seen.iter_mut().enumerate() {
+            if let Seen::Found(raw) = seen {
+                *raw = stable.of(*raw, path_of(index));
+            }
+        }
+        seen
+    }
+
+    /// The record of `before`, staged at `from` and read there, now that `from` was renamed to `to`. It need
+    /// not be read again: a rename gives a new `ctime` to what is renamed and nothing else, and a later
+    /// write would also move its `mtime`, which is proven old unless it is racy. `None`: what is at `to` is
+    /// not what was staged.
+    pub fn renamed(&self, before: &[TrackedFile], from: &ProjectPath, to: &ProjectPath) -> Option<Vec<TrackedFile>> {
+        let mut after = Vec::with_capacity(before.len());
+        for it in before {
+            let inside = it.path.as_path().strip_prefix(from.as_path()).ok()?;
+            let path = inside.iter().fold(to.clone(), |path, name| path.join(name));
+            after.push(TrackedFile { path, ..it.clone() });
+        }
+        let seen = self.signatures(after.len(), |index| after[index].path.as_bytes(), Links::Keep);
+        for (it, seen) in after.iter_mut().zip(seen) {
+            let Seen::Found(now) = seen else { return None };
+            let renamed = it.path == *to;
+            let expected =
+                Signature { ctime_ns: if renamed { now.ctime_ns } else { it.signature.ctime_ns }, ..it.signature };
+            if now != expected {
+                return None;
+            }
+            it.signature = now;
+        }
+        let files = after.iter().filter(|it| it.signature.kind == FileKind::File);
+        let entry = |it: &TrackedFile| Entry { signature: it.signature, digest: it.digest, racy: it.racy };
+        self.write_cache().update(files.map(|it| (it.path.as_bytes(), Some(entry(it)))).collect());
+        Some(after)
+    }
+
+    /// Which of `tracked`, the record of an output, are not what was recorded. Links are kept: a file
+    /// that became a link to the same content has changed. All entries of a folder must be in the list
+    /// with it. Not for inputs, whose links are followed: look at those again and compare digests.
     pub fn verify(&self, tracked: &[TrackedFile]) -> Verified {
         let path_of = |index: usize| tracked[index].path.as_bytes();
         let seen = look_at_all(self.world.root(), tracked.len(), path_of, Links::Keep);
@@ -241,7 +283,7 @@ impl Sweep {
     ///
     /// # Errors
     /// Every pattern that means nothing, and every folder that cannot be read.
-    pub fn expand(&self, set: &FileSet) -> Result<Listing, Vec<GlobError>> {
+    pub fn expand(&self, set: &FileSet) -> Result<Arc<Listing>, Vec<GlobError>> {
         let key = glob::key(set);
         let before = if self.trust == Trust::Nothing { None } else { self.read_cache().listing(&key) };
         if let Some(before) = &before
@@ -249,9 +291,10 @@ impl Sweep {
         {
             return Ok(before.clone());
         }
-        let listing = glob::expand(&self.world, set, before.as_ref())?;
-        if listing.folders().next().is_some() {
-            self.write_cache().set_listing(key, &listing);
+        let listing = Arc::new(glob::expand(&self.world, set, before.as_deref())?);
+        // What was only looked up by name is looked up again as cheaply as it is remembered.
+        if listing.folders().next().is_some() && before.is_none_or(|it| it != listing) {
+            self.write_cache().set_listing(key, listing.clone());
         }
         Ok(listing)
     }
@@ -259,6 +302,11 @@ impl Sweep {
     /// Reads `path` anew when it is asked for next.
     pub fn forget(&self, path: &ProjectPath) {
         self.write_cache().remove(path.as_bytes());
+    }
+
+    /// Why nothing was remembered from before, if that should be known.
+    pub fn note(&self) -> Option<String> {
+        self.read_cache().note()
     }
 
     /// Keeps what was learnt in `file`, if there is something new. Nothing but speed depends on it.

@@ -2,12 +2,19 @@
 //!
 //! State is never dropped silently. A store knows nothing of what its records mean.
 
-use std::path::PathBuf;
+pub mod conformance;
+pub mod encode;
+pub mod folder;
+pub mod journal;
+pub mod memory;
+pub mod sqlite;
+
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use crate::{
-    base::digest::Digest,
+    base::{digest::Digest, fs::FsError},
     model::{
         event::RunOutcome,
         key::{AssetKey, PartitionKey},
@@ -18,6 +25,9 @@ use crate::{
 };
 
 /// One thing to write. A list of them is written whole or not at all.
+///
+/// A change to a run or attempt that is not known changes nothing, so that tidying up never takes a
+/// record with it. Ids are never used twice.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Change {
     RunStarted(RunRecord),
@@ -35,6 +45,7 @@ pub enum Change {
         id: AttemptId,
         intents: Vec<Intent>,
     },
+    /// The first end of an attempt is the one that counts.
     AttemptEnded {
         id: AttemptId,
         state: AttemptState,
@@ -42,8 +53,10 @@ pub enum Change {
     },
     /// Becomes the latest of its asset partition. The last [`KEPT`] are kept.
     Materialized(Box<Materialization>),
-    /// The latest record, with signatures of files that were touched but are the same.
+    /// The latest record, with signatures of files that were touched but are the same. Does nothing
+    /// if the latest is by now of another attempt.
     Refreshed(Box<Materialization>),
+    /// Becomes the latest of its source. The last [`OBSERVED_KEPT`] versions are kept.
     Observed(Observation),
     /// Content of a small code file or a command, kept for diffs.
     Text {
@@ -53,18 +66,23 @@ pub enum Change {
     SessionOpened(Session),
     /// Everything recorded in the session is on disk.
     SessionSealed(String),
+    /// All that is known of `old` is now known of `new`; what was known of `new` is forgotten, as far
+    /// as there is something of `old` to take its place.
     Renamed {
         old: AssetKey,
         new: AssetKey,
     },
-    /// Forgets everything about an asset.
+    /// Forgets everything about an asset; past runs still say that they made it.
     Forgotten(AssetKey),
-    /// Forgets a run, its attempts and steps; materializations stay.
+    /// Forgets a run, its steps and those of its attempts that have ended; materializations stay.
     RunForgotten(RunId),
 }
 
 /// How many materializations of one asset partition are kept.
 pub const KEPT: usize = 4;
+
+/// How many versions of one source are kept.
+pub const OBSERVED_KEPT: usize = 8;
 
 /// What can go wrong in a store. What is stored stays as it was.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +95,52 @@ pub enum StoreError {
     Busy { path: PathBuf },
     #[error("the state in {path} is read-only")]
     ReadOnly { path: PathBuf },
+    #[error("no space is left for the state in {path}")]
+    Full { path: PathBuf },
+    #[error("the state in {path} is damaged: {cause}")]
+    Damaged { path: PathBuf, cause: String },
+    /// Another user could have put it there.
+    #[error("the state folder {path} is not trusted: {cause}")]
+    Foreign { path: PathBuf, cause: String },
+}
+
+impl StoreError {
+    pub fn path(&self) -> &Path {
+        match self {
+            StoreError::Newer { path, .. }
+            | StoreError::Unusable { path, .. }
+            | StoreError::Busy { path }
+            | StoreError::ReadOnly { path }
+            | StoreError::Full { path }
+            | StoreError::Damaged { path, .. }
+            | StoreError::Foreign { path, .. } => path,
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            StoreError::Newer { .. } => "use the newer version of assets; the state was left as it is",
+            StoreError::Unusable { .. } => return None,
+            StoreError::Busy { .. } => "try again when the other process has ended",
+            StoreError::ReadOnly { .. } => "make the folder writable; status and why work without",
+            StoreError::Full { .. } => "free some space and run again; nothing recorded was lost",
+            StoreError::Damaged { .. } => "any command that writes rebuilds it from the journal",
+            StoreError::Foreign { .. } => "if you trust it, make it your own with chown; if not, move it away",
+        })
+    }
+}
+
+impl From<FsError> for StoreError {
+    fn from(error: FsError) -> Self {
+        if error.is_no_space() {
+            StoreError::Full { path: error.path }
+        } else if error.is_denied() {
+            StoreError::ReadOnly { path: error.path }
+        } else {
+            StoreError::Unusable { cause: error.to_string(), path: error.path }
+        }
+    }
 }
 
 /// Keeps records. All methods may be called from any thread.
@@ -99,7 +163,7 @@ pub trait StateStore: Send + Sync {
     /// Up to [`KEPT`] materializations, newest first.
     fn history(&self, key: &AssetKey, partition: &PartitionKey) -> Result<Vec<Materialization>, StoreError>;
 
-    /// The latest attempt of every op's partition, by op name.
+    /// The latest attempt of every op's partition, by op name; none where its run was forgotten.
     fn last_attempts(&self) -> Result<Vec<Attempt>, StoreError>;
 
     /// Attempts that are running or committing: live ones, and those of killed runs.
@@ -109,7 +173,7 @@ pub trait StateStore: Send + Sync {
 
     fn attempts_of(&self, run: &RunId) -> Result<Vec<Attempt>, StoreError>;
 
-    /// The latest observation of every source.
+    /// The latest observation of every source, in key order.
     fn observations(&self) -> Result<Vec<Observation>, StoreError>;
 
     /// What the source was when its data version was this.
@@ -123,8 +187,14 @@ pub trait StateStore: Send + Sync {
 
     fn text(&self, digest: &Digest) -> Result<Option<String>, StoreError>;
 
+    /// In the order in which they were first opened.
     fn sessions(&self) -> Result<Vec<Session>, StoreError>;
 
     /// Makes everything committed so far survive a power loss.
     fn sync(&self) -> Result<(), StoreError>;
+
+    /// What people should know of that happened since the last call: state that was mended.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

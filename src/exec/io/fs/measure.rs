@@ -2,12 +2,15 @@
 //!
 //! Nothing that could change its meaning by being moved is content: a folder may not hold FIFOs,
 //! sockets or devices, nor links that are absolute or lead out of it.
+//!
+//! Files are hashed by path, as everywhere; what was hashed must be what the open folder holds under
+//! that name, so a link that diverts the path meanwhile is found out.
 
 use std::{
     ffi::OsStr,
-    io::Read,
     os::unix::ffi::OsStrExt,
-    path::{Component, Path},
+    path::{Component, Path, PathBuf},
+    sync::OnceLock,
 };
 
 use crate::{
@@ -18,12 +21,10 @@ use crate::{
     },
     model::project::Shape,
     plan::{
-        hash::{FileKind, Signature},
+        hash::{FileCache, FileFact, FileKind, Signature, Sweep, TreeError, UNSTEADY},
         record::TrackedFile,
     },
 };
-
-const BUFFER_BYTES: usize = 1 << 20;
 
 /// A file, link or folder, read in full.
 #[derive(Clone, PartialEq, Debug)]
@@ -31,122 +32,143 @@ pub struct Measured {
     pub data_version: Digest,
     /// Of all files together.
     pub bytes: u64,
-    /// The thing itself first; of a folder, then everything in it in the order of the paths, which
-    /// are seen from the thing itself.
+    /// The thing itself first; of a folder, then everything in it.
     pub parts: Vec<TrackedFile>,
 }
 
 impl Measured {
-    pub fn signature(&self) -> Signature {
-        self.parts[0].signature
+    pub fn kind(&self) -> FileKind {
+        self.parts[0].signature.kind
     }
 
-    /// The parts as they are recorded for an output at `path`, whose own signature is now `top`.
-    pub fn tracked_at(&self, path: &ProjectPath, top: Signature) -> Vec<TrackedFile> {
-        let mut files = self.parts.clone();
-        for file in &mut files {
-            file.path = ProjectPath::resolve(path, file.path.as_path()).expect("both are below the root");
+    /// Whether what was found is still what was read.
+    pub fn is_still(&self, found: Found) -> bool {
+        // A device number may be left out of what is recorded.
+        Signature { dev: 0, ..found.signature } == Signature { dev: 0, ..self.parts[0].signature }
+    }
+}
+
+/// Measures below one folder. Nothing is opened before it is needed.
+pub struct Measurer {
+    root: PathBuf,
+    sweep: OnceLock<Sweep>,
+}
+
+impl Measurer {
+    pub fn new(root: PathBuf) -> Self {
+        Measurer { root, sweep: OnceLock::new() }
+    }
+
+    fn sweep(&self) -> Result<&Sweep, IoError> {
+        if let Some(sweep) = self.sweep.get() {
+            return Ok(sweep);
         }
-        files[0].signature = top;
-        files[0].racy = true;
-        files
+        let sweep = Sweep::new(&self.root, FileCache::default())
+            .map_err(|it| IoError::Other { path: it.path.display().to_string(), cause: it.source.to_string() })?;
+        Ok(self.sweep.get_or_init(|| sweep))
     }
-}
 
-/// `None` if nothing is there.
-pub fn measure(folder: &Folder, name: &OsStr) -> Result<Option<Measured>, IoError> {
-    let Some(found) = folder.look(name)? else { return Ok(None) };
-    if found.is_folder() {
-        return measure_folder(&folder.open_child(name)?, found).map(Some);
-    }
-    let (signature, digest) = measure_leaf(folder, name, found)?;
-    let part = TrackedFile { path: ProjectPath::root(), signature, digest, racy: true };
-    let bytes = if signature.kind == FileKind::File { signature.size } else { 0 };
-    Ok(Some(Measured { data_version: digest, bytes, parts: vec![part] }))
-}
-
-fn measure_folder(top: &Folder, found: Found) -> Result<Measured, IoError> {
-    let part = |path, signature, digest| TrackedFile { path, signature, digest, racy: true };
-    let mut parts = vec![part(ProjectPath::root(), found.signature, Digest([0; 32]))];
-    let mut bytes = 0_u64;
-    let mut waiting = vec![ProjectPath::root()];
-    while let Some(at) = waiting.pop() {
-        let folder = top.open(&at)?.ok_or_else(|| IoError::Unstable { path: top.path().to_string() })?;
-        let before = folder.look_here()?;
-        for name in folder.list()? {
-            let path = at.join(&name);
-            let found =
-                folder.look(&name)?.ok_or_else(|| IoError::Unstable { path: folder.path().join(&name).to_string() })?;
-            if found.is_folder() {
-                parts.push(part(path.clone(), found.signature, Digest([0; 32])));
-                waiting.push(path);
-                continue;
+    /// What is at the name in an open folder below the root; `None` if nothing is.
+    pub fn measure(&self, folder: &Folder, name: &OsStr) -> Result<Option<Measured>, IoError> {
+        let Some(found) = folder.look(name)? else { return Ok(None) };
+        let path = folder.path().join(name);
+        let measured = match found.kind() {
+            FileKind::Folder => self.measure_folder(folder, name, &path)?,
+            FileKind::File => self.measure_file(&path)?,
+            kind @ (FileKind::Link | FileKind::Odd) => {
+                return Err(IoError::WrongKind {
+                    path: path.to_string(),
+                    expected: "a file or folder",
+                    found: kind_name(kind),
+                });
             }
-            let (signature, digest) = measure_leaf(&folder, &name, found)?;
-            if signature.kind == FileKind::Link {
-                check_link(&folder, &name, &at)?;
-            } else {
-                bytes = bytes.saturating_add(signature.size);
-            }
-            parts.push(part(path, signature, digest));
-        }
-        if folder.look_here()?.signature != before.signature {
-            return Err(IoError::Unstable { path: folder.path().to_string() });
-        }
-    }
-    parts.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
-    Ok(Measured { data_version: digest_of_parts(&parts), bytes, parts })
-}
-
-/// Injective: every variable part follows its length.
-fn digest_of_parts(parts: &[TrackedFile]) -> Digest {
-    let mut hasher = blake3::Hasher::new_derive_key("assets folder content 1");
-    for part in parts {
-        hasher.update(&[part.signature.kind as u8, u8::from(part.signature.executable)]);
-        hasher.update(&(part.path.as_bytes().len() as u64).to_le_bytes());
-        hasher.update(part.path.as_bytes());
-        hasher.update(&part.digest.0);
-    }
-    hasher.finalize().into()
-}
-
-fn measure_leaf(folder: &Folder, name: &OsStr, found: Found) -> Result<(Signature, Digest), IoError> {
-    let path = || folder.path().join(name).to_string();
-    match found.kind() {
-        FileKind::File => measure_file(folder, name),
-        FileKind::Link => Ok((found.signature, Digest::of(&folder.read_link(name)?))),
-        kind => Err(IoError::WrongKind { path: path(), expected: "a file", found: kind_name(kind) }),
-    }
-}
-
-/// Streams, so that a file larger than memory is fine; the same before and after, or an error.
-fn measure_file(folder: &Folder, name: &OsStr) -> Result<(Signature, Digest), IoError> {
-    let (mut file, before) = folder.open_file(name)?;
-    let path = || folder.path().join(name).to_string();
-    if before.kind() != FileKind::File {
-        return Err(IoError::Unstable { path: path() });
-    }
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; BUFFER_BYTES.min(usize::try_from(before.signature.size).unwrap_or(BUFFER_BYTES) + 1)];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(length) => hasher.update(&buffer[..length]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(IoError::Other { path: path(), cause: error.to_string() }),
         };
+        match folder.look(name)? {
+            Some(now) if measured.is_still(now) => Ok(Some(measured)),
+            _ => Err(IoError::Unstable { path: path.to_string() }),
+        }
     }
-    if folder.look(name)?.map(|it| it.signature) != Some(before.signature) {
-        return Err(IoError::Unstable { path: path() });
+
+    fn measure_file(&self, path: &ProjectPath) -> Result<Measured, IoError> {
+        let sweep = self.sweep()?;
+        let fact = sweep.look_at(path);
+        // Staged places are never asked for twice; remembering them would only take memory.
+        sweep.forget(path);
+        match fact {
+            FileFact::Present { signature, digest, racy } => {
+                let part = TrackedFile { path: path.clone(), signature, digest, racy };
+                Ok(Measured { data_version: digest, bytes: signature.size, parts: vec![part] })
+            }
+            FileFact::Unreadable(why) => Err(unreadable(path, why)),
+            FileFact::Missing | FileFact::Odd => Err(IoError::Unstable { path: path.to_string() }),
+        }
     }
-    Ok((before.signature, hasher.finalize().into()))
+
+    fn measure_folder(&self, parent: &Folder, name: &OsStr, path: &ProjectPath) -> Result<Measured, IoError> {
+        let sweep = self.sweep()?;
+        let tree = sweep.tree(path);
+        let tree = tree.map_err(|error| match error {
+            TreeError::Missing(at) => IoError::Unstable { path: at.to_string() },
+            TreeError::Odd(at) => IoError::WrongKind {
+                path: at.to_string(),
+                expected: "a file, folder or link",
+                found: kind_name(FileKind::Odd),
+            },
+            TreeError::Unreadable(at, why) => unreadable(&at, why),
+        })?;
+        let mut top = None;
+        for entry in &tree.entries {
+            sweep.forget(&entry.path);
+            if entry.signature.kind == FileKind::Link {
+                if top.is_none() {
+                    top = Some(parent.open_child(name)?);
+                }
+                if let Some(top) = &top {
+                    check_link(top, &below(&entry.path, path))?;
+                }
+            }
+        }
+        Ok(Measured { data_version: tree.digest, bytes: tree.bytes(), parts: tree.entries })
+    }
+
+    /// The parts as they are recorded now that the thing itself was renamed to `path`.
+    pub fn renamed(&self, measured: &Measured, path: &ProjectPath) -> Result<Vec<TrackedFile>, IoError> {
+        let renamed = self.sweep()?.renamed(&measured.parts, &measured.parts[0].path, path);
+        renamed.ok_or_else(|| IoError::Unstable { path: path.to_string() })
+    }
+
+    /// Whether everything is what was recorded; only what a signature does not prove is read.
+    pub fn holds(&self, recorded: &[TrackedFile]) -> Result<bool, IoError> {
+        Ok(!recorded.is_empty() && self.sweep()?.verify(recorded).changed.is_empty())
+    }
+}
+
+impl std::fmt::Debug for Measurer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Measurer").field(&self.root).finish()
+    }
+}
+
+/// `path` as seen from the folder `from`, below which it is.
+fn below(path: &ProjectPath, from: &ProjectPath) -> ProjectPath {
+    let rest = path.as_path().strip_prefix(from.as_path()).unwrap_or(path.as_path());
+    ProjectPath::resolve(&ProjectPath::root(), rest).expect("a part of a path that does not climb")
+}
+
+fn unreadable(path: &ProjectPath, why: String) -> IoError {
+    let path = path.to_string();
+    if why == UNSTEADY { IoError::Unstable { path } } else { IoError::Other { path, cause: why } }
 }
 
 /// A link in a folder must lead to a place in the same folder, as a relative path: else it would
 /// dangle or mean something else once the folder is published, moved or copied.
-fn check_link(folder: &Folder, name: &OsStr, at: &ProjectPath) -> Result<(), IoError> {
+fn check_link(top: &Folder, link: &ProjectPath) -> Result<(), IoError> {
+    let parent = link.parent().unwrap_or_default();
+    let unsteady = || IoError::Unstable { path: top.path().join(link.as_path()).to_string() };
+    let folder = top.open(&parent)?.ok_or_else(unsteady)?;
+    let name = link.file_name().ok_or_else(unsteady)?;
     let target = folder.read_link(name)?;
-    let mut depth = at.as_path().components().count();
+    let mut depth = parent.as_path().components().count();
     // Above a name that may itself be a link, `..` means what that link makes of it: not told here.
     let mut went_down = false;
     for part in Path::new(OsStr::from_bytes(&target)).components() {

@@ -28,7 +28,7 @@ use crate::{
         record::{AttemptId, StoredOutput},
     },
 };
-use measure::{Measured, check_shape, kind_name, measure};
+use measure::{Measured, Measurer, check_shape, kind_name};
 use names::Token;
 pub use sweep::{Swept, sweep_leftovers};
 
@@ -39,6 +39,7 @@ pub struct FsManager {
     root: ProjectPath,
     /// What `inspect` read, so that `publish` need not read it again.
     inspected: Mutex<HashMap<(AttemptId, ProjectPath), Measured>>,
+    measurer: Measurer,
     kept: Kept,
     swaps: Swaps,
 }
@@ -67,7 +68,8 @@ impl FsManager {
     /// With other bounds on what is kept, or as on a file system that cannot swap two names.
     pub fn with(project_root: PathBuf, root: ProjectPath, limits: Limits, swaps: Swaps) -> Self {
         let kept = Kept::with_limits(project_root.clone(), limits);
-        FsManager { project_root, root, inspected: Mutex::default(), kept, swaps }
+        let measurer = Measurer::new(project_root.clone());
+        FsManager { project_root, root, inspected: Mutex::default(), measurer, kept, swaps }
     }
 
     fn open_root(&self) -> Result<Folder, IoError> {
@@ -105,8 +107,8 @@ impl FsManager {
         let Some(place) = self.find(target)? else { return Ok(None) };
         let measured = match place.look()? {
             // Never content, so never what was recorded.
-            Some(found) if found.kind() == FileKind::Odd => None,
-            _ => measure(&place.folder, &place.name)?,
+            Some(found) if matches!(found.kind(), FileKind::Odd | FileKind::Link) => None,
+            _ => self.measurer.measure(&place.folder, &place.name)?,
         };
         Ok(measured.map(|it| (place, it)))
     }
@@ -154,7 +156,7 @@ impl IoManager for FsManager {
         let name = Self::staged_name(&place, &staged.target, &staged.attempt);
         let found = place.folder.look(&name)?.ok_or_else(missing)?;
         check_shape(&place.path, staged.target.shape, found.kind())?;
-        let measured = measure(&place.folder, &name)?.ok_or_else(missing)?;
+        let measured = self.measurer.measure(&place.folder, &name)?.ok_or_else(missing)?;
         let content = Content { data_version: measured.data_version, bytes: Some(measured.bytes), rows: None };
         self.inspected().insert((staged.attempt.clone(), place.path), measured);
         Ok(content)
@@ -189,25 +191,14 @@ impl IoManager for FsManager {
         if place.look()?.is_none() {
             return Ok(Probed::Missing);
         }
-        let root = self.open_root()?;
-        if publish::signatures_hold(&root, recorded)? {
-            return Ok(Probed::Same);
-        }
-        let now = match self.read_now(target) {
-            Ok(Some((place, measured))) => measured.tracked_at(&place.path, measured.signature()),
-            Ok(None) => return Ok(Probed::Modified),
-            // What cannot be content cannot be what was recorded.
-            Err(IoError::WrongKind { .. } | IoError::Other { .. }) => return Ok(Probed::Modified),
-            Err(error) => return Err(error),
-        };
-        Ok(if publish::same_content(&now, recorded) { Probed::Same } else { Probed::Modified })
+        Ok(if self.measurer.holds(recorded)? { Probed::Same } else { Probed::Modified })
     }
 
     fn adopt(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError> {
         let Some((place, measured)) = self.read_now(target)? else { return Ok(None) };
-        let right = measured.data_version == *data_version
-            && check_shape(&place.path, target.shape, measured.signature().kind).is_ok();
-        Ok(right.then(|| StoredOutput::Files(measured.tracked_at(&place.path, measured.signature()))))
+        let right =
+            measured.data_version == *data_version && check_shape(&place.path, target.shape, measured.kind()).is_ok();
+        Ok(right.then_some(StoredOutput::Files(measured.parts)))
     }
 
     fn recover(&self, target: &Target, token: &[u8], content: &Content) -> Result<Recovered, IoError> {
@@ -219,6 +210,10 @@ impl IoManager for FsManager {
         let place = self.make(target)?;
         place.folder.check_writable()?;
         self.publish_kept(&place, target, &entry, data_version)
+    }
+
+    fn keeps(&self, target: &Target, data_version: &Digest) -> bool {
+        self.kept.find(target, data_version).is_ok_and(|it| it.is_some())
     }
 
     fn load(&self, target: &Target) -> Result<Loaded, IoError> {

@@ -16,15 +16,12 @@ use crate::{
         keep::{Entry, Kept},
     },
     model::project::Shape,
-    plan::{
-        hash::{FileKind, Signature},
-        record::{AttemptId, StoredOutput, TrackedFile},
-    },
+    plan::record::{AttemptId, StoredOutput},
 };
 
 use super::{
     FsManager, Place,
-    measure::{Measured, check_shape, measure},
+    measure::{Measured, check_shape},
     names::{self, Token},
     shown,
 };
@@ -43,11 +40,11 @@ impl FsManager {
         let seen = self.inspected().remove(&(staged.attempt.clone(), place.path.clone()));
         let measured = match seen {
             Some(it) => it,
-            None => measure(&place.folder, &name)?.ok_or_else(missing)?,
+            None => self.measurer.measure(&place.folder, &name)?.ok_or_else(missing)?,
         };
         // A process that outlived the command may still be writing.
         let now = place.folder.look(&name)?.ok_or_else(missing)?;
-        if measured.data_version != content.data_version || now.signature != measured.signature() {
+        if measured.data_version != content.data_version || !measured.is_still(now) {
             return Err(IoError::Unstable { path: shown(&place.folder, &name) });
         }
         check_shape(&place.path, staged.target.shape, now.kind())?;
@@ -57,7 +54,7 @@ impl FsManager {
         } else {
             make_visible(&place, &staged.target, &staged.attempt, keeper)?;
         }
-        described(&place, &measured)
+        self.described(&place, &measured)
     }
 
     /// With `in_place`: what is visible goes into a folder of its own, under its own name. The folder
@@ -118,18 +115,18 @@ impl FsManager {
         let wanted = |it: Option<Measured>| it.filter(|it| it.data_version == content.data_version);
         let staging = names::staging(&token.attempt, &place.name);
         let replaced = names::replaced(&token.attempt, &place.name);
-        if let Some(measured) = wanted(readable(&place.folder, &place.name, target.shape)?) {
+        if let Some(measured) = wanted(self.readable(&place.folder, &place.name, target.shape)?) {
             if token.in_place {
                 Self::drop_aside(&place, target, &token.attempt, None)?;
             }
             place.folder.remove(&staging)?;
             place.folder.remove(&replaced)?;
-            return described(&place, &measured).map(Recovered::Published);
+            return self.described(&place, &measured).map(Recovered::Published);
         }
-        if let Some(measured) = wanted(readable(&place.folder, &staging, target.shape)?) {
+        if let Some(measured) = wanted(self.readable(&place.folder, &staging, target.shape)?) {
             make_visible(&place, target, &token.attempt, None)?;
             place.folder.remove(&replaced)?;
-            return described(&place, &measured).map(Recovered::Published);
+            return self.described(&place, &measured).map(Recovered::Published);
         }
         // Without an exchange there is a moment in which nothing is visible.
         if place.look()?.is_none() && place.folder.look(&replaced)?.is_some() {
@@ -147,7 +144,7 @@ impl FsManager {
         data_version: &Digest,
     ) -> Result<Option<StoredOutput>, IoError> {
         let (folder, name) = (entry.folder(), entry.name());
-        let right = readable(folder, name, target.shape)?.filter(|it| it.data_version == *data_version);
+        let right = self.readable(folder, name, target.shape)?.filter(|it| it.data_version == *data_version);
         let Some(measured) = right else {
             // Damaged where it lay: not a version of anything any more.
             folder.remove(name)?;
@@ -157,12 +154,12 @@ impl FsManager {
         if place.look()?.is_none() {
             folder.rename(name, &place.folder, &place.name)?;
             self.kept.forget(entry);
-            return described(place, &measured).map(Some);
+            return self.described(place, &measured).map(Some);
         }
         if !folder.exchange(name, &place.folder, &place.name)? {
             return Ok(None);
         }
-        let replaced = readable(folder, name, target.shape)?;
+        let replaced = self.readable(folder, name, target.shape)?;
         match replaced {
             Some(it) => self.kept.rename(entry, target, &it.data_version, it.bytes)?,
             None => {
@@ -170,7 +167,26 @@ impl FsManager {
                 self.kept.forget(entry);
             }
         }
-        described(place, &measured).map(Some)
+        self.described(place, &measured).map(Some)
+    }
+}
+
+impl FsManager {
+    /// What is at the name if it can be content of that shape at all.
+    fn readable(&self, folder: &Folder, name: &OsStr, shape: Shape) -> Result<Option<Measured>, IoError> {
+        let Some(found) = folder.look(name)? else { return Ok(None) };
+        if check_shape(&folder.path().join(name), shape, found.kind()).is_err() {
+            return Ok(None);
+        }
+        match self.measurer.measure(folder, name) {
+            Err(IoError::WrongKind { .. } | IoError::Other { .. }) => Ok(None),
+            other => other,
+        }
+    }
+
+    /// The record of what is visible now.
+    fn described(&self, place: &Place, measured: &Measured) -> Result<StoredOutput, IoError> {
+        self.measurer.renamed(measured, &place.path).map(StoredOutput::Files)
     }
 }
 
@@ -231,61 +247,4 @@ pub(super) fn put_back(from: &Folder, to: &Folder, name: &OsStr) -> Result<(), I
         to.remove(name)?;
     }
     from.rename(name, to, name)
-}
-
-/// What is at the name if it can be content of that shape at all.
-fn readable(folder: &Folder, name: &OsStr, shape: Shape) -> Result<Option<Measured>, IoError> {
-    let Some(found) = folder.look(name)? else { return Ok(None) };
-    if check_shape(&folder.path().join(name), shape, found.kind()).is_err() {
-        return Ok(None);
-    }
-    match measure(folder, name) {
-        Err(IoError::WrongKind { .. } | IoError::Other { .. }) => Ok(None),
-        other => other,
-    }
-}
-
-/// The record of what is visible now. A rename gives a new change time, so the thing itself is looked
-/// at again; anything else that changed means that somebody wrote to it meanwhile.
-fn described(place: &Place, measured: &Measured) -> Result<StoredOutput, IoError> {
-    let path = || place.path.to_string();
-    let top = place.look()?.ok_or_else(|| IoError::Unstable { path: path() })?.signature;
-    let moved = Signature { ctime_ns: top.ctime_ns, ..measured.signature() };
-    if top != moved {
-        return Err(IoError::Unstable { path: path() });
-    }
-    Ok(StoredOutput::Files(measured.tracked_at(&place.path, top)))
-}
-
-/// Whether every recorded signature is what is there. Cheap: nothing is read.
-pub(super) fn signatures_hold(root: &Folder, recorded: &[TrackedFile]) -> Result<bool, IoError> {
-    let mut folder: Option<Folder> = None;
-    for file in recorded {
-        if file.racy {
-            return Ok(false);
-        }
-        let parent = file.path.parent().unwrap_or_default();
-        if folder.as_ref().is_none_or(|it| *it.path() != parent) {
-            folder = root.open(&parent)?;
-        }
-        let found = match (&folder, file.path.file_name()) {
-            (Some(folder), Some(name)) => folder.look(name)?,
-            _ => None,
-        };
-        if found.map(|it| it.signature) != Some(file.signature) {
-            return Ok(false);
-        }
-    }
-    Ok(!recorded.is_empty())
-}
-
-/// Whether two descriptions are of the same content, whatever the signatures.
-pub(super) fn same_content(now: &[TrackedFile], recorded: &[TrackedFile]) -> bool {
-    let essence = |index: usize, it: &TrackedFile| {
-        // One file alone is its bytes; inside a folder it may also be a program.
-        let executable = index > 0 && it.signature.executable;
-        (it.path.clone(), it.signature.kind as u8, executable, it.digest)
-    };
-    let essences = |them: &[TrackedFile]| them.iter().enumerate().map(|(i, it)| essence(i, it)).collect::<Vec<_>>();
-    now.first().is_some_and(|it| it.signature.kind != FileKind::Odd) && essences(now) == essences(recorded)
 }

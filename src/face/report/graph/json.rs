@@ -2,28 +2,37 @@
 
 use serde::Serialize;
 
-use crate::{face::report::graph::Lineage, model::staleness::State};
+use crate::{
+    face::report::{self, graph::Lineage},
+    model::staleness::State,
+};
 
+const SCHEMA: &str = "assets.graph/1";
+
+/// The answer to `assets graph --json`.
 #[derive(Serialize, Debug)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(title = "assets.graph/1"))]
 pub struct GraphDocument<'a> {
-    /// `assets.graph/1`
+    #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
     pub schema: &'static str,
     pub nodes: Vec<GraphNode<'a>>,
     pub edges: Vec<Edge<'a>>,
 }
 
+/// An asset or a source.
 #[derive(Serialize, Debug)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GraphNode<'a> {
     pub key: &'a str,
-    /// `asset` or `source`.
+    #[cfg_attr(test, schemars(extend("enum" = ["asset", "source"])))]
     pub kind: &'static str,
     pub group: Option<&'a str>,
     pub description: Option<&'a str>,
-    /// The IO manager that keeps it; `null` for a source.
+    /// The IO manager that keeps it; null for a source.
     pub io: Option<&'a str>,
-    /// `fresh`, `stale`, `missing`, `failed`, `blocked` or `running`; `null` if not asked for, and for a source.
+    /// Null if it was not asked for, and for a source.
+    #[cfg_attr(test, schemars(extend("enum" = report::schema::states_or_null())))]
     pub state: Option<&'static str>,
 }
 
@@ -48,10 +57,10 @@ impl<'a> GraphDocument<'a> {
         });
         let edges =
             lineage.edges().map(|(from, to)| Edge { from: project.key(from).as_str(), to: project.key(to).as_str() });
-        GraphDocument { schema: "assets.graph/1", nodes: nodes.collect(), edges: edges.collect() }
+        GraphDocument { schema: SCHEMA, nodes: nodes.collect(), edges: edges.collect() }
     }
 }
 
 pub fn json(lineage: Lineage<'_>) -> String {
-    serde_json::to_string_pretty(&GraphDocument::new(lineage)).expect("texts and lists are always JSON") + "\n"
+    report::json(&GraphDocument::new(lineage))
 }

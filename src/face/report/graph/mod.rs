@@ -12,8 +12,6 @@ use std::collections::BTreeMap;
 pub use dot::dot;
 pub use json::{Edge, GraphDocument, GraphNode, json};
 pub use mermaid::mermaid;
-#[cfg(test)]
-pub(crate) use tests::assert_schema;
 pub use text::text;
 
 use crate::model::{

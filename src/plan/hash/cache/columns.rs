@@ -4,35 +4,35 @@ use std::ops::Range;
 
 use crate::{
     base::digest::Digest,
-    plan::hash::{
-        Signature,
-        cache::{
-            Entry,
-            frame::{Fields, flags, unflag},
-        },
+    plan::hash::cache::{
+        Entry,
+        frame::{Fields, SIGNATURE, Section, Shared, put_signature, signature},
     },
 };
 
-/// Inode, size, mtime, ctime, place of the device among the devices, flags.
-const RECORD: usize = 8 * 4 + 2 + 1;
+/// A signature, and the place of its device among the devices.
+const RECORD: usize = SIGNATURE + 2;
 
+/// Columns of the first section.
+const COLUMNS: usize = 7;
+
+/// The digests are a section of their own: where nothing is the same, nobody asks for them.
 #[derive(Default)]
 pub(super) struct Columns {
     devices: Vec<u64>,
-    folders: Texts,
-    /// For each folder, the end of its entries.
-    ends: Vec<u8>,
-    names: Texts,
-    records: Vec<u8>,
-    digests: Vec<u8>,
+    folders: Texts<Shared>,
+    /// For each folder, the end of its entries: u32, little endian, as all ends.
+    ends: Shared,
+    names: Texts<Shared>,
+    records: Shared,
+    digests: Section,
 }
 
 /// Texts one after another, and where each ends.
 #[derive(Default)]
-struct Texts {
-    bytes: Vec<u8>,
-    /// u32 each, little endian.
-    ends: Vec<u8>,
+struct Texts<B> {
+    bytes: B,
+    ends: B,
 }
 
 fn number_at(numbers: &[u8], index: usize) -> usize {
@@ -40,22 +40,33 @@ fn number_at(numbers: &[u8], index: usize) -> usize {
     numbers.get(at..at + 4).and_then(|it| it.try_into().ok()).map_or(0, |it| u32::from_le_bytes(it) as usize)
 }
 
-impl Texts {
+/// From the end of the one before to its own.
+fn range_at(ends: &[u8], index: usize) -> Range<usize> {
+    let start = if index == 0 { 0 } else { number_at(ends, index - 1) };
+    start..number_at(ends, index)
+}
+
+impl<B: std::ops::Deref<Target = [u8]>> Texts<B> {
     fn get(&self, index: usize) -> &[u8] {
-        let start = if index == 0 { 0 } else { number_at(&self.ends, index - 1) };
-        self.bytes.get(start..number_at(&self.ends, index)).unwrap_or_default()
+        self.bytes.get(range_at(&self.ends, index)).unwrap_or_default()
     }
 
     fn len(&self) -> usize {
         self.ends.len() / 4
     }
+}
 
+impl Texts<Vec<u8>> {
     /// `false` if there is no room for it.
     fn push(&mut self, text: &[u8]) -> bool {
         let Ok(end) = u32::try_from(self.bytes.len() + text.len()) else { return false };
         self.bytes.extend_from_slice(text);
         self.ends.extend_from_slice(&end.to_le_bytes());
         true
+    }
+
+    fn finish(self) -> Texts<Shared> {
+        Texts { bytes: self.bytes.into(), ends: self.ends.into() }
     }
 }
 
@@ -72,13 +83,19 @@ impl Columns {
         self.names.len()
     }
 
+    /// Whether the digests are not what was written: then nothing is found.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.digests().len() != self.len() * 32
+    }
+
+    /// Empty if they are damaged.
     pub(super) fn digests(&self) -> &[u8] {
-        &self.digests
+        self.digests.get().map_or(&[], |it| it)
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
         let devices: Vec<u8> = self.devices.iter().flat_map(|it| it.to_le_bytes()).collect();
-        let columns: [&[u8]; 7] = [
+        let columns: [&[u8]; COLUMNS] = [
             &devices,
             &self.folders.bytes,
             &self.folders.ends,
@@ -97,33 +114,30 @@ impl Columns {
         out
     }
 
-    /// `None` if the columns do not fit each other.
-    pub(super) fn decode(bytes: &[u8], digests: &[u8]) -> Option<Self> {
-        let (mut lengths, mut rest) = (Fields(bytes.get(..56)?), Fields(bytes.get(56..)?));
-        let mut column = || rest.take(usize::try_from(lengths.number()?).ok()?);
-        let devices =
-            column()?.chunks_exact(8).map(|it| it.try_into().map(u64::from_le_bytes)).collect::<Result<_, _>>();
-        let folders = Texts { bytes: column()?.to_vec(), ends: column()?.to_vec() };
-        let ends = column()?.to_vec();
-        let names = Texts { bytes: column()?.to_vec(), ends: column()?.to_vec() };
-        let records = column()?.to_vec();
-        let them = Columns { devices: devices.ok()?, folders, ends, names, records, digests: digests.to_vec() };
-        let count = them.len();
-        let fits = them.records.len() == count * RECORD
-            && them.digests.len() == count * 32
-            && them.ends.len() == them.folders.ends.len();
-        fits.then_some(them)
-    }
-
-    fn entries_of(&self, folder: usize) -> Range<usize> {
-        let start = if folder == 0 { 0 } else { number_at(&self.ends, folder - 1) };
-        start..number_at(&self.ends, folder)
+    /// `None` if the section is damaged.
+    pub(super) fn decode(section: &Section, digests: Section) -> Option<Self> {
+        let bytes = section.get()?;
+        let mut lengths = Fields(bytes.get(..COLUMNS * 8)?);
+        let mut start = COLUMNS * 8;
+        let mut column = || {
+            let end = start.checked_add(usize::try_from(lengths.number()?).ok()?)?;
+            let column = bytes.slice(start..end);
+            start = end;
+            column
+        };
+        let devices = column()?;
+        let folders = Texts { bytes: column()?, ends: column()? };
+        let ends = column()?;
+        let names = Texts { bytes: column()?, ends: column()? };
+        let records = column()?;
+        let devices = devices.as_chunks().0.iter().map(|it| u64::from_le_bytes(*it)).collect();
+        Some(Columns { devices, folders, ends, names, records, digests })
     }
 
     pub(super) fn find(&self, folder: &[u8], name: &[u8], place: &mut Place) -> Option<Entry> {
         if place.folder.is_none_or(|it| self.folders.get(it) != folder) {
             let at = search(0..self.folders.len(), |index| self.folders.get(index).cmp(folder))?;
-            let entries = self.entries_of(at);
+            let entries = range_at(&self.ends, at);
             *place = Place { folder: Some(at), next: entries.start, entries };
         }
         if place.entries.contains(&place.next) && self.names.get(place.next) == name {
@@ -138,19 +152,16 @@ impl Columns {
     fn entry(&self, index: usize) -> Option<Entry> {
         let record = self.records.get(index * RECORD..(index + 1) * RECORD)?;
         let mut fields = Fields(record);
-        let (ino, size) = (fields.number()?, fields.number()?);
-        let (mtime_ns, ctime_ns) = (fields.number()?.cast_signed(), fields.number()?.cast_signed());
         let dev = *self.devices.get(usize::from(u16::from_le_bytes(fields.take(2)?.try_into().ok()?)))?;
-        let (kind, executable, racy) = unflag(fields.take(1)?[0]);
-        let digest = Digest(self.digests.get(index * 32..(index + 1) * 32)?.try_into().ok()?);
-        let signature = Signature { dev, ino, size, mtime_ns, ctime_ns, kind, executable };
-        Some(Entry { signature, digest, racy })
+        let (signature, racy) = signature(&mut fields, dev)?;
+        let digest = self.digests.get()?.get(index * 32..(index + 1) * 32)?.try_into().ok()?;
+        Some(Entry { signature, digest: Digest(digest), racy })
     }
 
     /// Folder, name and entry of each, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8], Entry)> {
         (0..self.folders.len()).flat_map(move |folder| {
-            let entries = self.entries_of(folder);
+            let entries = range_at(&self.ends, folder);
             entries.filter_map(move |at| Some((self.folders.get(folder), self.names.get(at), self.entry(at)?)))
         })
     }
@@ -172,44 +183,56 @@ fn search(mut within: Range<usize>, compare: impl Fn(usize) -> std::cmp::Orderin
 /// Takes entries in order of folder, then name.
 #[derive(Default)]
 pub(super) struct ColumnsBuilder {
-    columns: Columns,
+    devices: Vec<u64>,
+    folders: Texts<Vec<u8>>,
+    /// Of all folders but the last, which is still open.
+    ends: Vec<u8>,
+    names: Texts<Vec<u8>>,
+    records: Vec<u8>,
+    digests: Vec<u8>,
 }
 
 impl ColumnsBuilder {
     /// What there is no room for is left out: it will be read anew.
     pub(super) fn push(&mut self, folder: &[u8], name: &[u8], entry: &Entry) {
-        let them = &mut self.columns;
-        let signature = &entry.signature;
-        let device = them.devices.iter().position(|it| *it == signature.dev).unwrap_or_else(|| {
-            them.devices.push(signature.dev);
-            them.devices.len() - 1
-        });
-        let Ok(device) = u16::try_from(device) else { return };
-        let last = them.folders.len().wrapping_sub(1);
-        let same_folder = them.folders.len() > 0 && them.folders.get(last) == folder;
-        if !same_folder && !them.folders.push(folder) {
+        let known = self.devices.iter().position(|it| *it == entry.signature.dev);
+        let Ok(device) = u16::try_from(known.unwrap_or(self.devices.len())) else { return };
+        let folders = self.folders.len();
+        if folders == 0 || self.folders.get(folders - 1) != folder {
+            if !self.folders.push(folder) {
+                return;
+            }
+            if folders > 0 {
+                self.end_folder();
+            }
+        }
+        if !self.names.push(name) {
             return;
         }
-        if !same_folder {
-            let start = if last == usize::MAX { 0 } else { number_at(&them.ends, last) };
-            them.ends.extend_from_slice(&(start as u32).to_le_bytes());
+        if known.is_none() {
+            self.devices.push(entry.signature.dev);
         }
-        if !them.names.push(name) {
-            return;
-        }
-        let end = them.ends.len() - 4;
-        them.ends.truncate(end);
-        them.ends.extend_from_slice(&(them.names.len() as u32).to_le_bytes());
-        them.records.extend_from_slice(&signature.ino.to_le_bytes());
-        them.records.extend_from_slice(&signature.size.to_le_bytes());
-        them.records.extend_from_slice(&signature.mtime_ns.to_le_bytes());
-        them.records.extend_from_slice(&signature.ctime_ns.to_le_bytes());
-        them.records.extend_from_slice(&device.to_le_bytes());
-        them.records.push(flags(signature, entry.racy));
-        them.digests.extend_from_slice(&entry.digest.0);
+        self.records.extend_from_slice(&device.to_le_bytes());
+        put_signature(&mut self.records, &entry.signature, entry.racy);
+        self.digests.extend_from_slice(&entry.digest.0);
     }
 
-    pub(super) fn finish(self) -> Columns {
-        self.columns
+    fn end_folder(&mut self) {
+        let end = u32::try_from(self.names.len()).expect("names whose ends are u32 are fewer than that");
+        self.ends.extend_from_slice(&end.to_le_bytes());
+    }
+
+    pub(super) fn finish(mut self) -> Columns {
+        if self.folders.len() > 0 {
+            self.end_folder();
+        }
+        Columns {
+            devices: self.devices,
+            folders: self.folders.finish(),
+            ends: self.ends.into(),
+            names: self.names.finish(),
+            records: self.records.into(),
+            digests: self.digests.into(),
+        }
     }
 }

@@ -1,0 +1,317 @@
+//! The written form of each record and change. Order and numbers are the format: only add at the end,
+//! under a new form.
+
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+use jiff::Timestamp;
+
+use super::{Coded, Malformed, Reader, write_bytes};
+use crate::{
+    base::path::ProjectPath,
+    model::{
+        event::{RunOutcome, StepOutcome},
+        fingerprint::{Fingerprint, Part, PartKind, PartValue},
+        key::{AssetKey, PartitionKey},
+    },
+    plan::{
+        hash::{FileKind, Signature},
+        record::{
+            Attempt, AttemptId, AttemptState, Intent, Materialization, Observation, RunId, RunRecord, Session,
+            StepRecord, StoredOutput, TrackedFile,
+        },
+        store::Change,
+    },
+};
+
+/// Fields in the order given, each by its own form.
+macro_rules! coded_struct {
+    ($name:ident { $($field:ident),* $(,)? }) => {
+        impl Coded for $name {
+            fn write(&self, out: &mut Vec<u8>) {
+                $(self.$field.write(out);)*
+            }
+
+            fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+                Ok($name { $($field: Coded::read(from)?),* })
+            }
+        }
+    };
+}
+
+/// One byte for each case of a plain enum.
+macro_rules! coded_cases {
+    ($name:ident { $($number:literal = $case:ident),* $(,)? }) => {
+        impl Coded for $name {
+            fn write(&self, out: &mut Vec<u8>) {
+                out.push(match self { $($name::$case => $number),* });
+            }
+
+            fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+                match from.byte()? {
+                    $($number => Ok($name::$case),)*
+                    _ => Err(Malformed(concat!("unknown ", stringify!($name)))),
+                }
+            }
+        }
+    };
+}
+
+coded_struct!(Materialization {
+    key,
+    partition,
+    attempt,
+    run,
+    at,
+    duration_ms,
+    fingerprint,
+    data_version,
+    output,
+    bytes,
+    rows,
+    accepted,
+    session,
+});
+coded_struct!(TrackedFile { path, signature, digest, racy });
+coded_struct!(Signature { dev, ino, size, mtime_ns, ctime_ns, kind, executable });
+coded_struct!(Observation { key, data_version, at, shown, files });
+coded_struct!(Attempt { id, run, op, partition, outputs, started_at, ended_at, state, log, pid, host });
+coded_struct!(Intent { materialization, staged });
+coded_struct!(RunRecord { id, started_at, ended_at, outcome, command, steps, pid, host });
+coded_struct!(StepRecord { key, partition, outcome, duration_ms, attempt, data_version, bytes, rows, error });
+coded_struct!(Session { id, boot, sealed });
+
+coded_cases!(FileKind { 0 = File, 1 = Folder, 2 = Link, 3 = Odd });
+coded_cases!(StepOutcome { 0 = Built, 1 = Restored, 2 = CutOff, 3 = Fresh, 4 = Failed, 5 = Skipped });
+coded_cases!(RunOutcome { 0 = Succeeded, 1 = Failed, 2 = Interrupted });
+
+impl Coded for AssetKey {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_bytes(out, self.as_str().as_bytes());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        AssetKey::parse(from.text()?).map_err(|_| Malformed("not an asset key"))
+    }
+}
+
+impl Coded for PartitionKey {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_bytes(out, self.as_str().as_bytes());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        from.text().map(PartitionKey::new)
+    }
+}
+
+impl Coded for RunId {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        String::read(from).map(RunId)
+    }
+}
+
+impl Coded for AttemptId {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        String::read(from).map(AttemptId)
+    }
+}
+
+impl Coded for ProjectPath {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_bytes(out, self.as_bytes());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let bytes = from.bytes()?;
+        match ProjectPath::resolve(&ProjectPath::root(), OsStr::from_bytes(bytes)) {
+            Ok(path) if path.as_bytes() == bytes => Ok(path),
+            _ => Err(Malformed("not a path below the project")),
+        }
+    }
+}
+
+/// Whole seconds, then nanoseconds of the same sign.
+impl Coded for Timestamp {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.as_second().write(out);
+        i64::from(self.subsec_nanosecond()).write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        const ODD: Malformed = Malformed("not a time");
+        let second = i64::read(from)?;
+        let nanosecond = i32::try_from(i64::read(from)?).map_err(|_| ODD)?;
+        let time = Timestamp::new(second, nanosecond).map_err(|_| ODD)?;
+        if time.as_second() == second && time.subsec_nanosecond() == nanosecond { Ok(time) } else { Err(ODD) }
+    }
+}
+
+impl Coded for Fingerprint {
+    fn write(&self, out: &mut Vec<u8>) {
+        super::write_number(out, self.parts().len() as u64);
+        for part in self.parts() {
+            part.write(out);
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let parts = Vec::<Part>::read(from)?;
+        let sorted = parts.is_sorted_by(|a, b| (a.kind, &a.name) < (b.kind, &b.name));
+        if sorted { Ok(Fingerprint::new(parts)) } else { Err(Malformed("parts are out of order")) }
+    }
+}
+
+impl Coded for Part {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(self.kind as u8);
+        write_bytes(out, &self.name);
+        match &self.value {
+            PartValue::Absent => out.push(0),
+            PartValue::Text(text) => {
+                out.push(1);
+                write_bytes(out, text.as_bytes());
+            }
+            PartValue::Digest(digest) => {
+                out.push(2);
+                digest.write(out);
+            }
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let kind = usize::from(from.byte()?).wrapping_sub(1);
+        let kind = *PartKind::ALL.get(kind).ok_or(Malformed("unknown kind of part"))?;
+        let name = from.bytes()?;
+        let value = match from.byte()? {
+            0 => PartValue::Absent,
+            1 => PartValue::Text(from.text()?.into()),
+            2 => PartValue::Digest(Coded::read(from)?),
+            _ => return Err(Malformed("unknown value of a part")),
+        };
+        Ok(Part::new(kind, name, value))
+    }
+}
+
+impl Coded for StoredOutput {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            StoredOutput::Files(files) => {
+                out.push(0);
+                files.write(out);
+            }
+            StoredOutput::Token(token) => {
+                out.push(1);
+                write_bytes(out, token);
+            }
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        match from.byte()? {
+            0 => Ok(StoredOutput::Files(Coded::read(from)?)),
+            1 => Ok(StoredOutput::Token(from.bytes()?.to_vec())),
+            _ => Err(Malformed("unknown kind of output")),
+        }
+    }
+}
+
+impl Coded for AttemptState {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            AttemptState::Running => out.push(0),
+            AttemptState::Committing(intents) => {
+                out.push(1);
+                intents.write(out);
+            }
+            AttemptState::Succeeded(outcome) => {
+                out.push(2);
+                outcome.write(out);
+            }
+            AttemptState::Failed(message) => {
+                out.push(3);
+                message.write(out);
+            }
+            AttemptState::Interrupted => out.push(4),
+            AttemptState::Void(message) => {
+                out.push(5);
+                message.write(out);
+            }
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(match from.byte()? {
+            0 => AttemptState::Running,
+            1 => AttemptState::Committing(Coded::read(from)?),
+            2 => AttemptState::Succeeded(Coded::read(from)?),
+            3 => AttemptState::Failed(Coded::read(from)?),
+            4 => AttemptState::Interrupted,
+            5 => AttemptState::Void(Coded::read(from)?),
+            _ => return Err(Malformed("unknown state of an attempt")),
+        })
+    }
+}
+
+/// Bytes of an IO manager's own words.
+impl Coded for Vec<u8> {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_bytes(out, self);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        from.bytes().map(<[u8]>::to_vec)
+    }
+}
+
+macro_rules! coded_changes {
+    ($($number:literal = $case:ident { $($field:ident),* }),* ; $($plain:literal = $tuple:ident),* $(,)?) => {
+        impl Coded for Change {
+            fn write(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Change::$case { $($field),* } => {
+                        out.push($number);
+                        $($field.write(out);)*
+                    })*
+                    $(Change::$tuple(record) => {
+                        out.push($plain);
+                        record.write(out);
+                    })*
+                }
+            }
+
+            fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+                Ok(match from.byte()? {
+                    $($number => Change::$case { $($field: Coded::read(from)?),* },)*
+                    $($plain => Change::$tuple(Coded::read(from)?),)*
+                    _ => return Err(Malformed("unknown change")),
+                })
+            }
+        }
+    };
+}
+
+coded_changes!(
+    1 = RunStep { run, step },
+    2 = RunEnded { run, outcome, at },
+    4 = AttemptCommitting { id, intents },
+    5 = AttemptEnded { id, state, at },
+    9 = Text { digest, text },
+    12 = Renamed { old, new };
+    0 = RunStarted,
+    3 = AttemptStarted,
+    6 = Materialized,
+    7 = Refreshed,
+    8 = Observed,
+    10 = SessionOpened,
+    11 = SessionSealed,
+    13 = Forgotten,
+    14 = RunForgotten,
+);

@@ -1,0 +1,136 @@
+//! The state folder `.assets/`: what is in it, whose it is, and how its store is opened.
+//!
+//! It ignores itself in git. Everything in it may be read by its owner alone.
+
+use std::{
+    io::Write,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    StoreError,
+    sqlite::{Disk, Opened, SqliteStore},
+};
+use crate::base::fs::{self, FsError};
+
+/// What the folder is opened for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Nothing is made or changed, and it need not be there.
+    Read,
+    /// It is made if it is not there.
+    Write,
+}
+
+/// An existing state folder, or for a reader one that might not exist.
+#[derive(Clone, Debug)]
+pub struct StateFolder {
+    path: PathBuf,
+    access: Access,
+}
+
+/// Bits of a mode that let others write.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+impl StateFolder {
+    pub const NAME: &'static str = ".assets";
+
+    /// # Errors
+    /// [`StoreError::Foreign`] if somebody else could have put it there.
+    pub fn open(root: &Path, access: Access) -> Result<Self, StoreError> {
+        let folder = StateFolder { path: root.join(Self::NAME), access };
+        folder.refuse_foreign(root)?;
+        if access == Access::Write {
+            folder.make()?;
+        }
+        Ok(folder)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn locks(&self) -> PathBuf {
+        self.path.join("locks")
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
+    pub fn store(&self, disk: Disk) -> Result<Opened, StoreError> {
+        match self.access {
+            Access::Read => SqliteStore::open_read_only(&self.path, disk),
+            Access::Write => SqliteStore::open(&self.path, disk),
+        }
+    }
+
+    /// What secrets are hashed with: random, of this project alone. A reader gets none if none was
+    /// ever made: then there is no hash either that it could be compared with.
+    pub fn secret_key(&self) -> Result<Option<[u8; 32]>, StoreError> {
+        let path = self.path.join("key");
+        match (fs::read_if_there(&path)?, self.access) {
+            (Some(bytes), _) => match bytes.try_into() {
+                Ok(key) => Ok(Some(key)),
+                Err(_) => Err(StoreError::Unusable { path, cause: "the key does not have 32 bytes".to_owned() }),
+            },
+            (None, Access::Read) => Ok(None),
+            (None, Access::Write) => {
+                self.make_key(&path)?;
+                self.secret_key()
+            }
+        }
+    }
+
+    /// Under another name first and then linked, so that of two processes one makes it, and whole.
+    fn make_key(&self, path: &Path) -> Result<(), StoreError> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key)
+            .map_err(|error| StoreError::Unusable { path: path.to_owned(), cause: error.to_string() })?;
+        let beside = self.path.join(format!("key.new-{}", std::process::id()));
+        fs::remove_file(&beside)?;
+        let written = fs::create_new_private(&beside)?.write_all(&key);
+        written.map_err(|source| FsError { doing: "write", path: beside.clone(), source })?;
+        let linked = fs::link_if_free(&beside, path);
+        fs::remove_file(&beside)?;
+        Ok(linked?)
+    }
+
+    fn refuse_foreign(&self, root: &Path) -> Result<(), StoreError> {
+        let Some(found) = fs::look(&self.path)? else { return Ok(()) };
+        let foreign = |cause: &str| Err(StoreError::Foreign { path: self.path.clone(), cause: cause.to_owned() });
+        if found.is_symlink() {
+            return foreign("it is a link");
+        }
+        if !found.is_dir() {
+            return foreign("it is not a folder");
+        }
+        let me = rustix::process::geteuid().as_raw();
+        if found.uid() == me {
+            return Ok(());
+        }
+        // Root works in other people's projects, as in containers, and their state is then theirs.
+        let of_project = me == 0 && fs::look_through(root)?.is_some_and(|it| it.uid() == found.uid());
+        if of_project { Ok(()) } else { foreign("it belongs to another user") }
+    }
+
+    fn make(&self) -> Result<(), StoreError> {
+        match fs::look(&self.path)? {
+            Some(found) if found.mode() & WRITABLE_BY_OTHERS != 0 => fs::make_private(&self.path)?,
+            Some(_) => {}
+            None => fs::create_private_folder(&self.path)?,
+        }
+        for name in ["locks", "logs", "journal"] {
+            let path = self.path.join(name);
+            if fs::look(&path)?.is_none() {
+                fs::create_private_folder(&path)?;
+            }
+        }
+        let ignore = self.path.join(".gitignore");
+        if fs::look(&ignore)?.is_none() {
+            fs::write_atomic(&ignore, b"# Made by assets; nothing in here belongs in a repository.\n*\n")?;
+        }
+        Ok(())
+    }
+}
