@@ -47,6 +47,18 @@ impl StateFolder {
         Ok(folder)
     }
 
+    /// The state of one target: records, runs and logs of its own, as its outputs may lie elsewhere.
+    /// Locks stay those of the project, as they may also lie in the same place.
+    pub fn of_target(&self, name: &str) -> Result<Self, StoreError> {
+        let targets = self.path.join("targets");
+        let folder = StateFolder { path: targets.join(name), access: self.access };
+        if self.access == Access::Write {
+            fs::create_private_folder(&targets)?;
+            folder.make()?;
+        }
+        Ok(folder)
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
