@@ -201,6 +201,15 @@ fn every_reason_and_state_is_described() {
     assert!(lost.is_empty(), "docs/staleness.md does not tell of {lost:?}");
 }
 
+#[test]
+fn every_variable_that_is_passed_is_named() {
+    let page = read("docs/commands.md");
+    let (_, rest) = page.split_once("<!-- passed -->").expect("the list is marked");
+    let (list, _) = rest.split_once("<!-- /passed -->").expect("its end too");
+    let named: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+    assert_eq!(named, assets::exec::run::environment::PASSED);
+}
+
 /// The lines of the first fenced block below `heading`.
 fn block_below(text: &str, heading: &str) -> Vec<String> {
     let (_, below) = text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("there is no {heading:?}"));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    base::id::IdVec,
+    base::{id::IdVec, process},
     model::{
         key::PartitionKey,
         node_set::NodeSet,
@@ -253,6 +253,7 @@ impl Walk<'_, '_> {
     fn upstream(&self, dep: NodeId) -> Upstream {
         if let NodeBody::Source(_) = self.world.project.nodes[dep].body {
             return match &self.survey.facts.sources[&dep] {
+                SourceFacts::Known { observation, expired: true, .. } => Upstream::Expired(observation.data_version),
                 SourceFacts::Known { observation, .. } => Upstream::Version(observation.data_version),
                 SourceFacts::Missing(why) => Upstream::Missing(why.clone()),
             };
@@ -274,6 +275,9 @@ impl Walk<'_, '_> {
     fn state_of(&self, op: OpId, node: NodeId, verdict: &mut Verdict, blocked: bool) -> State {
         if verdict.is_fresh() {
             return State::Fresh;
+        }
+        if self.survey.attempts.get(&op).is_some_and(is_running) {
+            return State::Running;
         }
         let failed = self.survey.attempts.get(&op).and_then(|it| match &it.state {
             AttemptState::Failed(why) | AttemptState::Void(why) => Some((it, why)),
@@ -303,6 +307,13 @@ impl Walk<'_, '_> {
             (None, false) => State::Stale,
         }
     }
+}
+
+/// Whether an attempt seems to be at work; for display only, as process ids come back.
+fn is_running(attempt: &Attempt) -> bool {
+    matches!(attempt.state, AttemptState::Running | AttemptState::Committing(_))
+        && attempt.host == process::host()
+        && process::is_there(attempt.pid)
 }
 
 /// The version of an asset that is taken as it stands; or why it cannot be.

@@ -16,6 +16,7 @@ use std::{
 use crate::{
     exec::{
         executor::{CancelKind, Executor, ExecutorEvent, StepHandle, StepResult},
+        jobserver::JobToken,
         lock::LockName,
         run::{
             context::RunContext,
@@ -102,6 +103,8 @@ struct Step<'p> {
     started_ms: u64,
     said_waiting: bool,
     attempting: Option<Box<Attempting>>,
+    /// The right to run, given back to nested builds.
+    token: Option<JobToken>,
 }
 
 /// Runs `plan` to its end, or to the end that `signals` ask for.
@@ -284,6 +287,8 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
 
     fn start_what_can(&mut self) {
         while self.active < self.options.jobs && self.stopping.is_none() {
+            // All slots are taken by nested builds: asked again at the next tick.
+            let Some(token) = self.context.jobserver.try_take() else { return };
             let (project, steps) = (&self.context.workspace.project, &self.steps);
             let Some(index) = self.queue.pop(|it| project.ops[steps[it].plan.op].pool) else { return };
             self.active += 1;
@@ -292,6 +297,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             step.phase = Phase::Preparing;
             step.attempts += 1;
             step.started_ms = now;
+            step.token = Some(token);
             let attempt = step.attempts;
             self.work.send(Work::Prepare(index, attempt)).expect("workers live as long as this loop");
         }
@@ -310,6 +316,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
     /// The step gives its slot and its place in the pool to others.
     fn leave(&mut self, index: StepIndex) {
         self.active -= 1;
+        self.steps[index].token = None;
         let pool = self.pool_of(index);
         self.queue.leave(pool);
     }
@@ -636,6 +643,7 @@ fn link<'p>(context: &RunContext<'_>, plan: &'p Plan, durations: &HashMap<OpId, 
             started_ms: 0,
             said_waiting: false,
             attempting: None,
+            token: None,
         })
         .collect()
 }

@@ -14,7 +14,6 @@ use crate::{
         event::{StepError, StepOutcome, StepReport},
         plan::PlanStep,
         project::NodeId,
-        staleness::Reason,
     },
     plan::{
         examine::Examined,
@@ -207,7 +206,7 @@ fn publish(
             unchanged: kept,
             bytes: record.bytes,
             rows: record.rows,
-            reasons: attempting.reasons.clone(),
+            reasons: it.reasons.clone(),
             ..report(context, it.node, &step.partition, StepOutcome::Built)
         });
         changes.push(Change::Materialized(Box::new(record)));
@@ -298,7 +297,6 @@ pub fn restore<'r>(
     context: &RunContext<'_>,
     step: &PlanStep,
     examined: &[(NodeId, Examined)],
-    reasons: &[Reason],
     standing: &dyn Fn(NodeId) -> Option<&'r Materialization>,
 ) -> Result<Option<Vec<StepReport>>, PrepareError> {
     let workspace = context.workspace;
@@ -317,7 +315,8 @@ pub fn restore<'r>(
         known.push((*node, record));
     }
     let mut reports = Vec::new();
-    for (node, record) in known {
+    for ((node, record), (_, it)) in known.into_iter().zip(examined) {
+        let reasons = it.verdict.reasons().to_vec();
         let target = workspace.target(node, &step.partition);
         let output = match in_place(node, record.data_version) {
             Some(it) => Some(it.output.clone()),
@@ -335,7 +334,7 @@ pub fn restore<'r>(
             data_version: Some(restored.data_version),
             bytes: restored.bytes,
             rows: restored.rows,
-            reasons: reasons.to_vec(),
+            reasons,
             ..report(context, node, &step.partition, StepOutcome::Restored)
         });
         workspace.store.commit(&[Change::Materialized(Box::new(restored))])?;

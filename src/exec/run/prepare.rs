@@ -52,11 +52,10 @@ pub struct Attempting {
     pub spec: StepSpec,
     pub started_at: Timestamp,
     pub outputs: Vec<OutputAttempt>,
-    /// Everything that the command may read, as it was when its fingerprint was taken (I3).
+    /// Outputs that the command may read, as they were when its fingerprint was taken (I3).
     pub inputs: Vec<TrackedFile>,
     /// The sources as they were found, to be recorded with the result.
     pub observations: Vec<Observation>,
-    pub reasons: Vec<Reason>,
     pub log: Option<String>,
     pub facts: Facts,
     pub locks: LockGuard,
@@ -67,6 +66,8 @@ pub struct OutputAttempt {
     pub node: NodeId,
     pub staged: Staged,
     pub fingerprint: Fingerprint,
+    /// Why it is made; of an output that is only made along, why the others are.
+    pub reasons: Vec<Reason>,
     /// The record that stands, if its output does too.
     pub standing: Option<Materialization>,
 }
@@ -116,12 +117,12 @@ pub fn prepare(
         return Ok(Prepared::Failed { error: blocked_error(&reasons), reasons });
     }
     if !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced)
-        && let Some(reports) = super::finish::restore(context, step, &examined, &reasons, &|it| now.whole(it))?
+        && let Some(reports) = super::finish::restore(context, step, &examined, &|it| now.whole(it))?
     {
         return Ok(Prepared::Settled(reports));
     }
     let id = AttemptId::new(&context.run, index, attempt);
-    stage(context, step, id, now, examined, reasons, locks).map(|it| Prepared::Ready(Box::new(it)))
+    stage(context, step, id, now, examined, locks).map(|it| Prepared::Ready(Box::new(it)))
 }
 
 fn told_reasons(examined: &[(NodeId, Examined)]) -> Vec<Reason> {
@@ -230,13 +231,11 @@ impl Now {
             .collect()
     }
 
-    /// Every file that the command may read, as it is now (I3).
-    fn inputs(&self, op: &Op, step: &PlanStep) -> Vec<TrackedFile> {
-        let mut inputs = self.facts.ops[&step.op].files.clone();
+    /// The outputs that the command may read, as they are now (I3). Code and sources are looked at
+    /// anew after the run instead: links among them are followed.
+    fn inputs(&self, op: &Op) -> Vec<TrackedFile> {
+        let mut inputs = Vec::new();
         for dep in &op.deps {
-            if let Some(SourceFacts::Known { files, .. }) = self.facts.sources.get(dep) {
-                inputs.extend(files.iter().cloned());
-            }
             if let Some(Materialization { output: StoredOutput::Files(files), .. }) = self.records.get(dep) {
                 inputs.extend(files.iter().cloned());
             }
@@ -270,7 +269,6 @@ fn stage(
     id: AttemptId,
     now: Now,
     examined: Vec<(NodeId, Examined)>,
-    reasons: Vec<Reason>,
     locks: LockGuard,
 ) -> Result<Attempting, PrepareError> {
     let workspace = context.workspace;
@@ -278,14 +276,18 @@ fn stage(
     let op = &project.ops[step.op];
     let started_at = workspace.clock.now();
     let mut outputs: Vec<OutputAttempt> = Vec::new();
+    let all_reasons = told_reasons(&examined);
     let made = (|| {
         for (node, it) in examined {
+            let own = it.verdict.reasons();
+            let reasons = if own.is_empty() { all_reasons.clone() } else { own.to_vec() };
             let target = workspace.target(node, &step.partition);
             let staged = workspace.io_of(node).stage(&target, &id)?;
             outputs.push(OutputAttempt {
                 node,
                 staged,
                 fingerprint: it.fingerprint.expect("nothing is pending and nothing blocks"),
+                reasons,
                 standing: now.whole(node).cloned(),
             });
         }
@@ -326,19 +328,8 @@ fn stage(
             SourceFacts::Missing(_) => None,
         })
         .collect();
-    let inputs = now.inputs(op, step);
-    Ok(Attempting {
-        id,
-        spec,
-        started_at,
-        outputs,
-        inputs,
-        observations,
-        reasons,
-        log: Some(log),
-        facts: now.facts,
-        locks,
-    })
+    let inputs = now.inputs(op);
+    Ok(Attempting { id, spec, started_at, outputs, inputs, observations, log: Some(log), facts: now.facts, locks })
 }
 
 /// A name for people: the op, then what makes it unique.
@@ -391,7 +382,9 @@ fn spec(
     let workspace = context.workspace;
     let project = &*workspace.project;
     let op = &project.ops[step.op];
-    let rendered = render(context, op, outputs, given)?;
+    let mut rendered = render(context, op, outputs, given)?;
+    // Finds what the command left behind, whatever that did to hide.
+    rendered.environment.set("ASSETS_ATTEMPT", id.0.as_str());
     Ok(StepSpec {
         version: SPEC_VERSION,
         run: context.run.0.clone(),

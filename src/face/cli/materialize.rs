@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    ffi::OsStr,
     path::PathBuf,
     sync::{
         Arc,
@@ -10,10 +11,10 @@ use std::{
 };
 
 use crate::{
-    base::fs,
+    base::{fs, process::host},
     exec::{
         executor::local::LocalExecutor,
-        jobserver::Jobserver,
+        jobserver::{Jobserver, make_speaks_fifo},
         lock::LockTable,
         run::{
             context::RunContext,
@@ -185,12 +186,19 @@ fn start(
     let jobs = how.jobs.filter(|it| *it > 0).unwrap_or_else(cores).min(JOBS_MAX);
     let state_error = |it: String| Failure::new(Exit::State, it);
     let jobs_folder = app.state.path().join("jobs").join(&run.0);
-    let jobserver = Jobserver::serve(&jobs_folder, jobs).map_err(state_error)?;
+    // Below another build its slots are shared; else ours are offered to builds below us.
+    let outer = context.opening.env.get("MAKEFLAGS").and_then(Jobserver::join);
+    let jobserver = match outer {
+        Some(outer) => outer,
+        None => Jobserver::serve(&jobs_folder, jobs).map_err(state_error)?,
+    };
     let run_context = RunContext {
         workspace,
         run: run.clone(),
         locks,
-        jobserver: jobserver.environment(false),
+        jobserver,
+        make_speaks_fifo: makes_are_near(app)
+            && make_speaks_fifo(context.opening.env.get_os("PATH").map_or(OsStr::new(""), |it| it)),
         host: host(),
         forced: if prepared.forced { prepared.selected.iter().collect() } else { HashSet::new() },
         grace_ms: how.grace.saturating_mul(1000),
@@ -222,6 +230,12 @@ fn start(
         context.ui.print(&json(collected.document()))?;
     }
     Ok(summary)
+}
+
+/// Whether a command may start `make` itself, so that it is worth asking that for its version.
+fn makes_are_near(app: &App) -> bool {
+    let mut texts = app.project().ops.values().flat_map(|it| it.action.templates());
+    texts.any(|it| it.text().contains("make"))
 }
 
 /// Names the run and records that it began.
@@ -316,16 +330,12 @@ fn exit_of(summary: &Summary) -> Exit {
 }
 
 /// This very program, also if its file was replaced meanwhile.
-fn this_program() -> PathBuf {
+pub fn this_program() -> PathBuf {
     PathBuf::from("/proc/self/exe")
 }
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 fn random() -> Result<u16, Failure> {

@@ -61,10 +61,13 @@ pub fn render(
 /// Checks what one element of a command names, long before it is run.
 pub fn check(template: &Template, names: &Names<'_>, sources: &SourceMap, report: &mut Report) {
     let (Err(errors), Some(place)) = (template.check(names), template.place()) else { return };
-    for error in errors {
+    for error in errors.into_iter().take(TOLD_MAX) {
         report.push(told(error, template.text(), place, sources));
     }
 }
+
+/// Of one template, so many mistakes are told.
+const TOLD_MAX: usize = 20;
 
 fn told(error: TemplateError, text: &str, place: Span, sources: &SourceMap) -> Diagnostic {
     let code = code_of(&error, text);

@@ -43,7 +43,7 @@ impl Place {
         self.sweep.look_at(&ppath(path))
     }
 
-    /// Reads `path` outside the tool until its time is over: nothing about it is racy any more.
+    /// What is remembered of a file.
     fn cached(&self, path: &str) -> Option<Entry> {
         self.sweep.read_cache().reader().get(path.as_bytes())
     }
@@ -294,6 +294,30 @@ fn a_recorded_folder_is_verified_entry_by_entry() {
     assert!(place.sweep.verify(&tree.entries).changed.is_empty());
     fs::set_permissions(place.at("d/a"), fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(place.sweep.verify(&tree.entries).changed, [1]);
+}
+
+#[test]
+fn what_was_staged_need_not_be_read_again_once_renamed() {
+    let place = Place::new();
+    place.write("staged/a", "one");
+    place.write("staged/sub/b", "two");
+    let staged = place.sweep.tree(&ppath("staged")).unwrap();
+    fs::rename(place.at("staged"), place.at("out")).unwrap();
+    let renamed = place.sweep.renamed(&staged.entries, &ppath("staged"), &ppath("out")).unwrap();
+    assert_eq!(renamed[3].path, ppath("out/sub/b"));
+    assert_eq!(place.sweep.tree(&ppath("out")).unwrap(), Tree { digest: staged.digest, entries: renamed.clone() });
+    assert_eq!(place.sweep.verify(&renamed), Verified::default());
+
+    place.write("file", "one");
+    let file = [place.look("file").tracked(ppath("file")).unwrap()];
+    fs::rename(place.at("file"), place.at("final")).unwrap();
+    let renamed = place.sweep.renamed(&file, &ppath("file"), &ppath("final")).unwrap();
+    assert_eq!(place.sweep.verify(&renamed), Verified::default());
+    // Not what was staged: written to since, gone, or never there.
+    place.write("final", "ONE");
+    assert_eq!(place.sweep.renamed(&file, &ppath("file"), &ppath("final")), None);
+    assert_eq!(place.sweep.renamed(&file, &ppath("file"), &ppath("elsewhere")), None);
+    assert_eq!(place.sweep.verify(&renamed).changed, [0]);
 }
 
 #[test]
