@@ -246,10 +246,12 @@ fn tour(page: &str, heading: &str, project: &Project) {
         for step in block.split("$ ").skip(1) {
             let (command, expected) = step.split_once('\n').expect("a command ends its line");
             let output = project.shell(command);
-            if Project::comparable(&output) != Project::comparable(expected) {
+            if Project::comparable(&output) == Project::comparable(expected) {
+                told.push_str(&format!("$ {command}\n{expected}"));
+            } else {
                 wrong.push(format!("$ {command}\n--- told\n{expected}--- true\n{output}"));
+                told.push_str(&format!("$ {command}\n{output}"));
             }
-            told.push_str(&format!("$ {command}\n{output}"));
         }
     }
     if std::env::var_os("UPDATE").is_some() {
