@@ -130,6 +130,14 @@ pub fn check_stored<'r>(
     let mut files: Vec<TrackedFile> = Vec::new();
     let mut owners: Vec<(NodeId, &Materialization, std::ops::Range<usize>)> = Vec::new();
     for (node, record) in records {
+        // Another target, `path`, `format` or root: what lies in the old place is no answer for the new one.
+        if let Some(path) = world.project.output_path(node)
+            && let StoredOutput::Files(them) = &record.output
+            && them.first().is_none_or(|it| it.path != path)
+        {
+            states.insert(node, OutputState::Missing(path.to_string()));
+            continue;
+        }
         match &record.output {
             StoredOutput::Files(them) => {
                 // What was stored elsewhere, before the path was changed, is not stored here.

@@ -289,23 +289,27 @@ fn texts(context: &RunContext<'_>, step: &PlanStep, attempting: &Attempting) -> 
 }
 
 /// Puts back earlier materializations with today's fingerprints, if the content of every output is
-/// still kept; else does nothing.
+/// still kept, or is what is in place (`standing`); else does nothing.
 ///
 /// # Errors
 /// State or content that cannot be read or moved.
-pub fn restore(
+pub fn restore<'r>(
     context: &RunContext<'_>,
     step: &PlanStep,
     examined: &[(NodeId, Examined)],
+    standing: &dyn Fn(NodeId) -> Option<&'r Materialization>,
 ) -> Result<Option<Vec<StepReport>>, PrepareError> {
     let workspace = context.workspace;
+    let in_place = |node, version| standing(node).filter(|it| it.data_version == version);
     let mut known: Vec<(NodeId, Materialization)> = Vec::new();
     for (node, it) in examined {
         let Some(fingerprint) = &it.fingerprint else { return Ok(None) };
         let history = workspace.store.history(workspace.project.key(*node), &step.partition)?;
         let Some(record) = history.into_iter().find(|it| it.fingerprint == *fingerprint) else { return Ok(None) };
         let target = workspace.target(*node, &step.partition);
-        if !workspace.io_of(*node).keeps(&target, &record.data_version) {
+        if in_place(*node, record.data_version).is_none()
+            && !workspace.io_of(*node).keeps(&target, &record.data_version)
+        {
             return Ok(None);
         }
         known.push((*node, record));
@@ -314,7 +318,11 @@ pub fn restore(
     for ((node, record), (_, it)) in known.into_iter().zip(examined) {
         let reasons = it.verdict.reasons().to_vec();
         let target = workspace.target(node, &step.partition);
-        let Some(output) = workspace.io_of(node).restore(&target, &record.data_version)? else { return Ok(None) };
+        let output = match in_place(node, record.data_version) {
+            Some(it) => Some(it.output.clone()),
+            None => workspace.io_of(node).restore(&target, &record.data_version)?,
+        };
+        let Some(output) = output else { return Ok(None) };
         let restored = Materialization {
             run: context.run.clone(),
             at: workspace.clock.now(),

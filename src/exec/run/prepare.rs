@@ -117,7 +117,7 @@ pub fn prepare(
         return Ok(Prepared::Failed { error: blocked_error(&reasons), reasons });
     }
     if !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced)
-        && let Some(reports) = super::finish::restore(context, step, &examined)?
+        && let Some(reports) = super::finish::restore(context, step, &examined, &|it| now.whole(it))?
     {
         return Ok(Prepared::Settled(reports));
     }
@@ -190,6 +190,11 @@ impl Now {
             forced: context.forced.contains(&output),
             upstream: &|dep| self.upstream(context, dep),
         })
+    }
+
+    /// The record of an output that is in place and is what was recorded.
+    fn whole(&self, node: NodeId) -> Option<&Materialization> {
+        self.records.get(&node).filter(|_| self.stored.get(&node) == Some(&OutputState::Same))
     }
 
     /// The version that is really there: nothing is pending any more.
@@ -278,13 +283,12 @@ fn stage(
             let reasons = if own.is_empty() { all_reasons.clone() } else { own.to_vec() };
             let target = workspace.target(node, &step.partition);
             let staged = workspace.io_of(node).stage(&target, &id)?;
-            let whole = now.stored.get(&node) == Some(&OutputState::Same);
             outputs.push(OutputAttempt {
                 node,
                 staged,
                 fingerprint: it.fingerprint.expect("nothing is pending and nothing blocks"),
                 reasons,
-                standing: now.records.get(&node).filter(|_| whole).cloned(),
+                standing: now.whole(node).cloned(),
             });
         }
         let given = given_inputs(context, step, &now)?;
