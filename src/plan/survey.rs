@@ -140,13 +140,6 @@ pub fn check_stored<'r>(
         }
         match &record.output {
             StoredOutput::Files(them) => {
-                // What was stored elsewhere, before the path was changed, is not stored here.
-                if let Some(here) = world.project.output_path(node)
-                    && them.first().is_none_or(|it| it.path != here)
-                {
-                    states.insert(node, OutputState::Missing(here.to_string()));
-                    continue;
-                }
                 let start = files.len();
                 // After a power loss the bytes behind a signature may be others.
                 let doubted = world.doubts(record);

@@ -147,7 +147,7 @@ fn what_is_racy_is_read_again() {
     // Only a read, of the file or of the folder's names, could find out that these were planted.
     tree[1].digest = Digest::of(b"planted");
     tree.pop();
-    assert_eq!(place.sweep.verify(&tree).changed, []);
+    assert_eq!(place.sweep.verify(&tree).changed, Vec::<usize>::new());
     for it in &mut tree {
         it.racy = true;
     }
