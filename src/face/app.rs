@@ -10,7 +10,10 @@ use crate::{
     base::{clock::SystemClock, diagnostic::Diagnostic, env::Environment, fs, path::ProjectPath, span::SourceMap},
     exec::{io::registry, lock::LockTable, run::context::Workspace},
     face::{cli::error::Failure, exit::Exit, ui::Ui},
-    model::{manifest, project::Project},
+    model::{
+        manifest,
+        project::{FileSet, Pattern, Project},
+    },
     plan::{
         hash::{FileCache, GlobError, Sweep, Trust, boot},
         record::Session,
@@ -36,11 +39,14 @@ pub struct Opening {
 }
 
 /// A manifest that was read, with the texts that its diagnostics point into.
+#[derive(Clone)]
 pub struct Read {
     pub root: PathBuf,
     pub project: Project,
     pub sources: SourceMap,
     pub warnings: Vec<Diagnostic>,
+    /// Where further manifests were looked for.
+    pub includes: FileSet,
 }
 
 /// Walks up from `start` to the folder that holds the manifest.
@@ -66,9 +72,11 @@ pub fn read(opening: &Opening) -> Result<Read, Failure> {
         env: &env,
         project_root: &root_text,
     };
-    let loaded = manifest::load(&mut OnDisk { root: &root }, &options);
+    let mut files = OnDisk { root: &root, includes: FileSet::default() };
+    let loaded = manifest::load(&mut files, &options);
+    let includes = files.includes;
     match loaded.project {
-        Some(project) => Ok(Read { root, project, sources: loaded.sources, warnings: loaded.diagnostics }),
+        Some(project) => Ok(Read { root, project, sources: loaded.sources, warnings: loaded.diagnostics, includes }),
         None => Err(Failure::of_diagnostics(loaded.diagnostics, loaded.sources)),
     }
 }
@@ -76,6 +84,7 @@ pub fn read(opening: &Opening) -> Result<Read, Failure> {
 /// Manifest files as they are on disk.
 struct OnDisk<'a> {
     root: &'a Path,
+    includes: FileSet,
 }
 
 impl manifest::Files for OnDisk<'_> {
@@ -84,8 +93,9 @@ impl manifest::Files for OnDisk<'_> {
     }
 
     fn matches(&mut self, folder: &ProjectPath, pattern: &str) -> Result<Vec<ProjectPath>, String> {
-        use crate::model::project::{FileSet, Pattern};
-        let patterns = vec![Pattern { text: pattern.to_owned(), place: None }];
+        let pattern = Pattern { text: pattern.to_owned(), place: None };
+        self.includes.patterns.push(pattern.clone());
+        let patterns = vec![pattern];
         let sweep = Sweep::new(self.root, FileCache::default()).map_err(|it| it.to_string())?;
         match sweep.expand(&FileSet { folder: folder.clone(), patterns }) {
             Ok(listing) => Ok(listing.files()),
@@ -114,7 +124,8 @@ impl App {
         App::of(read, opening.env.clone(), access, verify, ui)
     }
 
-    fn of(read: Read, env: Environment, access: Access, verify: bool, ui: &Ui) -> Result<App, Failure> {
+    /// The same with a manifest that was read before.
+    pub fn of(read: Read, env: Environment, access: Access, verify: bool, ui: &Ui) -> Result<App, Failure> {
         let of_project = StateFolder::open(&read.root, access)?;
         let state = match &read.project.target {
             Some(target) => of_project.of_target(target)?,

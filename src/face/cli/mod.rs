@@ -1,5 +1,6 @@
 //! The command line: arguments in, an exit code out. One file for each command.
 
+mod again;
 pub mod args;
 mod codes;
 pub mod error;
