@@ -130,6 +130,10 @@ pub fn check_stored<'r>(
     let mut files: Vec<TrackedFile> = Vec::new();
     let mut owners: Vec<(NodeId, &Materialization, std::ops::Range<usize>)> = Vec::new();
     for (node, record) in records {
+        if let Some(moved) = elsewhere(world, node, record) {
+            states.insert(node, OutputState::Missing(moved));
+            continue;
+        }
         match &record.output {
             StoredOutput::Files(them) => {
                 let start = files.len();
@@ -165,6 +169,14 @@ pub fn check_stored<'r>(
         states.insert(node, state);
     }
     (states, refreshed)
+}
+
+/// Where the output must be by now, if it was recorded in another place.
+fn elsewhere(world: &World<'_>, node: NodeId, record: &Materialization) -> Option<String> {
+    let StoredOutput::Files(files) = &record.output else { return None };
+    let place = world.project.output_path(node)?;
+    let recorded = &files.first()?.path;
+    (*recorded != place).then(|| place.to_string())
 }
 
 fn gone_or_modified(world: &World<'_>, file: &TrackedFile) -> OutputState {
