@@ -127,6 +127,26 @@ impl SqliteStore {
         Ok(Opened { store: SqliteStore::with(place, disk, false, backing), notes })
     }
 
+    /// Has the database look at every page of itself: what is wrong with it, in its own words. Empty if
+    /// nothing is, and where there is no database.
+    pub fn quick_check(&self) -> Result<Vec<String>, StoreError> {
+        let backing = self.backing.read().unwrap_or_else(PoisonError::into_inner);
+        let Backing::Database(database) = &*backing else { return Ok(Vec::new()) };
+        let asked = database.read(&self.place, self.disk, |connection| {
+            let mut said = Vec::new();
+            connection.pragma_query(None, "quick_check", |row| {
+                said.push(row.get::<_, String>(0)?);
+                Ok(())
+            })?;
+            Ok(said)
+        });
+        match asked {
+            Ok(said) => Ok(said.into_iter().filter(|it| it != "ok").collect()),
+            Err(Trouble::Damaged(cause)) => Ok(vec![cause]),
+            Err(other) => Err(other.at(&self.place.database)),
+        }
+    }
+
     fn with(place: Place, disk: Disk, writes: bool, backing: Backing) -> Self {
         SqliteStore {
             place,
