@@ -42,6 +42,8 @@ pub struct OpFacts {
 pub enum SourceFacts {
     Known {
         observation: Observation,
+        /// Those of a `files` source, as they were found.
+        files: Vec<TrackedFile>,
         /// Seen longer ago than its limit on age allows.
         expired: bool,
     },
@@ -53,6 +55,17 @@ pub enum SourceFacts {
 pub struct Facts {
     pub ops: HashMap<OpId, OpFacts>,
     pub sources: HashMap<NodeId, SourceFacts>,
+}
+
+impl Facts {
+    /// Every code and source file among the facts.
+    pub fn files(&self) -> impl Iterator<Item = &TrackedFile> {
+        let of_sources = self.sources.values().filter_map(|it| match it {
+            SourceFacts::Known { files, .. } => Some(files),
+            SourceFacts::Missing(_) => None,
+        });
+        self.ops.values().map(|it| &it.files).chain(of_sources).flatten()
+    }
 }
 
 /// Gathers the facts of `ops` and `sources`. `observed` are the latest observations of sources
@@ -226,10 +239,12 @@ fn files_source(world: &World<'_>, id: NodeId, expansion: &Expansion, looked: &L
         return SourceFacts::Missing(problem.clone());
     }
     let mut files = Vec::with_capacity(expansion.files.len());
+    let mut tracked = Vec::with_capacity(expansion.files.len());
     let mut hasher = blake3::Hasher::new_derive_key(SOURCE_CONTEXT);
     for path in &expansion.files {
         match &looked[path] {
-            FileFact::Present { digest, .. } => {
+            fact @ FileFact::Present { digest, .. } => {
+                tracked.extend(fact.tracked(path.clone()));
                 hasher.update(&(path.as_bytes().len() as u64).to_le_bytes());
                 hasher.update(path.as_bytes());
                 hasher.update(&digest.0);
@@ -241,7 +256,7 @@ fn files_source(world: &World<'_>, id: NodeId, expansion: &Expansion, looked: &L
     let key = world.project.key(id).clone();
     let data_version = hasher.finalize().into();
     let observation = Observation { key, data_version, at: world.now, shown: None, files };
-    SourceFacts::Known { observation, expired: false }
+    SourceFacts::Known { observation, files: tracked, expired: false }
 }
 
 fn asked_source(world: &World<'_>, id: NodeId, observed: Option<&Observation>) -> SourceFacts {
@@ -254,7 +269,7 @@ fn asked_source(world: &World<'_>, id: NodeId, observed: Option<&Observation>) -
             let age = world.now.duration_since(observation.at);
             // Seen in the future, by a clock that was set back since: not young.
             let expired = max_age.is_some_and(|max| age.is_negative() || age.unsigned_abs() >= max);
-            SourceFacts::Known { observation: observation.clone(), expired }
+            SourceFacts::Known { observation: observation.clone(), files: Vec::new(), expired }
         }
         None => SourceFacts::Missing(format!(
             "source {} was never asked for its version: `assets materialize` or `--refresh` does that",

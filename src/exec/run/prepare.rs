@@ -13,6 +13,7 @@ use crate::{
         lock::{LockError, LockGuard, LockName, Locked},
         run::{
             context::RunContext,
+            recover::recover_held,
             render::{Given, render},
         },
     },
@@ -29,7 +30,7 @@ use crate::{
         observe::{Facts, SourceFacts, observe, sources_of},
         record::{Attempt, AttemptId, AttemptState, Materialization, Observation, StoredOutput, TrackedFile},
         store::{Change, StoreError},
-        survey::{check_stored, load_observations, standing},
+        survey::{check_stored, load_observations, record_here, standing},
         world::OutputState,
     },
 };
@@ -85,16 +86,20 @@ pub enum PrepareError {
     Render { message: String, help: Vec<String> },
 }
 
-/// Prepares one attempt at `step`. `attempt` counts from 1 and is unique within the run's step.
+/// Which try at a step this is.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// Counts from 1 and is unique within the run's step.
+    pub attempt: u32,
+    /// An earlier attempt, of this run or of another that we waited for, may have left something behind.
+    pub after_others: bool,
+}
+
+/// Prepares one attempt at `step`.
 ///
 /// # Errors
 /// State that cannot be read or written, places that cannot be made.
-pub fn prepare(
-    context: &RunContext<'_>,
-    step: &PlanStep,
-    index: usize,
-    attempt: u32,
-) -> Result<Prepared, PrepareError> {
+pub fn prepare(context: &RunContext<'_>, step: &PlanStep, index: usize, turn: Turn) -> Result<Prepared, PrepareError> {
     let project = &*context.workspace.project;
     let op = &project.ops[step.op];
     let lock_name = |it: &NodeId| LockName::of(project.key(*it), &step.partition);
@@ -105,6 +110,9 @@ pub fn prepare(
         Locked::Held(guard) => guard,
         Locked::Busy(name) => return Ok(Prepared::Contended { name }),
     };
+    if turn.after_others {
+        recover_held(context.workspace, &op.name, &step.partition)?;
+    }
 
     let now = Now::look(context, step)?;
     let examined: Vec<(NodeId, Examined)> =
@@ -117,11 +125,11 @@ pub fn prepare(
         return Ok(Prepared::Failed { error: blocked_error(&reasons), reasons });
     }
     if !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced)
-        && let Some(reports) = super::finish::restore(context, step, &examined, &|it| now.whole(it))?
+        && let Some(reports) = super::finish::restore(context, step, &examined)?
     {
         return Ok(Prepared::Settled(reports));
     }
-    let id = AttemptId::new(&context.run, index, attempt);
+    let id = AttemptId::new(&context.run, index, turn.attempt);
     stage(context, step, id, now, examined, locks).map(|it| Prepared::Ready(Box::new(it)))
 }
 
@@ -164,7 +172,7 @@ impl Now {
             if world.project.nodes[*node].asset().is_some()
                 && let Some(record) = world.store.latest(world.project.key(*node), &step.partition)?
             {
-                records.insert(*node, record);
+                records.insert(*node, record_here(&world, *node, record)?);
             }
         }
         let sources = sources_of(&world, &[step.op]);
@@ -173,7 +181,13 @@ impl Now {
             .any(|it| !matches!(world.project.nodes[*it].source(), Some(crate::model::project::Source::Files(_))));
         let observed = if asked { load_observations(&world)? } else { HashMap::new() };
         let facts = observe(&world, &[step.op], &sources, &observed);
-        let (stored, _) = check_stored(&world, records.iter().map(|(node, it)| (*node, it)));
+        let (stored, refreshed) = check_stored(&world, records.iter().map(|(node, it)| (*node, it)));
+        // What was only touched is from now on what it looks like now.
+        for record in refreshed {
+            if let Some(node) = world.project.node(record.key.as_str()) {
+                records.insert(node, record);
+            }
+        }
         Ok(Now { facts, records, stored })
     }
 
