@@ -76,6 +76,11 @@ fn cereal_a_comment_in_the_code_ends_at_the_answers() {
     let told = materialized(&project, &[]);
     expect(&told, &[("highest_calories", "built"), ("highest_protein", "built"), ("display", "cut_off")]);
     settled(&project, &[]);
+    // Undone: what was made then is recognised, and nothing is run.
+    project.write("highest.awk", script);
+    let told = materialized(&project, &[]);
+    expect(&told, &[("highest_calories", "restored"), ("highest_protein", "restored"), ("display", "cut_off")]);
+    settled(&project, &[]);
 }
 
 #[test]

@@ -11,7 +11,6 @@ pub mod explain;
 pub mod hash;
 pub mod observe;
 pub mod planner;
-pub mod recall;
 pub mod record;
 pub mod store;
 pub mod survey;

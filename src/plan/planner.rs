@@ -6,10 +6,9 @@ use crate::{
         node_set::NodeSet,
         plan::{Plan, PlanStep, StepAction},
         project::{NodeId, OpId},
-        staleness::Verdict,
+        staleness::{Reason, ReasonCode, Verdict},
     },
     plan::{
-        recall::recall,
         store::StoreError,
         survey::{Survey, ops_of},
         world::World,
@@ -56,13 +55,17 @@ fn action(world: &World<'_>, survey: &Survey, op: OpId) -> Result<StepAction, St
     Ok(StepAction::Restore)
 }
 
-/// Whether an earlier materialization with today's fingerprint is known and its content still there.
+/// Whether an earlier materialization with today's fingerprint is known, and its content kept or in place.
 fn restorable(world: &World<'_>, survey: &Survey, node: NodeId) -> Result<bool, StoreError> {
-    use crate::model::staleness::ReasonCode;
     let Some(surveyed) = survey.get(node) else { return Ok(false) };
     if surveyed.verdict.reasons().iter().any(|it| it.code == ReasonCode::Forced) {
         return Ok(false);
     }
     let Some(fingerprint) = &surveyed.fingerprint else { return Ok(false) };
-    Ok(recall(world, node, &PartitionKey::whole(), fingerprint)?.is_some())
+    let history = world.store.history(world.project.key(node), &PartitionKey::whole())?;
+    let Some(known) = history.iter().find(|it| it.fingerprint == *fingerprint) else { return Ok(false) };
+    let spoilt = |it: &Reason| matches!(it.code, ReasonCode::OutputMissing | ReasonCode::OutputModified);
+    let in_place = survey.records.get(&node).is_some_and(|it| it.data_version == known.data_version)
+        && !surveyed.verdict.reasons().iter().any(spoilt);
+    Ok(in_place || world.probe.keeps(node, &known.data_version))
 }

@@ -30,7 +30,7 @@ use crate::{
         observe::{Facts, SourceFacts, observe, sources_of},
         record::{Attempt, AttemptId, AttemptState, Materialization, Observation, StoredOutput, TrackedFile},
         store::{Change, StoreError},
-        survey::{check_stored, load_observations, record_here, standing},
+        survey::{check_stored, load_observations, standing},
         world::OutputState,
     },
 };
@@ -57,7 +57,6 @@ pub struct Attempting {
     pub inputs: Vec<TrackedFile>,
     /// The sources as they were found, to be recorded with the result.
     pub observations: Vec<Observation>,
-    pub reasons: Vec<Reason>,
     pub log: Option<String>,
     pub facts: Facts,
     pub locks: LockGuard,
@@ -68,6 +67,8 @@ pub struct OutputAttempt {
     pub node: NodeId,
     pub staged: Staged,
     pub fingerprint: Fingerprint,
+    /// Why it is made; of an output that is only made along, why the others are.
+    pub reasons: Vec<Reason>,
     /// The record that stands, if its output does too.
     pub standing: Option<Materialization>,
 }
@@ -124,12 +125,12 @@ pub fn prepare(context: &RunContext<'_>, step: &PlanStep, index: usize, turn: Tu
         return Ok(Prepared::Failed { error: blocked_error(&reasons), reasons });
     }
     if !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced)
-        && let Some(reports) = super::finish::restore(context, step, &examined, &reasons)?
+        && let Some(reports) = super::finish::restore(context, step, &examined, &|it| now.whole(it))?
     {
         return Ok(Prepared::Settled(reports));
     }
     let id = AttemptId::new(&context.run, index, turn.attempt);
-    stage(context, step, id, now, examined, reasons, locks).map(|it| Prepared::Ready(Box::new(it)))
+    stage(context, step, id, now, examined, locks).map(|it| Prepared::Ready(Box::new(it)))
 }
 
 fn told_reasons(examined: &[(NodeId, Examined)]) -> Vec<Reason> {
@@ -171,7 +172,7 @@ impl Now {
             if world.project.nodes[*node].asset().is_some()
                 && let Some(record) = world.store.latest(world.project.key(*node), &step.partition)?
             {
-                records.insert(*node, record_here(&world, *node, record)?);
+                records.insert(*node, record);
             }
         }
         let sources = sources_of(&world, &[step.op]);
@@ -203,6 +204,11 @@ impl Now {
             forced: context.forced.contains(&output),
             upstream: &|dep| self.upstream(context, dep),
         })
+    }
+
+    /// The record of an output that is in place and is what was recorded.
+    fn whole(&self, node: NodeId) -> Option<&Materialization> {
+        self.records.get(&node).filter(|_| self.stored.get(&node) == Some(&OutputState::Same))
     }
 
     /// The version that is really there: nothing is pending any more.
@@ -277,7 +283,6 @@ fn stage(
     id: AttemptId,
     now: Now,
     examined: Vec<(NodeId, Examined)>,
-    reasons: Vec<Reason>,
     locks: LockGuard,
 ) -> Result<Attempting, PrepareError> {
     let workspace = context.workspace;
@@ -285,20 +290,23 @@ fn stage(
     let op = &project.ops[step.op];
     let started_at = workspace.clock.now();
     let mut outputs: Vec<OutputAttempt> = Vec::new();
+    let all_reasons = told_reasons(&examined);
     let made = (|| {
         for (node, it) in examined {
+            let own = it.verdict.reasons();
+            let reasons = if own.is_empty() { all_reasons.clone() } else { own.to_vec() };
             let target = workspace.target(node, &step.partition);
             let staged = workspace.io_of(node).stage(&target, &id)?;
-            let whole = now.stored.get(&node) == Some(&OutputState::Same);
             outputs.push(OutputAttempt {
                 node,
                 staged,
                 fingerprint: it.fingerprint.expect("nothing is pending and nothing blocks"),
-                standing: now.records.get(&node).filter(|_| whole).cloned(),
+                reasons,
+                standing: now.whole(node).cloned(),
             });
         }
         let given = given_inputs(context, step, &now)?;
-        let log = format!(".assets/logs/{}/{}.log", context.run.0, file_name(op, &id));
+        let log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
         let spec = spec(context, step, &id, &outputs, &given, &log)?;
         let attempt = Attempt {
             id: id.clone(),
@@ -335,18 +343,7 @@ fn stage(
         })
         .collect();
     let inputs = now.inputs(op);
-    Ok(Attempting {
-        id,
-        spec,
-        started_at,
-        outputs,
-        inputs,
-        observations,
-        reasons,
-        log: Some(log),
-        facts: now.facts,
-        locks,
-    })
+    Ok(Attempting { id, spec, started_at, outputs, inputs, observations, log: Some(log), facts: now.facts, locks })
 }
 
 /// A name for people: the op, then what makes it unique.

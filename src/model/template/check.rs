@@ -38,7 +38,7 @@ impl Template {
         let scan = scan::scan(&self.text);
         let mut wrong: Vec<TemplateError> = scan.references.iter().filter_map(|it| names.check(it).err()).collect();
         if !scan.simple {
-            let roots = engine::unknown_roots(&self.text).map_err(|it| vec![it])?;
+            let roots = engine::unknown_roots(&self.text, &scan).map_err(|it| vec![it])?;
             wrong.extend(roots.into_iter().map(|it| unknown_root(&self.text, it)));
             wrong.sort_by_key(|it| it.at.as_ref().map(|at| at.start));
         }

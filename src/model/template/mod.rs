@@ -168,7 +168,7 @@ impl Template {
         }
         let scan = scan::scan(&self.text);
         if !scan.simple {
-            engine::unknown_roots(&self.text)?;
+            engine::unknown_roots(&self.text, &scan)?;
         }
         let mut uses = Uses::default();
         for reference in &scan.references {
