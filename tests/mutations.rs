@@ -32,7 +32,7 @@ format = "csv"
 
 [asset.counted]
 command = '''echo counted >> "$HOME/ran"
-{ echo {{ vars.country }} "$MODE" "$TOKEN" | sed 's/hunter./*/'; wc -l < {{ inputs.clean }}; } > {{ output }}'''
+{ echo {{ vars.country }} "$MODE" "$TOKEN" | sed 's/h.nter./*/'; wc -l < {{ inputs.clean }}; } > {{ output }}'''
 deps = ["clean"]
 sources = ["rates.json"]
 env = ["MODE"]
@@ -249,7 +249,7 @@ fn a_source_file_is_removed() {
         back: Some(&|it| it.write("raw/b.csv", "3,pear\n")),
         reasons: &[("clean", "source_changed", "orders")],
         why: &["raw/b.csv"],
-        runs: &["clean", "counted", "split"],
+        runs: &["clean", "counted", "report", "split"],
         ..NOTHING
     });
 }
@@ -610,6 +610,9 @@ fn the_path_changes() {
     project.settled(&[]);
     // Where it was before it still is, and that is known.
     project.edit("assets.toml", "path = \"final/report.md\"", "format = \"md\"");
+    assert_eq!(project.planned(&[]), [("report".to_owned(), "restore".to_owned())]);
+    project.materialized(&[]);
+    assert_eq!(project.ran(), [""; 0]);
     project.settled(&[]);
 }
 

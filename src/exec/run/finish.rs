@@ -22,6 +22,7 @@ use crate::{
         examine::Examined,
         hash::FileKind,
         observe::{observe, sources_of},
+        recall::{Recalled, recall},
         record::{AttemptState, Intent, Materialization, StoredOutput, TrackedFile},
         store::{Change, StoreError},
         survey::load_observations,
@@ -310,44 +311,38 @@ fn texts(context: &RunContext<'_>, step: &PlanStep, attempting: &Attempting) -> 
 }
 
 /// Puts back earlier materializations with today's fingerprints, if the content of every output is
-/// still kept, or is what is in place (`standing`); else does nothing.
+/// in place or kept; else does nothing.
 ///
 /// # Errors
 /// State or content that cannot be read or moved.
-pub fn restore<'r>(
+pub fn restore(
     context: &RunContext<'_>,
     step: &PlanStep,
     examined: &[(NodeId, Examined)],
-    standing: &dyn Fn(NodeId) -> Option<&'r Materialization>,
 ) -> Result<Option<Vec<StepReport>>, PrepareError> {
     let workspace = context.workspace;
-    let in_place = |node, version| standing(node).filter(|it| it.data_version == version);
-    let mut known: Vec<(NodeId, Materialization)> = Vec::new();
+    let world = workspace.world();
+    let mut known: Vec<Recalled> = Vec::new();
     for (node, it) in examined {
         let Some(fingerprint) = &it.fingerprint else { return Ok(None) };
-        let history = workspace.store.history(workspace.project.key(*node), &step.partition)?;
-        let Some(record) = history.into_iter().find(|it| it.fingerprint == *fingerprint) else { return Ok(None) };
-        let target = workspace.target(*node, &step.partition);
-        if in_place(*node, record.data_version).is_none()
-            && !workspace.io_of(*node).keeps(&target, &record.data_version)
-        {
-            return Ok(None);
-        }
-        known.push((*node, record));
+        let Some(recalled) = recall(&world, *node, &step.partition, fingerprint)? else { return Ok(None) };
+        known.push(recalled);
     }
     let mut reports = Vec::new();
-    for ((node, record), (_, it)) in known.into_iter().zip(examined) {
-        let reasons = it.verdict.reasons().to_vec();
-        let target = workspace.target(node, &step.partition);
-        let output = match in_place(node, record.data_version) {
-            Some(it) => Some(it.output.clone()),
-            None => workspace.io_of(node).restore(&target, &record.data_version)?,
+    for (recalled, (node, it)) in known.into_iter().zip(examined) {
+        let record = match recalled {
+            Recalled::InPlace(record) => record,
+            Recalled::Kept(record) => {
+                let target = workspace.target(*node, &step.partition);
+                match workspace.io_of(*node).restore(&target, &record.data_version)? {
+                    Some(output) => Materialization { output, ..record },
+                    None => return Ok(None),
+                }
+            }
         };
-        let Some(output) = output else { return Ok(None) };
         let restored = Materialization {
             run: context.run.clone(),
             at: workspace.clock.now(),
-            output,
             session: context.run.0.clone(),
             ..record
         };
@@ -355,8 +350,8 @@ pub fn restore<'r>(
             data_version: Some(restored.data_version),
             bytes: restored.bytes,
             rows: restored.rows,
-            reasons,
-            ..report(context, node, &step.partition, StepOutcome::Restored)
+            reasons: it.verdict.reasons().to_vec(),
+            ..report(context, *node, &step.partition, StepOutcome::Restored)
         });
         workspace.store.commit(&[Change::Materialized(Box::new(restored))])?;
     }

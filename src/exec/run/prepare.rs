@@ -125,7 +125,7 @@ pub fn prepare(context: &RunContext<'_>, step: &PlanStep, index: usize, turn: Tu
         return Ok(Prepared::Failed { error: blocked_error(&reasons), reasons });
     }
     if !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced)
-        && let Some(reports) = super::finish::restore(context, step, &examined, &|it| now.whole(it))?
+        && let Some(reports) = super::finish::restore(context, step, &examined)?
     {
         return Ok(Prepared::Settled(reports));
     }
