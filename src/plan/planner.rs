@@ -56,7 +56,7 @@ fn action(world: &World<'_>, survey: &Survey, op: OpId) -> Result<StepAction, St
     Ok(StepAction::Restore)
 }
 
-/// Whether an earlier materialization with today's fingerprint is known and its content still there.
+/// Whether an earlier materialization with today's fingerprint is known, and its content kept or in place.
 fn restorable(world: &World<'_>, survey: &Survey, node: NodeId) -> Result<bool, StoreError> {
     let Some(surveyed) = survey.get(node) else { return Ok(false) };
     if surveyed.verdict.reasons().iter().any(|it| it.code == ReasonCode::Forced) {

@@ -15,8 +15,8 @@ use crate::{
 /// An earlier materialization of the fingerprint that is asked for.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Recalled {
-    /// Its content is what is visible now; `output` of the record is how it looks now.
-    Visible(Materialization),
+    /// Its content is where it belongs; `output` of the record is how it looks now.
+    InPlace(Materialization),
     /// Its content is kept aside.
     Kept(Materialization),
 }
@@ -33,10 +33,10 @@ pub fn recall(
 ) -> Result<Option<Recalled>, StoreError> {
     let history = world.store.history(world.project.key(node), partition)?;
     let known: Vec<Materialization> = history.into_iter().filter(|it| it.fingerprint == *fingerprint).collect();
-    for it in &known {
-        let (mut states, refreshed) = check_stored(world, std::iter::once((node, it)));
-        if matches!(it.output, StoredOutput::Files(_)) && states.remove(&node) == Some(OutputState::Same) {
-            return Ok(Some(Recalled::Visible(refreshed.into_iter().next().unwrap_or_else(|| it.clone()))));
+    for it in known.iter().filter(|it| matches!(it.output, StoredOutput::Files(_))) {
+        let (states, refreshed) = check_stored(world, std::iter::once((node, it)));
+        if states.get(&node) == Some(&OutputState::Same) {
+            return Ok(Some(Recalled::InPlace(refreshed.into_iter().next().unwrap_or_else(|| it.clone()))));
         }
     }
     Ok(known.into_iter().find(|it| world.probe.keeps(node, &it.data_version)).map(Recalled::Kept))

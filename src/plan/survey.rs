@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    base::{id::IdVec, path::ProjectPath, process},
+    base::{id::IdVec, process},
     model::{
         key::PartitionKey,
         node_set::NodeSet,
@@ -100,26 +100,12 @@ pub fn ops_of(world: &World<'_>, scope: &NodeSet) -> Vec<OpId> {
 }
 
 fn load_records(world: &World<'_>) -> Result<HashMap<NodeId, Materialization>, StoreError> {
-    let mut records = HashMap::new();
-    for latest in world.store.latest_all()? {
-        if let (true, Some(node)) = (latest.partition.is_whole(), world.project.node(latest.key.as_str())) {
-            records.insert(node, record_here(world, node, latest)?);
-        }
-    }
-    Ok(records)
-}
-
-/// The record that counts for `node`: the latest; or, if that lies elsewhere because another target made it,
-/// the latest of the place where it lies for us.
-///
-/// # Errors
-/// Only if the state cannot be read.
-pub fn record_here(world: &World<'_>, node: NodeId, latest: Materialization) -> Result<Materialization, StoreError> {
-    if moved_to(world, node, &latest.output).is_none() {
-        return Ok(latest);
-    }
-    let mut history = world.store.history(&latest.key, &latest.partition)?.into_iter();
-    Ok(history.find(|it| moved_to(world, node, &it.output).is_none()).unwrap_or(latest))
+    let latest = world.store.latest_all()?;
+    Ok(latest
+        .into_iter()
+        .filter(|it| it.partition.is_whole())
+        .filter_map(|it| Some((world.project.node(it.key.as_str())?, it)))
+        .collect())
 }
 
 /// The latest observations of the sources that only a run asks.
@@ -144,12 +130,16 @@ pub fn check_stored<'r>(
     let mut files: Vec<TrackedFile> = Vec::new();
     let mut owners: Vec<(NodeId, &Materialization, std::ops::Range<usize>)> = Vec::new();
     for (node, record) in records {
+        // Another target, `path`, `format` or root: what lies in the old place is no answer for the new one.
+        if let Some(path) = world.project.output_path(node)
+            && let StoredOutput::Files(them) = &record.output
+            && them.first().is_none_or(|it| it.path != path)
+        {
+            states.insert(node, OutputState::Elsewhere(path.to_string()));
+            continue;
+        }
         match &record.output {
             StoredOutput::Files(them) => {
-                if let Some(place) = moved_to(world, node, &record.output) {
-                    states.insert(node, OutputState::Elsewhere(place.to_string()));
-                    continue;
-                }
                 let start = files.len();
                 // After a power loss the bytes behind a signature may be others.
                 let doubted = world.doubts(record);
@@ -183,14 +173,6 @@ pub fn check_stored<'r>(
         states.insert(node, state);
     }
     (states, refreshed)
-}
-
-/// Where the output should be, if the record speaks of another place: the manifest, or the target, put it
-/// elsewhere, and what lies there is nobody's record.
-fn moved_to(world: &World<'_>, node: NodeId, stored: &StoredOutput) -> Option<ProjectPath> {
-    let StoredOutput::Files(files) = stored else { return None };
-    let place = world.project.output_path(node)?;
-    files.first().is_some_and(|it| it.path != place).then_some(place)
 }
 
 fn gone_or_modified(world: &World<'_>, file: &TrackedFile) -> OutputState {

@@ -311,7 +311,7 @@ fn texts(context: &RunContext<'_>, step: &PlanStep, attempting: &Attempting) -> 
 }
 
 /// Puts back earlier materializations with today's fingerprints, if the content of every output is
-/// still there; else does nothing.
+/// in place or kept; else does nothing.
 ///
 /// # Errors
 /// State or content that cannot be read or moved.
@@ -322,20 +322,19 @@ pub fn restore(
 ) -> Result<Option<Vec<StepReport>>, PrepareError> {
     let workspace = context.workspace;
     let world = workspace.world();
-    let mut known: Vec<(NodeId, Recalled)> = Vec::new();
+    let mut known: Vec<Recalled> = Vec::new();
     for (node, it) in examined {
         let Some(fingerprint) = &it.fingerprint else { return Ok(None) };
         let Some(recalled) = recall(&world, *node, &step.partition, fingerprint)? else { return Ok(None) };
-        known.push((*node, recalled));
+        known.push(recalled);
     }
     let mut reports = Vec::new();
-    for ((node, recalled), (_, it)) in known.into_iter().zip(examined) {
-        let reasons = it.verdict.reasons().to_vec();
+    for (recalled, (node, it)) in known.into_iter().zip(examined) {
         let record = match recalled {
-            Recalled::Visible(record) => record,
+            Recalled::InPlace(record) => record,
             Recalled::Kept(record) => {
-                let target = workspace.target(node, &step.partition);
-                match workspace.io_of(node).restore(&target, &record.data_version)? {
+                let target = workspace.target(*node, &step.partition);
+                match workspace.io_of(*node).restore(&target, &record.data_version)? {
                     Some(output) => Materialization { output, ..record },
                     None => return Ok(None),
                 }
@@ -351,8 +350,8 @@ pub fn restore(
             data_version: Some(restored.data_version),
             bytes: restored.bytes,
             rows: restored.rows,
-            reasons,
-            ..report(context, node, &step.partition, StepOutcome::Restored)
+            reasons: it.verdict.reasons().to_vec(),
+            ..report(context, *node, &step.partition, StepOutcome::Restored)
         });
         workspace.store.commit(&[Change::Materialized(Box::new(restored))])?;
     }

@@ -30,7 +30,7 @@ use crate::{
         observe::{Facts, SourceFacts, observe, sources_of},
         record::{Attempt, AttemptId, AttemptState, Materialization, Observation, StoredOutput, TrackedFile},
         store::{Change, StoreError},
-        survey::{check_stored, load_observations, record_here, standing},
+        survey::{check_stored, load_observations, standing},
         world::OutputState,
     },
 };
@@ -172,7 +172,7 @@ impl Now {
             if world.project.nodes[*node].asset().is_some()
                 && let Some(record) = world.store.latest(world.project.key(*node), &step.partition)?
             {
-                records.insert(*node, record_here(&world, *node, record)?);
+                records.insert(*node, record);
             }
         }
         let sources = sources_of(&world, &[step.op]);
