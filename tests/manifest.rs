@@ -247,7 +247,7 @@ fn names_become_ids_and_defaults_are_applied() {
     let rates = project.nodes[project.node("rates").unwrap()].source().unwrap();
     let Source::Url { url, max_age } = rates else { panic!() };
     assert_eq!((url.as_str(), *max_age), ("https://example.com/kr", Some(Duration::from_secs(86400))));
-    assert_eq!(project.jobs["nightly"].select, "group:marts");
+    assert_eq!(project.jobs["nightly"].select, "group:one or orders+");
     assert_eq!(project.manifests.len(), 3);
 }
 
@@ -439,7 +439,7 @@ fn a_large_manifest_is_read_in_proportion_to_its_size() {
         assert_eq!(project(&text).len(), count);
         start.elapsed()
     };
-    sized(1_000);
-    let (one, four) = (sized(5_000), sized(20_000));
-    assert!(four < one * 12, "5,000: {one:?}, 20,000: {four:?}");
+    let best = |count| (0..3).map(|_| sized(count)).min().unwrap();
+    let (one, four) = (best(3_000), best(12_000));
+    assert!(four < one * 12, "3,000: {one:?}, 12,000: {four:?}");
 }

@@ -94,6 +94,8 @@ pub struct RunContext<'a> {
     /// Whether the `make` of this machine understands what it would be told of them.
     pub make_speaks_fifo: bool,
     pub host: String,
+    /// Of this run, below the project.
+    pub log_folder: String,
     pub forced: HashSet<NodeId>,
     /// Between the polite signal and the final one.
     pub grace_ms: u64,

@@ -292,7 +292,7 @@ fn stage(
             });
         }
         let given = given_inputs(context, step, &now)?;
-        let log = format!(".assets/logs/{}/{}.log", context.run.0, file_name(op, &id));
+        let log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
         let spec = spec(context, step, &id, &outputs, &given, &log)?;
         let attempt = Attempt {
             id: id.clone(),

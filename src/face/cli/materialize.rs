@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     ffi::OsStr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         mpsc::{Receiver, channel},
@@ -185,6 +185,7 @@ fn start(
     let run = begin(context, app)?;
     let jobs = how.jobs.filter(|it| *it > 0).unwrap_or_else(cores).min(JOBS_MAX);
     let state_error = |it: String| Failure::new(Exit::State, it);
+    let log_folder = app.state.logs().join(&run.0);
     let jobs_folder = app.state.path().join("jobs").join(&run.0);
     // Below another build its slots are shared; else ours are offered to builds below us.
     let outer = context.opening.env.get("MAKEFLAGS").and_then(Jobserver::join);
@@ -200,13 +201,13 @@ fn start(
         make_speaks_fifo: makes_are_near(app)
             && make_speaks_fifo(context.opening.env.get_os("PATH").map_or(OsStr::new(""), |it| it)),
         host: host(),
+        log_folder: below_root(app, &log_folder),
         forced: if prepared.forced { prepared.selected.iter().collect() } else { HashSet::new() },
         grace_ms: how.grace.saturating_mul(1000),
     };
+    fs::create_folder(&log_folder)?;
     let shared = locks.share().map_err(|it| state_error(it.to_string()))?;
     let executor = LocalExecutor::new(this_program(), Some(shared));
-    let log_folder = app.state.path().join("logs").join(&run.0);
-    fs::create_folder(&log_folder)?;
     let mut events = EventLog::new(fs::open_append(&log_folder.join("events.jsonl"))?, workspace.clock.clone());
     let mut collected = Collector::new(prepared.plan.fresh.len());
     let mut recorder = Recorder::new(&*workspace.store, &*workspace.clock, run.clone());
@@ -230,6 +231,10 @@ fn start(
         context.ui.print(&json(collected.document()))?;
     }
     Ok(summary)
+}
+
+fn below_root(app: &App, path: &Path) -> String {
+    path.strip_prefix(&app.workspace.root).unwrap_or(path).to_string_lossy().into_owned()
 }
 
 /// Whether a command may start `make` itself, so that it is worth asking that for its version.

@@ -93,7 +93,7 @@ fn code_of(error: &TemplateError, text: &str) -> Code {
 }
 
 /// The place of a range of a string's text. If the string is written with escapes, all of it.
-fn inside(text: &str, place: Span, range: Range<usize>, sources: &SourceMap) -> Span {
+pub fn inside(text: &str, place: Span, range: Range<usize>, sources: &SourceMap) -> Span {
     let source = &*sources.file(place.file).text;
     let written = source.get(place.range()).unwrap_or_default();
     let marks = ["\"\"\"\r\n", "'''\r\n", "\"\"\"\n", "'''\n", "\"\"\"", "'''", "\"", "'"];
