@@ -201,6 +201,15 @@ fn every_reason_and_state_is_described() {
     assert!(lost.is_empty(), "docs/staleness.md does not tell of {lost:?}");
 }
 
+#[test]
+fn every_variable_that_is_passed_is_named() {
+    let page = read("docs/commands.md");
+    let (_, rest) = page.split_once("<!-- passed -->").expect("the list is marked");
+    let (list, _) = rest.split_once("<!-- /passed -->").expect("its end too");
+    let named: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+    assert_eq!(named, assets::exec::run::environment::PASSED);
+}
+
 /// The lines of the first fenced block below `heading`.
 fn block_below(text: &str, heading: &str) -> Vec<String> {
     let (_, below) = text.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("there is no {heading:?}"));
@@ -237,10 +246,12 @@ fn tour(page: &str, heading: &str, project: &Project) {
         for step in block.split("$ ").skip(1) {
             let (command, expected) = step.split_once('\n').expect("a command ends its line");
             let output = project.shell(command);
-            if Project::comparable(&output) != Project::comparable(expected) {
+            if Project::comparable(&output) == Project::comparable(expected) {
+                told.push_str(&format!("$ {command}\n{expected}"));
+            } else {
                 wrong.push(format!("$ {command}\n--- told\n{expected}--- true\n{output}"));
+                told.push_str(&format!("$ {command}\n{output}"));
             }
-            told.push_str(&format!("$ {command}\n{output}"));
         }
     }
     if std::env::var_os("UPDATE").is_some() {

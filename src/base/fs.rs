@@ -75,6 +75,16 @@ pub fn read_from(path: &Path, offset: u64) -> Result<Option<Vec<u8>>> {
     named("read", path, read).map(|_| Some(bytes))
 }
 
+/// The first `len` bytes, or as many as there are; `None` if it is not there.
+pub fn read_start(path: &Path, len: u64) -> Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    match named("read", path, File::open(path).and_then(|it| it.take(len).read_to_end(&mut bytes))) {
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 pub fn open(path: &Path) -> Result<File> {
     named("open", path, File::open(path))
 }

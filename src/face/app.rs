@@ -99,7 +99,9 @@ impl manifest::Files for OnDisk<'_> {
 pub struct App {
     pub workspace: Workspace,
     pub sources: SourceMap,
+    /// Of the target, if there is one.
     pub state: StateFolder,
+    of_project: StateFolder,
 }
 
 impl App {
@@ -113,7 +115,11 @@ impl App {
     }
 
     fn of(read: Read, env: Environment, access: Access, verify: bool, ui: &Ui) -> Result<App, Failure> {
-        let state = StateFolder::open(&read.root, access)?;
+        let of_project = StateFolder::open(&read.root, access)?;
+        let state = match &read.project.target {
+            Some(target) => of_project.of_target(target)?,
+            None => of_project.clone(),
+        };
         let disk = if boot::is_on_network(&read.root) { Disk::Network } else { Disk::Local };
         let opened = state.store(disk)?;
         for note in &opened.notes {
@@ -128,7 +134,7 @@ impl App {
         let workspace = Workspace {
             project,
             // Without a key nothing was hashed with one, so that there is nothing to compare.
-            secret_key: state.secret_key()?.unwrap_or_default(),
+            secret_key: of_project.secret_key()?.unwrap_or_default(),
             root: read.root,
             env,
             sweep,
@@ -137,7 +143,7 @@ impl App {
             clock: Arc::new(SystemClock),
             doubted,
         };
-        Ok(App { workspace, sources: read.sources, state })
+        Ok(App { workspace, sources: read.sources, state, of_project })
     }
 
     pub fn project(&self) -> &Project {
@@ -146,7 +152,7 @@ impl App {
 
     /// The locks of this project's assets.
     pub fn locks(&self) -> Result<Arc<LockTable>, Failure> {
-        LockTable::open(&self.state.locks().join("assets")).map_err(|it| Failure::new(Exit::State, it.to_string()))
+        LockTable::open(&self.of_project.locks().join("assets")).map_err(|it| Failure::new(Exit::State, it.to_string()))
     }
 
     /// Opens a session of the given name in the state.

@@ -19,6 +19,8 @@ use crate::{
 pub enum Upstream {
     /// It is there, and this is its data version.
     Version(Digest),
+    /// This was its version when it was asked last, too long ago: it will be asked again first.
+    Expired(Digest),
     /// It will be made, or made sure of, first.
     Pending,
     /// It is not there and nothing in this plan makes it. The text says why.
@@ -59,11 +61,12 @@ pub fn examine(case: &Case<'_>) -> Examined {
     reasons.extend(case.facts.missing.iter().cloned());
     let verdict = if !reasons.is_empty() {
         Verdict::Stale(reasons)
-    } else if inputs.pending.is_empty() {
+    } else if inputs.pending.is_empty() && inputs.expired.is_empty() {
         Verdict::Fresh
     } else {
-        let reasons = inputs.pending.iter().map(|it| upstream_stale(case.project.key(*it))).collect();
-        Verdict::Undecided { waits_for: inputs.pending, reasons }
+        let mut reasons: Vec<Reason> = inputs.pending.iter().map(|it| upstream_stale(case.project.key(*it))).collect();
+        reasons.extend(inputs.expired.iter().map(|it| expired(case.project.key(*it))));
+        Verdict::Undecided { waits_for: inputs.pending.into_iter().chain(inputs.expired).collect(), reasons }
     };
     Examined { verdict, fingerprint: if blocked { None } else { fingerprint }, blocked }
 }
@@ -72,17 +75,22 @@ pub fn examine(case: &Case<'_>) -> Examined {
 struct Inputs {
     known: Vec<Part>,
     pending: Vec<NodeId>,
+    expired: Vec<NodeId>,
     missing: Vec<Reason>,
 }
 
 impl Inputs {
     fn of(case: &Case<'_>) -> Inputs {
-        let mut inputs = Inputs { known: Vec::new(), pending: Vec::new(), missing: Vec::new() };
+        let mut inputs = Inputs { known: Vec::new(), pending: Vec::new(), expired: Vec::new(), missing: Vec::new() };
         for dep in &case.op.deps {
             let node = &case.project.nodes[*dep];
             let kind = if node.asset().is_some() { PartKind::Input } else { PartKind::Source };
-            match (case.upstream)(*dep) {
-                Upstream::Version(version) => {
+            let found = (case.upstream)(*dep);
+            if let Upstream::Expired(_) = found {
+                inputs.expired.push(*dep);
+            }
+            match found {
+                Upstream::Version(version) | Upstream::Expired(version) => {
                     inputs.known.push(Part::new(kind, node.key.as_str(), PartValue::Digest(version)));
                 }
                 Upstream::Pending => inputs.pending.push(*dep),
@@ -166,6 +174,11 @@ fn own_reasons(case: &Case<'_>, inputs: &Inputs) -> Vec<Reason> {
     match case.stored {
         OutputState::Same => {}
         OutputState::Missing(what) => reasons.push(output(ReasonCode::OutputMissing, what, "output is missing")),
+        // A format that changed says it already.
+        OutputState::Elsewhere(what) if reasons.is_empty() => {
+            reasons.push(output(ReasonCode::OutputMissing, what, "output belongs elsewhere now"));
+        }
+        OutputState::Elsewhere(_) => {}
         OutputState::Modified(what) => {
             reasons.push(output(ReasonCode::OutputModified, what, "output was modified outside of assets"));
         }
@@ -185,6 +198,16 @@ fn plain(code: ReasonCode, case: &Case<'_>, message: &str) -> Reason {
         old: None,
         new: None,
         message: message.to_owned(),
+    }
+}
+
+fn expired(key: &AssetKey) -> Reason {
+    Reason {
+        code: ReasonCode::Expired,
+        subject: key.to_string(),
+        old: None,
+        new: None,
+        message: format!("source {key} was seen longer ago than its max_age"),
     }
 }
 

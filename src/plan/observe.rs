@@ -1,7 +1,6 @@
 //! Facts for fingerprints: what the code, sources and settings of ops are right now.
 //!
-//! Reads files and the environment, decides nothing. Everything read is handed back as tracked
-//! files too, so that a run can see afterwards whether it still is what it was.
+//! Reads files and the environment, decides nothing.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -41,7 +40,13 @@ pub struct OpFacts {
 /// What a source is.
 #[derive(Clone, PartialEq, Debug)]
 pub enum SourceFacts {
-    Known { observation: Observation, files: Vec<TrackedFile> },
+    Known {
+        observation: Observation,
+        /// Those of a `files` source, as they were found.
+        files: Vec<TrackedFile>,
+        /// Seen longer ago than its limit on age allows.
+        expired: bool,
+    },
     Missing(String),
 }
 
@@ -50,6 +55,17 @@ pub enum SourceFacts {
 pub struct Facts {
     pub ops: HashMap<OpId, OpFacts>,
     pub sources: HashMap<NodeId, SourceFacts>,
+}
+
+impl Facts {
+    /// Every code and source file among the facts.
+    pub fn files(&self) -> impl Iterator<Item = &TrackedFile> {
+        let of_sources = self.sources.values().filter_map(|it| match it {
+            SourceFacts::Known { files, .. } => Some(files),
+            SourceFacts::Missing(_) => None,
+        });
+        self.ops.values().map(|it| &it.files).chain(of_sources).flatten()
+    }
 }
 
 /// Gathers the facts of `ops` and `sources`. `observed` are the latest observations of sources
@@ -231,11 +247,11 @@ fn files_source(world: &World<'_>, id: NodeId, expansion: &Expansion, looked: &L
     for path in &expansion.files {
         match &looked[path] {
             fact @ FileFact::Present { digest, .. } => {
+                tracked.extend(fact.tracked(path.clone()));
                 hasher.update(&(path.as_bytes().len() as u64).to_le_bytes());
                 hasher.update(path.as_bytes());
                 hasher.update(&digest.0);
                 files.push((path.clone(), *digest));
-                tracked.extend(fact.tracked(path.clone()));
             }
             other => return SourceFacts::Missing(unusable(path, other)),
         }
@@ -243,12 +259,21 @@ fn files_source(world: &World<'_>, id: NodeId, expansion: &Expansion, looked: &L
     let key = world.project.key(id).clone();
     let data_version = hasher.finalize().into();
     let observation = Observation { key, data_version, at: world.now, shown: None, files };
-    SourceFacts::Known { observation, files: tracked }
+    SourceFacts::Known { observation, files: tracked, expired: false }
 }
 
 fn asked_source(world: &World<'_>, id: NodeId, observed: Option<&Observation>) -> SourceFacts {
     match observed {
-        Some(observation) => SourceFacts::Known { observation: observation.clone(), files: Vec::new() },
+        Some(observation) => {
+            let max_age = match world.project.nodes[id].source() {
+                Some(Source::Url { max_age, .. }) => *max_age,
+                _ => None,
+            };
+            let age = world.now.duration_since(observation.at);
+            // Seen in the future, by a clock that was set back since: not young.
+            let expired = max_age.is_some_and(|max| age.is_negative() || age.unsigned_abs() >= max);
+            SourceFacts::Known { observation: observation.clone(), files: Vec::new(), expired }
+        }
         None => SourceFacts::Missing(format!(
             "source {} was never asked for its version: `assets materialize` or `--refresh` does that",
             world.project.key(id)

@@ -6,9 +6,10 @@ use crate::{
         node_set::NodeSet,
         plan::{Plan, PlanStep, StepAction},
         project::{NodeId, OpId},
-        staleness::Verdict,
+        staleness::{ReasonCode, Verdict},
     },
     plan::{
+        recall::recall,
         store::StoreError,
         survey::{Survey, ops_of},
         world::World,
@@ -55,15 +56,12 @@ fn action(world: &World<'_>, survey: &Survey, op: OpId) -> Result<StepAction, St
     Ok(StepAction::Restore)
 }
 
-/// Whether an earlier materialization with today's fingerprint is known and its content kept.
+/// Whether an earlier materialization with today's fingerprint is known, and its content kept or in place.
 fn restorable(world: &World<'_>, survey: &Survey, node: NodeId) -> Result<bool, StoreError> {
-    use crate::model::staleness::ReasonCode;
     let Some(surveyed) = survey.get(node) else { return Ok(false) };
     if surveyed.verdict.reasons().iter().any(|it| it.code == ReasonCode::Forced) {
         return Ok(false);
     }
     let Some(fingerprint) = &surveyed.fingerprint else { return Ok(false) };
-    let history = world.store.history(world.project.key(node), &PartitionKey::whole())?;
-    let known = history.iter().find(|it| it.fingerprint == *fingerprint);
-    Ok(known.is_some_and(|it| world.probe.keeps(node, &it.data_version)))
+    Ok(recall(world, node, &PartitionKey::whole(), fingerprint)?.is_some())
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    base::id::IdVec,
+    base::{id::IdVec, process},
     model::{
         key::PartitionKey,
         node_set::NodeSet,
@@ -130,8 +130,12 @@ pub fn check_stored<'r>(
     let mut files: Vec<TrackedFile> = Vec::new();
     let mut owners: Vec<(NodeId, &Materialization, std::ops::Range<usize>)> = Vec::new();
     for (node, record) in records {
-        if let Some(moved) = elsewhere(world, node, record) {
-            states.insert(node, OutputState::Missing(moved));
+        // Another target, `path`, `format` or root: what lies in the old place is no answer for the new one.
+        if let Some(path) = world.project.output_path(node)
+            && let StoredOutput::Files(them) = &record.output
+            && them.first().is_none_or(|it| it.path != path)
+        {
+            states.insert(node, OutputState::Elsewhere(path.to_string()));
             continue;
         }
         match &record.output {
@@ -169,14 +173,6 @@ pub fn check_stored<'r>(
         states.insert(node, state);
     }
     (states, refreshed)
-}
-
-/// Where the output must be by now, if it was recorded in another place.
-fn elsewhere(world: &World<'_>, node: NodeId, record: &Materialization) -> Option<String> {
-    let StoredOutput::Files(files) = &record.output else { return None };
-    let place = world.project.output_path(node)?;
-    let recorded = &files.first()?.path;
-    (*recorded != place).then(|| place.to_string())
 }
 
 fn gone_or_modified(world: &World<'_>, file: &TrackedFile) -> OutputState {
@@ -257,6 +253,7 @@ impl Walk<'_, '_> {
     fn upstream(&self, dep: NodeId) -> Upstream {
         if let NodeBody::Source(_) = self.world.project.nodes[dep].body {
             return match &self.survey.facts.sources[&dep] {
+                SourceFacts::Known { observation, expired: true, .. } => Upstream::Expired(observation.data_version),
                 SourceFacts::Known { observation, .. } => Upstream::Version(observation.data_version),
                 SourceFacts::Missing(why) => Upstream::Missing(why.clone()),
             };
@@ -278,6 +275,9 @@ impl Walk<'_, '_> {
     fn state_of(&self, op: OpId, node: NodeId, verdict: &mut Verdict, blocked: bool) -> State {
         if verdict.is_fresh() {
             return State::Fresh;
+        }
+        if self.survey.attempts.get(&op).is_some_and(is_running) {
+            return State::Running;
         }
         let failed = self.survey.attempts.get(&op).and_then(|it| match &it.state {
             AttemptState::Failed(why) | AttemptState::Void(why) => Some((it, why)),
@@ -309,6 +309,13 @@ impl Walk<'_, '_> {
     }
 }
 
+/// Whether an attempt seems to be at work; for display only, as process ids come back.
+fn is_running(attempt: &Attempt) -> bool {
+    matches!(attempt.state, AttemptState::Running | AttemptState::Committing(_))
+        && attempt.host == process::host()
+        && process::is_there(attempt.pid)
+}
+
 /// The version of an asset that is taken as it stands; or why it cannot be.
 pub fn standing(
     record: Option<&Materialization>,
@@ -317,6 +324,7 @@ pub fn standing(
     match (record, stored) {
         (None, _) => Err("was never built"),
         (Some(_), Some(OutputState::Missing(_))) => Err("has lost its output"),
+        (Some(_), Some(OutputState::Elsewhere(_))) => Err("was made for another place"),
         (Some(_), Some(OutputState::Modified(_) | OutputState::Unknown(_))) => Err("was modified outside of assets"),
         (Some(record), _) => Ok(record.data_version),
     }

@@ -6,6 +6,7 @@ use crate::{
     base::{clock::Clock, env::Environment, id::IdVec},
     exec::{
         io::{IoManager, Probed, Target},
+        jobserver::Jobserver,
         lock::LockTable,
     },
     model::{
@@ -88,9 +89,13 @@ pub struct RunContext<'a> {
     pub workspace: &'a Workspace,
     pub run: RunId,
     pub locks: &'a Arc<LockTable>,
-    /// Variables by which nested builds share the job slots.
-    pub jobserver: Vec<(&'static str, String)>,
+    /// Job slots, shared with nested builds and with the one that started us.
+    pub jobserver: Arc<Jobserver>,
+    /// Whether the `make` of this machine understands what it would be told of them.
+    pub make_speaks_fifo: bool,
     pub host: String,
+    /// Of this run, below the project.
+    pub log_folder: String,
     pub forced: HashSet<NodeId>,
     /// Between the polite signal and the final one.
     pub grace_ms: u64,

@@ -16,11 +16,12 @@ use std::{
 use crate::{
     exec::{
         executor::{CancelKind, Executor, ExecutorEvent, StepHandle, StepResult},
+        jobserver::JobToken,
         lock::LockName,
         run::{
             context::RunContext,
             finish::{Finished, finish, give_up},
-            prepare::{Attempting, PrepareError, Prepared, prepare, report},
+            prepare::{Attempting, PrepareError, Prepared, Turn, prepare, report},
             queue::{Queue, weights},
         },
         signal::{Signal, stop_ourselves},
@@ -71,7 +72,7 @@ enum Message {
 }
 
 enum Work {
-    Prepare(StepIndex, u32),
+    Prepare(StepIndex, Turn),
     Finish(StepIndex, Box<Attempting>, Box<StepResult>),
 }
 
@@ -102,6 +103,8 @@ struct Step<'p> {
     started_ms: u64,
     said_waiting: bool,
     attempting: Option<Box<Attempting>>,
+    /// The right to run, given back to nested builds.
+    token: Option<JobToken>,
 }
 
 /// Runs `plan` to its end, or to the end that `signals` ask for.
@@ -150,7 +153,7 @@ fn worker(context: &RunContext<'_>, plan: &Plan, todo: &Mutex<Receiver<Work>>, s
         };
         let step = &plan.steps[index];
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| match work {
-            Work::Prepare(_, attempt) => Message::Prepared(index, prepare(context, step, index, attempt)),
+            Work::Prepare(_, turn) => Message::Prepared(index, prepare(context, step, index, turn)),
             Work::Finish(_, attempting, result) => {
                 Message::Finished(index, finish(context, step, *attempting, &result))
             }
@@ -284,6 +287,8 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
 
     fn start_what_can(&mut self) {
         while self.active < self.options.jobs && self.stopping.is_none() {
+            // All slots are taken by nested builds: asked again at the next tick.
+            let Some(token) = self.context.jobserver.try_take() else { return };
             let (project, steps) = (&self.context.workspace.project, &self.steps);
             let Some(index) = self.queue.pop(|it| project.ops[steps[it].plan.op].pool) else { return };
             self.active += 1;
@@ -292,8 +297,9 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             step.phase = Phase::Preparing;
             step.attempts += 1;
             step.started_ms = now;
-            let attempt = step.attempts;
-            self.work.send(Work::Prepare(index, attempt)).expect("workers live as long as this loop");
+            step.token = Some(token);
+            let turn = Turn { attempt: step.attempts, after_others: step.attempts > 1 || step.said_waiting };
+            self.work.send(Work::Prepare(index, turn)).expect("workers live as long as this loop");
         }
     }
 
@@ -310,6 +316,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
     /// The step gives its slot and its place in the pool to others.
     fn leave(&mut self, index: StepIndex) {
         self.active -= 1;
+        self.steps[index].token = None;
         let pool = self.pool_of(index);
         self.queue.leave(pool);
     }
@@ -382,7 +389,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
     }
 
     fn submit(&mut self, index: StepIndex, attempting: Box<Attempting>) {
-        if self.stopping.is_some() {
+        if self.stopping.is_some() || self.failed && self.options.fail_fast {
             give_up(self.context, &attempting, AttemptState::Interrupted);
             drop(attempting);
             self.leave(index);
@@ -636,6 +643,7 @@ fn link<'p>(context: &RunContext<'_>, plan: &'p Plan, durations: &HashMap<OpId, 
             started_ms: 0,
             said_waiting: false,
             attempting: None,
+            token: None,
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ffi::OsString, os::unix::ffi::OsStrExt};
 
 use crate::{
     base::env::Environment,
-    model::project::{EnvName, Op, Project},
+    model::project::{EnvName, Project},
 };
 
 /// Variables that are passed on because programs do not start, print or connect well without them.
@@ -47,7 +47,13 @@ pub struct CommandEnvironment {
 
 impl CommandEnvironment {
     /// The caller's share of it: passed, passed by the project's word, declared.
-    pub fn of(caller: &Environment, project: &Project, op: &Op, used: impl Iterator<Item = String>) -> Self {
+    /// `declared` are its own variables, `used` those that its templates name.
+    pub fn of(
+        caller: &Environment,
+        project: &Project,
+        declared: &[EnvName],
+        used: impl Iterator<Item = String>,
+    ) -> Self {
         let mut made = CommandEnvironment::default();
         for (name, value) in caller.iter() {
             let Some(text) = name.to_str() else { continue };
@@ -61,7 +67,7 @@ impl CommandEnvironment {
             }
         }
         let used = used.map(|name| EnvName { name, secret: false });
-        for declared in op.env.iter().cloned().chain(used) {
+        for declared in declared.iter().cloned().chain(used) {
             if let Some(value) = caller.get_os(&declared.name) {
                 made.variables.insert(declared.name.as_str().into(), value.clone());
                 if declared.secret {

@@ -1,9 +1,10 @@
 //! The second half of a step: look at what the command made, make sure that its inputs held still,
 //! publish, record. The order of the steps is the crash protocol; `docs/reliability.md` tells it.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use crate::{
+    base::path::ProjectPath,
     exec::{
         executor::{StepExit, StepResult},
         io::{Content, IoError},
@@ -16,12 +17,13 @@ use crate::{
         event::{StepError, StepOutcome, StepReport},
         plan::PlanStep,
         project::NodeId,
-        staleness::Reason,
     },
     plan::{
         examine::Examined,
+        hash::FileKind,
         observe::{OpFacts, observe, sources_of},
-        record::{AttemptState, Intent, Materialization, StoredOutput},
+        recall::{Recalled, recall},
+        record::{AttemptState, Intent, Materialization, StoredOutput, TrackedFile},
         store::{Change, StoreError},
         survey::load_observations,
     },
@@ -139,8 +141,12 @@ fn moved_input(
     attempting: &Attempting,
 ) -> Result<Option<String>, StoreError> {
     let workspace = context.workspace;
-    if let Some(index) = workspace.sweep.verify(&attempting.inputs).changed.first() {
+    let verified = workspace.sweep.verify(&attempting.inputs);
+    if let Some(index) = verified.changed.first() {
         return Ok(Some(format!("{} changed during the run", attempting.inputs[*index].path)));
+    }
+    if let Some((_, now)) = verified.refreshed.iter().find(|(index, now)| written(&attempting.inputs[*index], now)) {
+        return Ok(Some(format!("{} was written during the run", now.path)));
     }
     let world = workspace.world();
     let op = &world.project.ops[step.op];
@@ -160,7 +166,20 @@ fn moved_input(
         _ => None,
     };
     let moved = sources.iter().find(|it| version(&now, **it) != version(before, **it));
-    Ok(moved.map(|it| format!("source {} changed during the run", world.project.key(*it))))
+    if let Some(source) = moved {
+        return Ok(Some(format!("source {} changed during the run", world.project.key(*source))));
+    }
+    let earlier: HashMap<&ProjectPath, &TrackedFile> = before.files().map(|it| (&it.path, it)).collect();
+    let back = now.files().find(|it| earlier.get(&it.path).is_some_and(|before| written(before, it)));
+    Ok(back.map(|it| format!("{} was written during the run", it.path)))
+}
+
+/// Whether a file with the same content is not the same file, untouched: it may have held something
+/// else for a while, and the command may have read that. The change time alone tells nothing here:
+/// a new name or mode changes it too.
+fn written(before: &TrackedFile, now: &TrackedFile) -> bool {
+    let identity = |it: &TrackedFile| (it.signature.dev, it.signature.ino, it.signature.size, it.signature.mtime_ns);
+    before.signature.kind == FileKind::File && identity(before) != identity(now)
 }
 
 fn publish(
@@ -209,7 +228,7 @@ fn publish(
             unchanged: kept,
             bytes: record.bytes,
             rows: record.rows,
-            reasons: attempting.reasons.clone(),
+            reasons: it.reasons.clone(),
             ..report(context, it.node, &step.partition, StepOutcome::Built)
         });
         changes.push(Change::Materialized(Box::new(record)));
@@ -290,7 +309,7 @@ pub fn texts(root: &Path, facts: &OpFacts) -> Vec<Change> {
 }
 
 /// Puts back earlier materializations with today's fingerprints, if the content of every output is
-/// still kept; else does nothing.
+/// in place or kept; else does nothing.
 ///
 /// # Errors
 /// State or content that cannot be read or moved.
@@ -298,28 +317,30 @@ pub fn restore(
     context: &RunContext<'_>,
     step: &PlanStep,
     examined: &[(NodeId, Examined)],
-    reasons: &[Reason],
 ) -> Result<Option<Vec<StepReport>>, PrepareError> {
     let workspace = context.workspace;
-    let mut known: Vec<(NodeId, Materialization)> = Vec::new();
+    let world = workspace.world();
+    let mut known: Vec<Recalled> = Vec::new();
     for (node, it) in examined {
         let Some(fingerprint) = &it.fingerprint else { return Ok(None) };
-        let history = workspace.store.history(workspace.project.key(*node), &step.partition)?;
-        let Some(record) = history.into_iter().find(|it| it.fingerprint == *fingerprint) else { return Ok(None) };
-        let target = workspace.target(*node, &step.partition);
-        if !workspace.io_of(*node).keeps(&target, &record.data_version) {
-            return Ok(None);
-        }
-        known.push((*node, record));
+        let Some(recalled) = recall(&world, *node, &step.partition, fingerprint)? else { return Ok(None) };
+        known.push(recalled);
     }
     let mut reports = Vec::new();
-    for (node, record) in known {
-        let target = workspace.target(node, &step.partition);
-        let Some(output) = workspace.io_of(node).restore(&target, &record.data_version)? else { return Ok(None) };
+    for (recalled, (node, it)) in known.into_iter().zip(examined) {
+        let record = match recalled {
+            Recalled::InPlace(record) => record,
+            Recalled::Kept(record) => {
+                let target = workspace.target(*node, &step.partition);
+                match workspace.io_of(*node).restore(&target, &record.data_version)? {
+                    Some(output) => Materialization { output, ..record },
+                    None => return Ok(None),
+                }
+            }
+        };
         let restored = Materialization {
             run: context.run.clone(),
             at: workspace.clock.now(),
-            output,
             session: context.run.0.clone(),
             ..record
         };
@@ -327,8 +348,8 @@ pub fn restore(
             data_version: Some(restored.data_version),
             bytes: restored.bytes,
             rows: restored.rows,
-            reasons: reasons.to_vec(),
-            ..report(context, node, &step.partition, StepOutcome::Restored)
+            reasons: it.verdict.reasons().to_vec(),
+            ..report(context, *node, &step.partition, StepOutcome::Restored)
         });
         workspace.store.commit(&[Change::Materialized(Box::new(restored))])?;
     }

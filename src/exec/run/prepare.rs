@@ -13,6 +13,7 @@ use crate::{
         lock::{LockError, LockGuard, LockName, Locked},
         run::{
             context::RunContext,
+            recover::recover_held,
             render::{Given, render},
         },
     },
@@ -52,11 +53,10 @@ pub struct Attempting {
     pub spec: StepSpec,
     pub started_at: Timestamp,
     pub outputs: Vec<OutputAttempt>,
-    /// Everything that the command may read, as it was when its fingerprint was taken (I3).
+    /// Outputs that the command may read, as they were when its fingerprint was taken (I3).
     pub inputs: Vec<TrackedFile>,
     /// The sources as they were found, to be recorded with the result.
     pub observations: Vec<Observation>,
-    pub reasons: Vec<Reason>,
     pub log: Option<String>,
     pub facts: Facts,
     pub locks: LockGuard,
@@ -67,6 +67,8 @@ pub struct OutputAttempt {
     pub node: NodeId,
     pub staged: Staged,
     pub fingerprint: Fingerprint,
+    /// Why it is made; of an output that is only made along, why the others are.
+    pub reasons: Vec<Reason>,
     /// The record that stands, if its output does too.
     pub standing: Option<Materialization>,
 }
@@ -84,16 +86,20 @@ pub enum PrepareError {
     Render { message: String, help: Vec<String> },
 }
 
-/// Prepares one attempt at `step`. `attempt` counts from 1 and is unique within the run's step.
+/// Which try at a step this is.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// Counts from 1 and is unique within the run's step.
+    pub attempt: u32,
+    /// An earlier attempt, of this run or of another that we waited for, may have left something behind.
+    pub after_others: bool,
+}
+
+/// Prepares one attempt at `step`.
 ///
 /// # Errors
 /// State that cannot be read or written, places that cannot be made.
-pub fn prepare(
-    context: &RunContext<'_>,
-    step: &PlanStep,
-    index: usize,
-    attempt: u32,
-) -> Result<Prepared, PrepareError> {
+pub fn prepare(context: &RunContext<'_>, step: &PlanStep, index: usize, turn: Turn) -> Result<Prepared, PrepareError> {
     let project = &*context.workspace.project;
     let op = &project.ops[step.op];
     let lock_name = |it: &NodeId| LockName::of(project.key(*it), &step.partition);
@@ -104,6 +110,9 @@ pub fn prepare(
         Locked::Held(guard) => guard,
         Locked::Busy(name) => return Ok(Prepared::Contended { name }),
     };
+    if turn.after_others {
+        recover_held(context.workspace, &op.name, &step.partition)?;
+    }
 
     let now = Now::look(context, step)?;
     let examined: Vec<(NodeId, Examined)> =
@@ -116,12 +125,12 @@ pub fn prepare(
         return Ok(Prepared::Failed { error: blocked_error(&reasons), reasons });
     }
     if !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced)
-        && let Some(reports) = super::finish::restore(context, step, &examined, &reasons)?
+        && let Some(reports) = super::finish::restore(context, step, &examined)?
     {
         return Ok(Prepared::Settled(reports));
     }
-    let id = AttemptId::new(&context.run, index, attempt);
-    stage(context, step, id, now, examined, reasons, locks).map(|it| Prepared::Ready(Box::new(it)))
+    let id = AttemptId::new(&context.run, index, turn.attempt);
+    stage(context, step, id, now, examined, locks).map(|it| Prepared::Ready(Box::new(it)))
 }
 
 fn told_reasons(examined: &[(NodeId, Examined)]) -> Vec<Reason> {
@@ -172,7 +181,13 @@ impl Now {
             .any(|it| !matches!(world.project.nodes[*it].source(), Some(crate::model::project::Source::Files(_))));
         let observed = if asked { load_observations(&world)? } else { HashMap::new() };
         let facts = observe(&world, &[step.op], &sources, &observed);
-        let (stored, _) = check_stored(&world, records.iter().map(|(node, it)| (*node, it)));
+        let (stored, refreshed) = check_stored(&world, records.iter().map(|(node, it)| (*node, it)));
+        // What was only touched is from now on what it looks like now.
+        for record in refreshed {
+            if let Some(node) = world.project.node(record.key.as_str()) {
+                records.insert(node, record);
+            }
+        }
         Ok(Now { facts, records, stored })
     }
 
@@ -189,6 +204,11 @@ impl Now {
             forced: context.forced.contains(&output),
             upstream: &|dep| self.upstream(context, dep),
         })
+    }
+
+    /// The record of an output that is in place and is what was recorded.
+    fn whole(&self, node: NodeId) -> Option<&Materialization> {
+        self.records.get(&node).filter(|_| self.stored.get(&node) == Some(&OutputState::Same))
     }
 
     /// The version that is really there: nothing is pending any more.
@@ -225,13 +245,11 @@ impl Now {
             .collect()
     }
 
-    /// Every file that the command may read, as it is now (I3).
-    fn inputs(&self, op: &Op, step: &PlanStep) -> Vec<TrackedFile> {
-        let mut inputs = self.facts.ops[&step.op].files.clone();
+    /// The outputs that the command may read, as they are now (I3). Code and sources are looked at
+    /// anew after the run instead: links among them are followed.
+    fn inputs(&self, op: &Op) -> Vec<TrackedFile> {
+        let mut inputs = Vec::new();
         for dep in &op.deps {
-            if let Some(SourceFacts::Known { files, .. }) = self.facts.sources.get(dep) {
-                inputs.extend(files.iter().cloned());
-            }
             if let Some(Materialization { output: StoredOutput::Files(files), .. }) = self.records.get(dep) {
                 inputs.extend(files.iter().cloned());
             }
@@ -265,7 +283,6 @@ fn stage(
     id: AttemptId,
     now: Now,
     examined: Vec<(NodeId, Examined)>,
-    reasons: Vec<Reason>,
     locks: LockGuard,
 ) -> Result<Attempting, PrepareError> {
     let workspace = context.workspace;
@@ -273,20 +290,23 @@ fn stage(
     let op = &project.ops[step.op];
     let started_at = workspace.clock.now();
     let mut outputs: Vec<OutputAttempt> = Vec::new();
+    let all_reasons = told_reasons(&examined);
     let made = (|| {
         for (node, it) in examined {
+            let own = it.verdict.reasons();
+            let reasons = if own.is_empty() { all_reasons.clone() } else { own.to_vec() };
             let target = workspace.target(node, &step.partition);
             let staged = workspace.io_of(node).stage(&target, &id)?;
-            let whole = now.stored.get(&node) == Some(&OutputState::Same);
             outputs.push(OutputAttempt {
                 node,
                 staged,
                 fingerprint: it.fingerprint.expect("nothing is pending and nothing blocks"),
-                standing: now.records.get(&node).filter(|_| whole).cloned(),
+                reasons,
+                standing: now.whole(node).cloned(),
             });
         }
         let given = given_inputs(context, step, &now)?;
-        let log = format!(".assets/logs/{}/{}.log", context.run.0, file_name(op, &id));
+        let log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
         let spec = spec(context, step, &id, &outputs, &given, &log)?;
         let attempt = Attempt {
             id: id.clone(),
@@ -322,19 +342,8 @@ fn stage(
             SourceFacts::Missing(_) => None,
         })
         .collect();
-    let inputs = now.inputs(op, step);
-    Ok(Attempting {
-        id,
-        spec,
-        started_at,
-        outputs,
-        inputs,
-        observations,
-        reasons,
-        log: Some(log),
-        facts: now.facts,
-        locks,
-    })
+    let inputs = now.inputs(op);
+    Ok(Attempting { id, spec, started_at, outputs, inputs, observations, log: Some(log), facts: now.facts, locks })
 }
 
 /// A name for people: the op, then what makes it unique.
@@ -387,7 +396,9 @@ fn spec(
     let workspace = context.workspace;
     let project = &*workspace.project;
     let op = &project.ops[step.op];
-    let rendered = render(context, op, outputs, given)?;
+    let mut rendered = render(context, op, outputs, given)?;
+    // Finds what the command left behind, whatever that did to hide.
+    rendered.environment.set("ASSETS_ATTEMPT", id.0.as_str());
     Ok(StepSpec {
         version: SPEC_VERSION,
         run: context.run.0.clone(),

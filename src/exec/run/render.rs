@@ -62,7 +62,7 @@ pub fn render(
     for template in op.action.templates().iter().filter(whole) {
         uses.merge(template.uses().unwrap_or_else(|_| Uses::everything()));
     }
-    let mut environment = CommandEnvironment::of(&context.workspace.env, project, op, uses.env.iter().cloned());
+    let mut environment = CommandEnvironment::of(&context.workspace.env, project, &op.env, uses.env.iter().cloned());
     let values = Values::of(context, outputs, given, &uses, &environment)?;
     let argv = match &op.action {
         Action::Argv(words) => {
@@ -105,8 +105,8 @@ fn announce(
     for (node, it) in given {
         environment.set(format!("ASSETS_INPUT_{}", project.key(*node).env_name()), it.variable());
     }
-    for (name, value) in &context.jobserver {
-        environment.set(*name, value.as_str());
+    for (name, value) in context.jobserver.environment(context.make_speaks_fifo) {
+        environment.set(name, value);
     }
 }
 

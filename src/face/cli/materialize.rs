@@ -2,7 +2,8 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::PathBuf,
+    ffi::OsStr,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         mpsc::{Receiver, channel},
@@ -10,10 +11,10 @@ use std::{
 };
 
 use crate::{
-    base::fs,
+    base::{fs, process::host},
     exec::{
         executor::local::LocalExecutor,
-        jobserver::Jobserver,
+        jobserver::{Jobserver, make_speaks_fifo},
         lock::LockTable,
         run::{
             context::RunContext,
@@ -184,21 +185,29 @@ fn start(
     let run = begin(context, app)?;
     let jobs = how.jobs.filter(|it| *it > 0).unwrap_or_else(cores).min(JOBS_MAX);
     let state_error = |it: String| Failure::new(Exit::State, it);
+    let log_folder = app.state.logs().join(&run.0);
     let jobs_folder = app.state.path().join("jobs").join(&run.0);
-    let jobserver = Jobserver::serve(&jobs_folder, jobs).map_err(state_error)?;
+    // Below another build its slots are shared; else ours are offered to builds below us.
+    let outer = context.opening.env.get("MAKEFLAGS").and_then(Jobserver::join);
+    let jobserver = match outer {
+        Some(outer) => outer,
+        None => Jobserver::serve(&jobs_folder, jobs).map_err(state_error)?,
+    };
     let run_context = RunContext {
         workspace,
         run: run.clone(),
         locks,
-        jobserver: jobserver.environment(false),
+        jobserver,
+        make_speaks_fifo: makes_are_near(app)
+            && make_speaks_fifo(context.opening.env.get_os("PATH").map_or(OsStr::new(""), |it| it)),
         host: host(),
+        log_folder: below_root(app, &log_folder),
         forced: if prepared.forced { prepared.selected.iter().collect() } else { HashSet::new() },
         grace_ms: how.grace.saturating_mul(1000),
     };
+    fs::create_folder(&log_folder)?;
     let shared = locks.share().map_err(|it| state_error(it.to_string()))?;
     let executor = LocalExecutor::new(this_program(), Some(shared));
-    let log_folder = app.state.path().join("logs").join(&run.0);
-    fs::create_folder(&log_folder)?;
     let mut events = EventLog::new(fs::open_append(&log_folder.join("events.jsonl"))?, workspace.clock.clone());
     let mut collected = Collector::new(prepared.plan.fresh.len());
     let mut recorder = Recorder::new(&*workspace.store, &*workspace.clock, run.clone());
@@ -222,6 +231,16 @@ fn start(
         context.ui.print(&json(collected.document()))?;
     }
     Ok(summary)
+}
+
+fn below_root(app: &App, path: &Path) -> String {
+    path.strip_prefix(&app.workspace.root).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+/// Whether a command may start `make` itself, so that it is worth asking that for its version.
+fn makes_are_near(app: &App) -> bool {
+    let mut texts = app.project().ops.values().flat_map(|it| it.action.templates());
+    texts.any(|it| it.text().contains("make"))
 }
 
 /// Names the run and records that it began.
@@ -316,17 +335,12 @@ fn exit_of(summary: &Summary) -> Exit {
 }
 
 /// This very program, also if its file was replaced meanwhile.
-fn this_program() -> PathBuf {
+pub fn this_program() -> PathBuf {
     PathBuf::from("/proc/self/exe")
 }
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// The name of this machine.
-pub fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 pub fn random() -> Result<u16, Failure> {

@@ -1,13 +1,9 @@
 //! Finding past runs by what people type.
 
 use crate::{
-    base::suggest,
+    base::{process::host, suggest},
     exec::supervise::alive::is_alive,
-    face::{
-        app::App,
-        cli::{error::Failure, materialize::host},
-        report::runs::Life,
-    },
+    face::{app::App, cli::error::Failure, report::runs::Life},
     plan::record::{RunId, RunRecord},
 };
 

@@ -20,7 +20,11 @@ use crate::{
         exit::Exit,
         watch::{Change, Changes, Folder, debounce::Debounce, notify::SystemChanges},
     },
-    model::project::{FileSet, NodeBody, Project, Source},
+    model::{
+        node_set::NodeSet,
+        project::{FileSet, NodeBody, NodeId, Project, Source},
+        staleness::Verdict,
+    },
     plan::{
         store::folder::Access,
         survey::{Request, survey},
@@ -38,7 +42,8 @@ pub fn run(context: &Context, args: &WatchArgs) -> Result<Exit, Failure> {
     let mut changes = Watching::start(context, &app);
     let clock = SystemClock;
     let mut debounce = Debounce::new(args.debounce, LONGEST_MS);
-    if let Some(exit) = bring_up_to_date(context, args, &app, &signals)? {
+    let mut left = Left::default();
+    if let Some(exit) = bring_up_to_date(context, args, &app, &signals, &mut left)? {
         return Ok(exit);
     }
     context.ui.say("watching for changes; Ctrl-C ends it");
@@ -65,12 +70,15 @@ pub fn run(context: &Context, args: &WatchArgs) -> Result<Exit, Failure> {
             }
         }
         changes.follow(context, &app);
-        if let Some(exit) = bring_up_to_date(context, args, &app, &signals)? {
+        if let Some(exit) = bring_up_to_date(context, args, &app, &signals, &mut left)? {
             return Ok(exit);
         }
         changes.follow(context, &app);
     }
 }
+
+/// What a run could not make fresh, and as what: not tried again until something else changes.
+type Left = Vec<(NodeId, Verdict)>;
 
 /// Runs what is out of date, if anything is; says nothing if nothing is.
 fn bring_up_to_date(
@@ -78,26 +86,28 @@ fn bring_up_to_date(
     args: &WatchArgs,
     app: &App,
     signals: &Signals,
+    left: &mut Left,
 ) -> Result<Option<Exit>, Failure> {
     let words = (&args.words[..], &args.selection);
     let selected = selected(context, app, words)?;
-    let request = Request { scope: &selected, runs: &selected, forced: false };
-    let surveyed = survey(&app.workspace.world(), &request)?;
-    let fresh = selected.iter().all(|it| surveyed.get(it).is_some_and(|it| it.verdict.is_fresh()));
-    if fresh {
+    let open = open(app, &selected)?;
+    if open.is_empty() || open == *left {
         return Ok(None);
     }
-    match materialize::materialize(context, app, signals, &selected, false, &args.how, None)? {
-        exit @ (Exit::Interrupted | Exit::Terminated) => Ok(Some(exit)),
-        _ => Ok(None),
-    }
+    let exit = materialize::materialize(context, app, signals, &selected, false, &args.how, None)?;
+    *left = self::open(app, &selected)?;
+    Ok(matches!(exit, Exit::Interrupted | Exit::Terminated).then_some(exit))
 }
 
-fn selected(
-    context: &Context,
-    app: &App,
-    (words, selection): (&[String], &Selection),
-) -> Result<crate::model::node_set::NodeSet, Failure> {
+/// What of `selected` is not fresh.
+fn open(app: &App, selected: &NodeSet) -> Result<Left, Failure> {
+    let request = Request { scope: selected, runs: selected, forced: false };
+    let surveyed = survey(&app.workspace.world(), &request)?;
+    let verdicts = selected.iter().filter_map(|it| Some((it, surveyed.get(it)?.verdict.clone())));
+    Ok(verdicts.filter(|(_, it)| !it.is_fresh()).collect())
+}
+
+fn selected(context: &Context, app: &App, (words, selection): (&[String], &Selection)) -> Result<NodeSet, Failure> {
     let nodes = selecting::select(app.project(), Some(app), words, selection, &context.ui)?;
     Ok(selecting::assets_of(app.project(), &nodes))
 }

@@ -178,6 +178,13 @@ in [defaults], or `io` of the asset."
     REPEATED = "A0033" "something is listed twice"
 "A list names the same thing twice. Remove one."
 
+    BAD_SELECTION = "A0034" "a job selects what is not there, or in words that cannot be read"
+"The `select` of a job is written as on the command line; `assets help selection` has the
+language. It names assets and sources of the project.
+
+    [job.nightly]
+    select = \"group:marts or +report\""
+
     TOO_MANY = "A0099" "there are more mistakes than can be shown"
 "Only the first hundred mistakes are shown. Mend them, then look again."
 }

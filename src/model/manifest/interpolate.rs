@@ -61,10 +61,13 @@ pub fn render(
 /// Checks what one element of a command names, long before it is run.
 pub fn check(template: &Template, names: &Names<'_>, sources: &SourceMap, report: &mut Report) {
     let (Err(errors), Some(place)) = (template.check(names), template.place()) else { return };
-    for error in errors {
+    for error in errors.into_iter().take(TOLD_MAX) {
         report.push(told(error, template.text(), place, sources));
     }
 }
+
+/// Of one template, so many mistakes are told.
+const TOLD_MAX: usize = 20;
 
 fn told(error: TemplateError, text: &str, place: Span, sources: &SourceMap) -> Diagnostic {
     let code = code_of(&error, text);
@@ -90,7 +93,7 @@ fn code_of(error: &TemplateError, text: &str) -> Code {
 }
 
 /// The place of a range of a string's text. If the string is written with escapes, all of it.
-fn inside(text: &str, place: Span, range: Range<usize>, sources: &SourceMap) -> Span {
+pub fn inside(text: &str, place: Span, range: Range<usize>, sources: &SourceMap) -> Span {
     let source = &*sources.file(place.file).text;
     let written = source.get(place.range()).unwrap_or_default();
     let marks = ["\"\"\"\r\n", "'''\r\n", "\"\"\"\n", "'''\n", "\"\"\"", "'''", "\"", "'"];

@@ -35,8 +35,18 @@ pub fn glob(text: &str) -> Result<Glob, globset::Error> {
     GlobBuilder::new(&plain).literal_separator(true).backslash_escape(true).build()
 }
 
+const PATH_BYTES_MAX: usize = 1024;
+const NAME_BYTES_MAX: usize = 255;
+
 /// A path below the project that data may be kept at, or a report of why not.
 pub fn path(folder: &ProjectPath, text: &str, place: Span, report: &mut Report) -> Option<ProjectPath> {
+    if text.len() > PATH_BYTES_MAX || text.split('/').any(|it| it.len() > NAME_BYTES_MAX) {
+        let told = Diagnostic::error(code::BAD_PATH, "a path is too long for a file system");
+        report.push(
+            told.at(place).help(format!("at most {PATH_BYTES_MAX} bytes, and {NAME_BYTES_MAX} for each name in it")),
+        );
+        return None;
+    }
     let shown: String = text.chars().take(200).collect();
     let told = match ProjectPath::resolve(folder, text) {
         Ok(path) => match forbidden_part(&path) {

@@ -126,22 +126,20 @@ impl Table {
 /// At most this many syntax errors of one file are told: what follows the first few is mostly noise.
 const SYNTAX_ERRORS_MAX: usize = 10;
 
+/// Telling where each was first written takes a look through the text.
+const REPEATS_MAX: usize = 100;
+
 /// Reads `text`. `None` if it is not TOML, in which case what is wrong was reported.
 pub fn parse(file: FileId, text: &str, report: &mut Report) -> Option<Table> {
     let (document, errors) = DeTable::parse_recoverable(text);
-    let mut whole = true;
-    let mut told = 0;
+    let (repeats, broken): (Vec<_>, Vec<_>) = errors.iter().partition(|it| it.message() == DUPLICATE_KEY);
+    let range = |it: &toml::de::Error| one_line(text, it.span().unwrap_or(0..0));
+    for error in broken.iter().take(SYNTAX_ERRORS_MAX) {
+        report.push(syntax_error(file, range(error), error.message()));
+    }
     let mut repeated_table = None;
-    for error in &errors {
-        let range = one_line(text, error.span().unwrap_or(0..0));
-        if error.message() != DUPLICATE_KEY {
-            whole = false;
-            told += 1;
-            if told <= SYNTAX_ERRORS_MAX {
-                report.push(syntax_error(file, range, error.message()));
-            }
-            continue;
-        }
+    for error in repeats.iter().take(REPEATS_MAX) {
+        let range = range(error);
         // The keys of a table that is repeated are repeated for that reason.
         let header = header_above(text, range.start);
         if is_header(text, range.start) {
@@ -151,6 +149,8 @@ pub fn parse(file: FileId, text: &str, report: &mut Report) -> Option<Table> {
         }
         report.push(repeated(file, text, range));
     }
+    // A repeated key alone leaves a tree that can be trusted.
+    let whole = broken.is_empty();
     whole.then(|| table(file, document.into_inner(), report))
 }
 

@@ -30,7 +30,11 @@ const COMPARED_MAX: usize = 1_000_000;
 const NAME_MAX: usize = 100;
 
 impl Report {
-    pub fn push(&mut self, diagnostic: Diagnostic) {
+    pub fn push(&mut self, mut diagnostic: Diagnostic) {
+        shorten(&mut diagnostic.message);
+        shorten(&mut diagnostic.label);
+        diagnostic.help.iter_mut().for_each(shorten);
+        diagnostic.others.iter_mut().for_each(|it| shorten(&mut it.1));
         self.errors += usize::from(diagnostic.severity == Severity::Error);
         if self.found.len() < KEPT_MAX { self.found.push(diagnostic) } else { self.dropped += 1 }
     }
@@ -84,6 +88,16 @@ impl Report {
             );
         }
         self.found
+    }
+}
+
+/// A text with a name of megabytes in it; what is cut out is in the middle.
+const TEXT_BYTES_MAX: usize = 1000;
+
+fn shorten(text: &mut String) {
+    if text.len() > TEXT_BYTES_MAX {
+        let (head, tail) = (text.floor_char_boundary(600), text.ceil_char_boundary(text.len() - 300));
+        text.replace_range(head..tail, " ... ");
     }
 }
 

@@ -91,6 +91,7 @@ pub fn resolve<'a>(
         manifests: from.manifests.clone(),
     };
     overlap::check(&project, from, it.report);
+    validate::jobs(&project, sources, it.report);
     (!it.report.has_errors()).then_some(project)
 }
 

@@ -10,7 +10,7 @@ use super::{
 /// Draft-07, flat: every table with known keys is one definition; no `allOf`, no recursion.
 pub fn json_schema() -> Value {
     let mut definitions = Map::new();
-    let mut root = table(&ROOT, &mut definitions);
+    let mut root = table(&ROOT, true, &mut definitions);
     let head = json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": ROOT.name,
@@ -26,26 +26,27 @@ pub fn json_schema() -> Value {
     Value::Object(whole)
 }
 
-fn table(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
+/// `whole`: not an override, so what is required must be there.
+fn table(shape: &'static Shape, whole: bool, definitions: &mut Map<String, Value>) -> Value {
     let mut properties = Map::new();
     for field in shape.fields {
-        properties.insert(field.name.into(), property(field, definitions));
+        properties.insert(field.name.into(), property(field, whole, definitions));
     }
-    let required: Vec<&str> = shape.fields.iter().filter(|it| it.required).map(|it| it.name).collect();
-    let mut whole = json!({
+    let required: Vec<&str> = shape.fields.iter().filter(|it| it.required && whole).map(|it| it.name).collect();
+    let mut schema = json!({
         "type": "object",
         "description": shape.about,
         "properties": properties,
         "additionalProperties": shape.open,
     });
     if !required.is_empty() {
-        whole["required"] = json!(required);
+        schema["required"] = json!(required);
     }
-    whole
+    schema
 }
 
-fn property(field: &'static Field, definitions: &mut Map<String, Value>) -> Value {
-    let mut schema = kind(&field.kind, definitions);
+fn property(field: &'static Field, whole: bool, definitions: &mut Map<String, Value>) -> Value {
+    let mut schema = kind(&field.kind, whole, definitions);
     let later = if field.later { " Not supported yet." } else { "" };
     // Beside a `$ref`, draft-07 ignores every other keyword; the definition has its own description.
     if schema.get("$ref").is_none() {
@@ -58,7 +59,7 @@ fn property(field: &'static Field, definitions: &mut Map<String, Value>) -> Valu
 const LABEL: &str = "^[^\\u0000-\\u001F\\u007F]*[^\\s\\u0000-\\u001F\\u007F][^\\u0000-\\u001F\\u007F]*$";
 const DURATION: &str = "^\\s*([0-9]+(ms|s|m|h|d|w)\\s*)+$";
 
-fn kind(of: &Kind, definitions: &mut Map<String, Value>) -> Value {
+fn kind(of: &Kind, whole: bool, definitions: &mut Map<String, Value>) -> Value {
     match of {
         Kind::Text => json!({"type": "string"}),
         Kind::Filled => json!({"type": "string", "minLength": 1}),
@@ -70,28 +71,35 @@ fn kind(of: &Kind, definitions: &mut Map<String, Value>) -> Value {
         Kind::Choice(choice) => {
             json!({"type": "string", "enum": choice.now.iter().chain(choice.later).collect::<Vec<_>>()})
         }
-        Kind::List(of) => json!({"type": "array", "items": kind(of, definitions)}),
-        Kind::FilledList(of) => json!({"type": "array", "minItems": 1, "items": kind(of, definitions)}),
-        Kind::Either(them) => json!({"anyOf": them.iter().map(|it| kind(it, definitions)).collect::<Vec<_>>()}),
-        Kind::Map(of) => json!({"type": "object", "additionalProperties": kind(of, definitions)}),
-        Kind::Table(shape) => reference(shape, definitions),
+        // Overrides replace lists, so what is in them is whole.
+        Kind::List(of) => json!({"type": "array", "items": kind(of, true, definitions)}),
+        Kind::FilledList(of) => json!({"type": "array", "minItems": 1, "items": kind(of, true, definitions)}),
+        Kind::Either(them) => json!({"anyOf": them.iter().map(|it| kind(it, whole, definitions)).collect::<Vec<_>>()}),
+        Kind::Map(of) => json!({"type": "object", "additionalProperties": kind(of, whole, definitions)}),
+        Kind::Table(shape) => reference(shape, whole, definitions),
         Kind::Named(names, shape) => json!({
             "type": "object",
             "propertyNames": {"pattern": match names {
                 Names::Keys => "^[A-Za-z0-9_][A-Za-z0-9_-]*(/[A-Za-z0-9_-]+)*$",
                 Names::Words => "^[A-Za-z0-9_][A-Za-z0-9_-]*$",
             }},
-            "additionalProperties": reference(shape, definitions),
+            "additionalProperties": reference(shape, whole, definitions),
         }),
         Kind::Variable => json!({"type": ["string", "number", "boolean", "array", "object"]}),
         Kind::Anything => json!({}),
     }
 }
 
-fn reference(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
-    if !definitions.contains_key(shape.name) {
-        let made = table(shape, definitions);
-        definitions.insert(shape.name.into(), made);
+fn reference(shape: &'static Shape, whole: bool, definitions: &mut Map<String, Value>) -> Value {
+    let whole = whole && shape.name != TARGET;
+    let partial = !whole && shape.fields.iter().any(|it| it.required);
+    let name = if partial { format!("{}_override", shape.name) } else { shape.name.to_owned() };
+    if !definitions.contains_key(&name) {
+        let made = table(shape, whole, definitions);
+        definitions.insert(name.clone(), made);
     }
-    json!({"$ref": format!("#/definitions/{}", shape.name)})
+    json!({"$ref": format!("#/definitions/{name}")})
 }
+
+/// Below it everything is an override.
+const TARGET: &str = "target";

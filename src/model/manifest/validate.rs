@@ -1,18 +1,26 @@
-//! What only the whole graph shows: cycles, and names that fold together.
+//! What only the whole graph shows: cycles, names that fold together, and what jobs select.
 
 use std::collections::HashMap;
 
 use crate::{
-    base::{diagnostic::Diagnostic, id::IdVec, span::Span},
+    base::{
+        diagnostic::Diagnostic,
+        id::IdVec,
+        span::{SourceMap, Span},
+    },
     model::{
         graph::{AssetGraph, Cycle},
-        project::{Node, NodeId, Op, OpId},
+        node_set::NodeSet,
+        project::{Job, Node, NodeId, Op, OpId, Project},
+        select::{self, Facts, SelectError},
+        staleness::State,
     },
 };
 
 use super::{
     code,
     gather::{Declared, Gathered},
+    interpolate,
     raw::{Data, Value},
     report::Report,
     resolve,
@@ -88,5 +96,44 @@ fn folded_keys(nodes: &IdVec<NodeId, Node>, report: &mut Report) {
                     .help("rename one of the two"),
             );
         }
+    }
+}
+
+/// The selections of jobs: their syntax, and (in a project without mistakes) the names in them.
+pub fn jobs(project: &Project, sources: &SourceMap, report: &mut Report) {
+    for job in project.jobs.values() {
+        let found = match select::parse(&job.select) {
+            Ok(_) if report.has_errors() => continue,
+            Ok(it) => select::eval(&it, project, &Offline(project.len())),
+            Err(errors) => Err(errors),
+        };
+        let (level, odd) = match found {
+            Ok(selection) => (Diagnostic::warning as fn(_, String) -> _, selection.warnings),
+            Err(errors) => (Diagnostic::error as fn(_, String) -> _, errors),
+        };
+        for it in odd {
+            report.push(selected(level(code::BAD_SELECTION, it.message.clone()), it, job, sources));
+        }
+    }
+}
+
+fn selected(told: Diagnostic, error: SelectError, job: &Job, sources: &SourceMap) -> Diagnostic {
+    let told = told.at(interpolate::inside(&job.select, job.place, error.at, sources));
+    match error.help {
+        Some(help) => told.help(help),
+        None => told,
+    }
+}
+
+/// The manifest alone: nothing has a status, nothing has changed.
+struct Offline(usize);
+
+impl Facts for Offline {
+    fn status(&self, _: NodeId) -> Option<State> {
+        None
+    }
+
+    fn changed(&self, _: &str) -> Result<NodeSet, String> {
+        Ok(NodeSet::none(self.0))
     }
 }

@@ -7,8 +7,9 @@ use crate::{
     model::{
         project::VarValue,
         template::{
-            Template, TemplateError, engine,
-            scan::{self, Name, Reference, Root, written_name},
+            Quoting, Template, TemplateError, engine,
+            scan::{self, Name, Piece, Reference, Root, written_name},
+            shell,
         },
     },
 };
@@ -37,11 +38,37 @@ impl Template {
         let scan = scan::scan(&self.text);
         let mut wrong: Vec<TemplateError> = scan.references.iter().filter_map(|it| names.check(it).err()).collect();
         if !scan.simple {
-            let roots = engine::unknown_roots(&self.text).map_err(|it| vec![it])?;
+            let roots = engine::unknown_roots(&self.text, &scan).map_err(|it| vec![it])?;
             wrong.extend(roots.into_iter().map(|it| unknown_root(&self.text, it)));
             wrong.sort_by_key(|it| it.at.as_ref().map(|at| at.start));
         }
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+}
+
+impl Template {
+    /// Refuses what no value could be inserted into as a text for `sh`: `${{ vars.x }}`.
+    /// Says nothing of templates that are more than plain lookups.
+    ///
+    /// # Errors
+    /// The first such place.
+    pub fn check_shell(&self) -> Result<(), TemplateError> {
+        let scan = scan::scan(&self.text);
+        if self.is_plain() || !scan.simple {
+            return Ok(());
+        }
+        let mut out = shell::Writer::new(Quoting::Shell);
+        for piece in &scan.pieces {
+            match piece {
+                Piece::Text(range) => out.literal(&self.text[range.clone()]),
+                // What raw text means is not known before it is there.
+                Piece::Lookup { raw: true, .. } => return Ok(()),
+                Piece::Lookup { reference, .. } => {
+                    out.value("x").map_err(|it| TemplateError { at: Some(reference.at.clone()), ..it })?;
+                }
+            }
+        }
+        out.finish().map(drop)
     }
 }
 

@@ -31,6 +31,11 @@ const FUEL: u64 = 200_000;
 
 const RECURSION_MAX: usize = 64;
 
+/// Bytes that one tag may have, and all tags of one text: the engine's parser recurses along a chain
+/// of operators or `elif`s without a bound of its own.
+const TAG_BYTES_MAX: usize = 1 << 10;
+const TAGS_BYTES_MAX: usize = 4 << 10;
+
 /// Bytes that one rendering may write. Linux allows 2 MiB of arguments.
 const OUTPUT_BYTES_MAX: usize = 4 << 20;
 
@@ -108,6 +113,7 @@ pub(super) fn render(text: &str, scan: &Scan, scope: &Scope<'_>) -> Result<Strin
     if scope.quoting == Quoting::Shell && text.contains('\0') {
         return Err(TemplateError::new("a command cannot hold a NUL byte", None));
     }
+    bounded(scan)?;
     let template = env.template_from_str(text).map_err(|it| told(text, &it))?;
     let mut out = Bounded(Vec::new());
     if let Err(error) = template.render_captured_to(context(scan, scope)?, &mut out).map(drop) {
@@ -121,7 +127,8 @@ pub(super) fn render(text: &str, scan: &Scan, scope: &Scope<'_>) -> Result<Strin
 }
 
 /// Names that a template looks up and that are no root, in alphabetical order.
-pub(super) fn unknown_roots(text: &str) -> Result<Vec<String>, TemplateError> {
+pub(super) fn unknown_roots(text: &str, scan: &Scan) -> Result<Vec<String>, TemplateError> {
+    bounded(scan)?;
     let template = environment(Quoting::AsIs).template_from_str(text).map_err(|it| told(text, &it))?;
     let mut found: Vec<String> = template
         .undeclared_variables(false)
@@ -130,6 +137,14 @@ pub(super) fn unknown_roots(text: &str) -> Result<Vec<String>, TemplateError> {
         .collect();
     found.sort();
     Ok(found)
+}
+
+fn bounded(scan: &Scan) -> Result<(), TemplateError> {
+    if scan.tag_bytes_most <= TAG_BYTES_MAX && scan.tag_bytes <= TAGS_BYTES_MAX {
+        return Ok(());
+    }
+    Err(TemplateError::new("the template is too involved: too much stands between braces", None)
+        .help("do the work in a script of your own"))
 }
 
 struct Bounded(Vec<u8>);
@@ -225,7 +240,7 @@ fn explain(text: &str, scan: &Scan, scope: &Scope<'_>, error: &Error) -> Templat
     if let Some(reference) = missing {
         return scope.missing(reference);
     }
-    match unknown_roots(text) {
+    match unknown_roots(text, scan) {
         Ok(roots) if !roots.is_empty() => unknown_root(text, roots[0].clone()),
         _ => told(text, error),
     }

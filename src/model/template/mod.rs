@@ -165,7 +165,7 @@ impl Template {
                 }
             }
         }
-        Ok(out.finish())
+        out.finish()
     }
 
     /// The key, if the text is exactly one `{{ inputs.KEY }}` and so stands for whole arguments.
@@ -192,7 +192,7 @@ impl Template {
         }
         let scan = scan::scan(&self.text);
         if !scan.simple {
-            engine::unknown_roots(&self.text)?;
+            engine::unknown_roots(&self.text, &scan)?;
         }
         let mut uses = Uses::default();
         for reference in &scan.references {

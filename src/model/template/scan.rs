@@ -83,6 +83,9 @@ pub(super) struct Scan {
     pub references: Vec<Reference>,
     /// Only texts and plain lookups: minijinja is not needed.
     pub simple: bool,
+    /// How much of the text is inside tags, and inside the longest of them.
+    pub tag_bytes: usize,
+    pub tag_bytes_most: usize,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -98,7 +101,7 @@ enum Token<'a> {
 type Placed<'a> = (Token<'a>, Range<usize>);
 
 pub(super) fn scan(text: &str) -> Scan {
-    let mut scan = Scan { pieces: Vec::new(), references: Vec::new(), simple: true };
+    let mut scan = Scan { pieces: Vec::new(), references: Vec::new(), simple: true, tag_bytes: 0, tag_bytes_most: 0 };
     let mut at = 0;
     while let Some(start) = find_start(text, at) {
         if start > at {
@@ -130,8 +133,12 @@ pub(super) fn scan(text: &str) -> Scan {
                 end
             }
         };
+        scan.tag_bytes += at - start;
+        scan.tag_bytes_most = scan.tag_bytes_most.max(at - start);
     }
-    scan.pieces.push(Piece::Text(at..text.len()));
+    if at < text.len() {
+        scan.pieces.push(Piece::Text(at..text.len()));
+    }
     scan
 }
 

@@ -228,11 +228,160 @@ fn run(command: &str) -> String {
 #[test]
 fn a_shell_gets_each_value_as_it_is() {
     for value in HOSTILE {
-        for text in ["printf '[%s]' {{ vars.x }} end", "printf '[%s]' {{ vars.x ~ '' }} end"] {
-            let command = render_in(text, &vars(&[("x", value)]), Quoting::Shell).unwrap();
-            assert_eq!(run(&command), format!("[{value}][end]"), "{command}");
+        for text in [
+            "printf '[%s]' {{ x }}",
+            "printf '[%s]' {{ x ~ '' }}",
+            "printf '[%s]' \"{{ x }}\"",
+            "printf '[%s]' '{{ x }}'",
+            "printf '%s%s%s' [{{ x }}]",
+            "printf '%s' \"[{{ x }}\"']'",
+            "printf %s \"$(printf '[%s]' {{ x }})\"",
+            "printf %s \"$(printf '[%s]' \"{{ x }}\")\"",
+            "(printf '[%s]' {{ x }}) # it's done",
+            "y={{ x }}; printf '[%s]' \"$y\"",
+            "# it's first\nprintf '[%s]' {{ x }}",
+            "printf '[%s]' \"it's\" {{ x }} 'a\"b' | sed 's/\\[a\"b\\]//; s/\\[it.s\\]//'",
+            "printf '[%s]' $((1 + 2)) {{ x }} | sed 's/\\[3\\]//'",
+            "cat <<EOF >/dev/null\nit's $HOME\nEOF\nprintf '[%s]' {{ x }}",
+            "case a in a) printf '[%s]' {{ x }};; esac",
+            "printf '[%s]' \\\n{{ x }}",
+        ] {
+            let text = text.replace("{{ x", "{{ vars.x");
+            let command = render_in(&text, &vars(&[("x", value)]), Quoting::Shell).unwrap();
+            assert_eq!(run(&command).trim_end_matches('\n'), format!("[{value}]"), "{command}");
         }
     }
+}
+
+#[test]
+fn a_here_document_gets_each_line_as_it_is() {
+    for value in HOSTILE.into_iter().filter(|it| !it.contains('\n')) {
+        for text in [
+            "cat <<EOF\n[{{ vars.x }}]\nEOF",
+            "cat <<-'E F'\n\t[{{ vars.x }}]\n\tE F\n",
+            "cat << \"EOF\"; :\n[{{ vars.x }}]\nEOF",
+        ] {
+            let command = render_in(text, &vars(&[("x", value)]), Quoting::Shell).unwrap();
+            assert_eq!(run(&command), format!("[{value}]\n"), "{command}");
+        }
+    }
+    let ends = render_in("cat <<EOF\n{{ vars.x }}\necho no\nEOF", &vars(&[("x", "EOF")]), Quoting::Shell);
+    assert_eq!(ends.unwrap_err().message, "an inserted value would end the here-document that it stands in");
+}
+
+#[test]
+fn where_no_quoting_is_right_a_value_is_refused() {
+    for text in [
+        "echo `cat {{ x }}`",
+        "echo ${y:-{{ x }}}",
+        "echo $(({{ x }}))",
+        "echo ok # {{ x }}",
+        "cat <<EOF\n{{ x }}\nEOF",
+        "echo \"$(case a in a) echo;; esac; echo {{ x }})\"",
+        "((1 << 2)); echo {{ x }}",
+        "echo $'a' {{ x }}",
+    ] {
+        let refused = |value| render_in(&text.replace("{{ x", "{{ vars.x"), &vars(&[("x", value)]), Quoting::Shell);
+        let error = refused("a b\n").unwrap_err();
+        assert!(error.message.starts_with("a value cannot be inserted safely"), "{error}");
+        assert!(error.help.is_some() && error.at.is_some());
+        assert!(refused("plain-1.csv").is_ok(), "{text}");
+    }
+    for text in ["echo ${{ vars.n }}", "echo \\{{ vars.n }}", "echo \"${{ vars.n }}\"", "cat <<{{ vars.n }}\n"] {
+        assert!(render_in(text, &some_vars(), Quoting::Shell).is_err(), "{text}");
+        assert!(Template::new(text, None).check_shell().is_err(), "{text}");
+    }
+    assert_eq!(shell("echo `cat {{ vars.country }}` ${{ vars.country | raw }}"), "echo `cat jp` $jp");
+    assert_eq!(shell("echo {{ vars.n }}>out a{{ vars.n }} >x"), "echo 3''>out a3 >x");
+}
+
+/// Commands with values in them, most of them well formed.
+fn any_command() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::{collection::vec, prelude::*, sample::select};
+    let odd = [
+        "'", "\"", "$(", ")", "`", "}", "$((", "#", "\n", "\\", "$", "<<E\n", "\\\n", "((", "{", "case ", "<", "it's ",
+    ];
+    let piece = prop_oneof![
+        9 => Just("{{ vars.x }}".to_owned()),
+        6 => select(vec!["a", "b c", " ", "\\'", "\\\"", "$y", "-"]).prop_map(str::to_owned),
+        1 => select(odd.to_vec()).prop_map(str::to_owned),
+    ];
+    let word = vec(piece.clone(), 1..3).prop_map(|it| it.concat());
+    word.prop_recursive(4, 16, 3, move |inner| {
+        let some = vec(inner.clone(), 1..3).prop_map(|it| it.concat());
+        let lines = vec(piece.clone(), 0..4).prop_map(|it| it.concat());
+        prop_oneof![
+            some.clone().prop_map(|it| format!("\"{it}\"")),
+            some.clone().prop_map(|it| format!("'{it}'")),
+            some.clone().prop_map(|it| format!("$(echo {it})")),
+            some.clone().prop_map(|it| format!("\"$(echo {it})\"")),
+            some.clone().prop_map(|it| format!("`echo {it}`")),
+            some.clone().prop_map(|it| format!("${{y:-{it}}}")),
+            some.clone().prop_map(|it| format!("$((1 + {it}))")),
+            some.clone().prop_map(|it| format!("; (echo {it}); ")),
+            some.clone().prop_map(|it| format!("\"$(case a in a) echo {it};; esac)\"")),
+            some.clone().prop_map(|it| format!("; case a in a) echo {it};; esac; ")),
+            (lines.clone(), some.clone()).prop_map(|(note, it)| format!(" # {note}\necho {it}")),
+            (lines.clone(), some.clone()).prop_map(|(text, it)| format!("; cat <<E\n{text}\nE\necho {it}")),
+            (lines, some).prop_map(|(text, it)| format!("; cat <<-'E'\n{text}\n\tE\necho {it}")),
+            vec(inner, 2..4).prop_map(|it| it.join(" ")),
+        ]
+    })
+}
+
+/// Whatever the author wrote around them, values stay values.
+#[test]
+fn no_value_is_ever_run() {
+    use proptest::{prelude::*, test_runner::TestRunner};
+    let values = [
+        "$(: >hit)",
+        "`: >hit`",
+        ";: >hit;",
+        "';: >hit;'",
+        "\";: >hit;\"",
+        "\n: >hit\n",
+        "E\n: >hit\n",
+        ");: >hit;",
+        "};: >hit;",
+        "E",
+        "\\",
+        "'",
+        "\"",
+        "#",
+        "$",
+        "x\\\"$(: >hit)",
+        "\\`: >hit`",
+        "|: >hit;",
+        "));: >hit #",
+        "'$(: >hit)'",
+        "y[$(: >hit)]",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let environment = crate::base::env::Environment::of_process();
+    let cases = environment.get("SHELL_CASES").and_then(|it| it.parse().ok()).unwrap_or(100);
+    let shells: Vec<&str> = ["/bin/sh", "/bin/dash", "/bin/bash"]
+        .into_iter()
+        .filter(|it| crate::base::fs::look(std::path::Path::new(it)).is_ok_and(|it| it.is_some()))
+        .collect();
+    let strategy = (any_command(), prop::sample::select(values.to_vec()));
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let done = TestRunner::new(config).run(&strategy, |(text, value)| {
+        let Ok(command) = render_in(&format!("echo {text}"), &vars(&[("x", value)]), Quoting::Shell) else {
+            return Ok(());
+        };
+        for shell in &shells {
+            let mut it = Command::new(shell);
+            it.args(["-c", &command]).env_clear().env("PATH", "/usr/bin:/bin").current_dir(folder.path());
+            it.stdin(std::process::Stdio::null()).output().unwrap();
+            let hit = crate::base::fs::look(&folder.path().join("hit")).unwrap().is_some();
+            if hit {
+                crate::base::fs::remove_file(&folder.path().join("hit")).unwrap();
+            }
+            prop_assert!(!hit, "{} ran part of {:?}: {}", shell, value, command);
+        }
+        Ok(())
+    });
+    done.unwrap();
 }
 
 #[test]

@@ -49,11 +49,10 @@ pub(super) fn list(world: &World, path: &[u8], links: Links) -> Result<Option<Na
 
 /// `None` if the folder changed meanwhile.
 fn list_once(world: &World, path: &[u8], flags: OFlags) -> Result<Option<Names>, Errno> {
-    let folder = rustix::fs::openat(world.root(), path, flags, Mode::empty())?;
-    let signature = look_at_open(&folder)?;
+    let mut folder = Dir::new(rustix::fs::openat(world.root(), path, flags, Mode::empty())?)?;
+    let signature = look_at_open(folder.fd()?)?;
     let mut entries = Vec::new();
-    let mut reading = Dir::read_from(&folder)?;
-    while let Some(entry) = reading.read() {
+    while let Some(entry) = folder.read() {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name == b"." || name == b".." {
@@ -64,7 +63,7 @@ fn list_once(world: &World, path: &[u8], flags: OFlags) -> Result<Option<Names>,
             FileType::Directory => FileKind::Folder,
             FileType::Symlink => FileKind::Link,
             // Not every file system says.
-            FileType::Unknown => match look_at(&folder, name, Links::Keep) {
+            FileType::Unknown => match look_at(folder.fd()?, name, Links::Keep) {
                 Seen::Found(it) => it.kind,
                 _ => continue,
             },
@@ -73,7 +72,7 @@ fn list_once(world: &World, path: &[u8], flags: OFlags) -> Result<Option<Names>,
         entries.push((name.into(), kind));
     }
     entries.sort_unstable_by(|a: &Name, b: &Name| a.0.cmp(&b.0));
-    Ok((look_at_open(&folder)? == signature).then_some(Names { signature, entries }))
+    Ok((look_at_open(folder.fd()?)? == signature).then_some(Names { signature, entries }))
 }
 
 /// The path of `name` in `folder`.

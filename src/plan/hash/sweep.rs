@@ -22,7 +22,7 @@ use crate::{
             file_system::World,
             folder::list,
             glob,
-            signature::{look_at, look_at_all, split},
+            signature::{look_at_all, split},
             tree::{self, TreeError},
         },
         record::TrackedFile,
@@ -155,8 +155,50 @@ impl Sweep {
         (facts, folders)
     }
 
-    /// Which of `tracked` are not what was recorded. Links are kept: a file that became a link to the
-    /// same content has changed. All entries of a folder must be in the list with it.
+    /// What many paths look like from outside, in the order given: what a clean no-op compares with what
+    /// it remembers. Nothing is opened but folders, nothing allocated per path.
+    pub fn signatures<'a>(&self, count: usize, path_of: impl Fn(usize) -> &'a [u8] + Sync, links: Links) -> Vec<Seen> {
+        let mut seen = look_at_all(self.world.root(), count, &path_of, links);
+        let mut stable = Stable::new(&self.world);
+        for (index, seen) in seen.iter_mut().enumerate() {
+            if let Seen::Found(raw) = seen {
+                *raw = stable.of(*raw, path_of(index));
+            }
+        }
+        seen
+    }
+
+    /// The record of `before`, staged at `from` and read there, now that `from` was renamed to `to`. It need
+    /// not be read again: a rename gives a new `ctime` to what is renamed and nothing else, and a later
+    /// write would also move its `mtime`, which is proven old unless it is racy. `None`: what is at `to` is
+    /// not what was staged.
+    pub fn renamed(&self, before: &[TrackedFile], from: &ProjectPath, to: &ProjectPath) -> Option<Vec<TrackedFile>> {
+        let mut after = Vec::with_capacity(before.len());
+        for it in before {
+            let inside = it.path.as_path().strip_prefix(from.as_path()).ok()?;
+            let path = inside.iter().fold(to.clone(), |path, name| path.join(name));
+            after.push(TrackedFile { path, ..it.clone() });
+        }
+        let seen = self.signatures(after.len(), |index| after[index].path.as_bytes(), Links::Keep);
+        for (it, seen) in after.iter_mut().zip(seen) {
+            let Seen::Found(now) = seen else { return None };
+            let renamed = it.path == *to;
+            let expected =
+                Signature { ctime_ns: if renamed { now.ctime_ns } else { it.signature.ctime_ns }, ..it.signature };
+            if now != expected {
+                return None;
+            }
+            it.signature = now;
+        }
+        let files = after.iter().filter(|it| it.signature.kind == FileKind::File);
+        let entry = |it: &TrackedFile| Entry { signature: it.signature, digest: it.digest, racy: it.racy };
+        self.write_cache().update(files.map(|it| (it.path.as_bytes(), Some(entry(it)))).collect());
+        Some(after)
+    }
+
+    /// Which of `tracked`, the record of an output, are not what was recorded. Links are kept: a file
+    /// that became a link to the same content has changed. All entries of a folder must be in the list
+    /// with it. Not for inputs, whose links are followed: look at those again and compare digests.
     pub fn verify(&self, tracked: &[TrackedFile]) -> Verified {
         let path_of = |index: usize| tracked[index].path.as_bytes();
         let seen = look_at_all(self.world.root(), tracked.len(), path_of, Links::Keep);
@@ -255,21 +297,6 @@ impl Sweep {
             self.write_cache().set_listing(key, listing.clone());
         }
         Ok(listing)
-    }
-
-    /// What was hashed as `before` and then renamed to `path`: the same content, under a change time that
-    /// is new and may be racy. `None` if it is not that, or did not hold still.
-    pub fn renamed(&self, before: &TrackedFile, path: &ProjectPath) -> Option<TrackedFile> {
-        let look = || match look_at(self.world.root(), path.as_bytes(), Links::Keep) {
-            Seen::Found(it) => Some(it),
-            Seen::Missing | Seen::Failed(_) => None,
-        };
-        let now = look()?;
-        let (system, moment) = Reader::new(&self.world).moment(&now, path.as_bytes());
-        let signature = system.stable(now);
-        let same = Signature { ctime_ns: signature.ctime_ns, ..before.signature } == signature && look()? == now;
-        let racy = before.racy || moment.is_racy(&now);
-        same.then(|| TrackedFile { path: path.clone(), signature, digest: before.digest, racy })
     }
 
     /// Reads `path` anew when it is asked for next.

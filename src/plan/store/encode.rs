@@ -4,6 +4,8 @@
 //! again, so nothing is read as something that nobody wrote. Knows nothing of where bytes are kept.
 
 mod records;
+#[cfg(test)]
+mod tests;
 
 use crate::base::digest::Digest;
 

@@ -47,6 +47,18 @@ impl StateFolder {
         Ok(folder)
     }
 
+    /// The state of one target: records, runs and logs of its own, as its outputs may lie elsewhere.
+    /// Locks stay those of the project, as they may also lie in the same place.
+    pub fn of_target(&self, name: &str) -> Result<Self, StoreError> {
+        let targets = self.path.join("targets");
+        let folder = StateFolder { path: targets.join(name), access: self.access };
+        if self.access == Access::Write {
+            fs::create_private_folder(&targets)?;
+            folder.make()?;
+        }
+        Ok(folder)
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -85,12 +97,12 @@ impl StateFolder {
 
     /// Under another name first and then linked, so that of two processes one makes it, and whole.
     fn make_key(&self, path: &Path) -> Result<(), StoreError> {
-        let mut key = [0; 32];
-        getrandom::fill(&mut key)
+        let mut random = [0; 40];
+        getrandom::fill(&mut random)
             .map_err(|error| StoreError::Unusable { path: path.to_owned(), cause: error.to_string() })?;
-        let beside = self.path.join(format!("key.new-{}", std::process::id()));
-        fs::remove_file(&beside)?;
-        let written = fs::create_new_private(&beside)?.write_all(&key);
+        let (key, name) = random.split_last_chunk::<8>().expect("40 bytes are more than 8");
+        let beside = self.path.join(format!("key.new-{:016x}", u64::from_le_bytes(*name)));
+        let written = fs::create_new_private(&beside)?.write_all(key);
         written.map_err(|source| FsError { doing: "write", path: beside.clone(), source })?;
         let linked = fs::link_if_free(&beside, path);
         fs::remove_file(&beside)?;
@@ -132,5 +144,69 @@ impl StateFolder {
             fs::write_atomic(&ignore, b"# Made by assets; nothing in here belongs in a repository.\n*\n")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests set up the world from outside")]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt, thread};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn the_folder_is_private_and_ignores_itself() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = StateFolder::open(root.path(), Access::Write).unwrap();
+        for part in ["", "locks", "logs", "journal"] {
+            assert_eq!(mode(&folder.path().join(part)), 0o700, "{part}");
+        }
+        assert!(fs::read_to_string(folder.path().join(".gitignore")).unwrap().ends_with("\n*\n"));
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        StateFolder::open(root.path(), Access::Read).unwrap();
+        assert_eq!(mode(folder.path()), 0o777, "a reader changes nothing");
+        StateFolder::open(root.path(), Access::Write).unwrap();
+        assert_eq!(mode(folder.path()), 0o700);
+    }
+
+    #[test]
+    fn a_folder_that_somebody_may_have_put_there_is_refused() {
+        for access in [Access::Read, Access::Write] {
+            let root = tempfile::tempdir().unwrap();
+            let path = root.path().join(".assets");
+            std::os::unix::fs::symlink("/tmp", &path).unwrap();
+            assert!(matches!(StateFolder::open(root.path(), access), Err(StoreError::Foreign { .. })));
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, "").unwrap();
+            assert!(matches!(StateFolder::open(root.path(), access), Err(StoreError::Foreign { .. })));
+            fs::remove_file(&path).unwrap();
+            fs::create_dir(&path).unwrap();
+            // Only root can give a folder away.
+            if std::os::unix::fs::chown(&path, Some(4321), None).is_ok() {
+                assert!(matches!(StateFolder::open(root.path(), access), Err(StoreError::Foreign { .. })));
+            }
+        }
+    }
+
+    #[test]
+    fn the_key_is_made_once() {
+        let root = tempfile::tempdir().unwrap();
+        let writer = StateFolder::open(root.path(), Access::Write).unwrap();
+        let reader = StateFolder::open(root.path(), Access::Read).unwrap();
+        assert_eq!(reader.secret_key().unwrap(), None);
+        let keys: Vec<_> = thread::scope(|scope| {
+            let made: Vec<_> = (0..4).map(|_| scope.spawn(|| writer.secret_key().unwrap())).collect();
+            made.into_iter().map(|it| it.join().unwrap()).collect()
+        });
+        assert!(keys[0].is_some_and(|it| it != [0; 32]));
+        assert!(keys.iter().all(|it| *it == keys[0]));
+        assert_eq!(reader.secret_key().unwrap(), keys[0]);
+        assert_eq!(mode(&writer.path().join("key")), 0o600);
+        fs::write(writer.path().join("key"), "short").unwrap();
+        assert!(matches!(writer.secret_key(), Err(StoreError::Unusable { .. })));
     }
 }

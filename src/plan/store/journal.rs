@@ -5,6 +5,9 @@
 //! Attempts and single steps are not in it: nothing is decided from them that a look at the world
 //! would not tell.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     fs::File,
     io::Write,

@@ -374,9 +374,10 @@ impl StateStore for SqliteStore {
 
     fn latest(&self, key: &AssetKey, partition: &PartitionKey) -> Result<Option<Materialization>, StoreError> {
         let found = self.ask(|it| read::latest(it, key, partition), |it| it.latest(key, partition))?;
-        if found.is_some() || self.is_verified()? {
+        if found.is_some() || self.is_verified() {
             return Ok(found);
         }
+        self.verify()?;
         self.ask(|it| read::latest(it, key, partition), |it| it.latest(key, partition))
     }
 
@@ -438,17 +439,22 @@ impl StateStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// A row that is not found may be one that damage hides: then all rows are compared with their
-    /// sum, once.
-    fn is_verified(&self) -> Result<bool, StoreError> {
+    fn is_verified(&self) -> bool {
+        match &*self.backing.read().unwrap_or_else(PoisonError::into_inner) {
+            Backing::Database(database) => database.verified.load(Ordering::Relaxed),
+            Backing::Memory(_) => true,
+            Backing::Closed(_) => false,
+        }
+    }
+
+    /// A row that is not found may be one that damage hides: all rows are compared with their sum,
+    /// once for an open store.
+    fn verify(&self) -> Result<(), StoreError> {
         self.mending(|backing| {
-            let Backing::Database(database) = backing else { return Ok(true) };
-            if database.verified.load(Ordering::Relaxed) {
-                return Ok(true);
-            }
+            let Backing::Database(database) = backing else { return Ok(()) };
             database.read(&self.place, self.disk, read::verify)?;
             database.verified.store(true, Ordering::Relaxed);
-            Ok(false)
+            Ok(())
         })
     }
 }

@@ -133,14 +133,8 @@ impl Measurer {
 
     /// The parts as they are recorded now that the thing itself was renamed to `path`.
     pub fn renamed(&self, measured: &Measured, path: &ProjectPath) -> Result<Vec<TrackedFile>, IoError> {
-        let old = &measured.parts[0];
-        let top = self.sweep()?.renamed(old, path);
-        let top = top.ok_or_else(|| IoError::Unstable { path: path.to_string() })?;
-        let inside = measured.parts[1..].iter().map(|it| {
-            let moved = ProjectPath::resolve(path, below(&it.path, &old.path).as_path());
-            TrackedFile { path: moved.expect("names in a folder do not climb"), ..it.clone() }
-        });
-        Ok(std::iter::once(top).chain(inside).collect())
+        let renamed = self.sweep()?.renamed(&measured.parts, &measured.parts[0].path, path);
+        renamed.ok_or_else(|| IoError::Unstable { path: path.to_string() })
     }
 
     /// Whether everything is what was recorded; only what a signature does not prove is read.

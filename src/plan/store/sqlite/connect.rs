@@ -35,11 +35,23 @@ fn uri(path: &Path, query: &str) -> String {
 }
 
 fn open(path: &Path, query: &str, flags: OpenFlags) -> Result<Connection, Trouble> {
+    check_header(path)?;
     let flags = flags | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(uri(path, query), flags)?;
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// What SQLite would take for a database that it may only read, or for one of the future.
+fn check_header(path: &Path) -> Result<(), Trouble> {
+    let Some(header) = fs::read_start(path, 24)? else { return Ok(()) };
+    let [.., write, read, reserved, 64, 32, 32] = header.as_slice() else {
+        let empty = header.is_empty();
+        return if empty { Ok(()) } else { Err(Trouble::Damaged("its header is damaged".to_owned())) };
+    };
+    let known = [1, 2].contains(write) && read == write && *reserved == 0;
+    if known { Ok(()) } else { Err(Trouble::Damaged("its header is damaged".to_owned())) }
 }
 
 /// A connection that writes, and makes the file if it is not there.

@@ -106,6 +106,10 @@ impl<'c> Writing<'c> {
     fn put_past(&mut self, number: u64, made: &Materialization) -> Answer<()> {
         let (key, partition) = (made.key.as_str(), made.partition.as_str());
         let (body, _) = sealed("made", &[key.as_bytes(), partition.as_bytes()], number, made);
+        self.put_past_body(key, partition, number, &body)
+    }
+
+    fn put_past_body(&mut self, key: &str, partition: &str, number: u64, body: &[u8]) -> Answer<()> {
         let slot = number % (KEPT as u64 - 1);
         self.execute(
             "INSERT OR REPLACE INTO past (key, partition, slot, body) VALUES (?1, ?2, ?3, ?4)",
@@ -114,13 +118,19 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
+    /// What was the latest moves to the past as it is, unread but for its number.
     fn materialized(&mut self, made: &Materialization) -> Answer<()> {
-        let old = self.latest_row(&made.key, &made.partition)?;
-        if let Some(old) = &old {
-            self.put_past(old.number, &old.record)?;
-        }
-        let number = old.as_ref().map_or(0, |it| it.number + 1);
-        self.put_latest(number, made, old.map(|it| it.check))
+        let (key, partition) = (made.key.as_str(), made.partition.as_str());
+        let mut old = None;
+        let sql = "SELECT key, partition, body FROM latest WHERE key = ?1 AND partition = ?2";
+        read::each(self.connection, sql, [key, partition], |columns, body| {
+            let (payload, check) = seal::unseal("made", columns, body)?;
+            old = Some((encode::number_of(payload)?, check, body.to_vec()));
+            Ok(())
+        })?;
+        let Some((number, check, body)) = old else { return self.put_latest(0, made, None) };
+        self.put_past_body(key, partition, number, &body)?;
+        self.put_latest(number + 1, made, Some(check))
     }
 
     fn refreshed(&mut self, made: &Materialization) -> Answer<()> {
