@@ -349,7 +349,9 @@ impl StateStore for SqliteStore {
     }
 
     fn latest_all(&self) -> Result<Vec<Materialization>, StoreError> {
-        self.ask(read::latest_all, MemoryStore::latest_all)
+        let found = self.ask(read::latest_all, MemoryStore::latest_all)?;
+        self.set_verified();
+        Ok(found)
     }
 
     fn latest(&self, key: &AssetKey, partition: &PartitionKey) -> Result<Option<Materialization>, StoreError> {
@@ -432,9 +434,15 @@ impl SqliteStore {
     fn verify(&self) -> Result<(), StoreError> {
         self.mending(|backing| {
             let Backing::Database(database) = backing else { return Ok(()) };
-            database.read(&self.place, self.disk, read::verify)?;
+            database.read(&self.place, self.disk, read::verify)
+        })?;
+        self.set_verified();
+        Ok(())
+    }
+
+    fn set_verified(&self) {
+        if let Backing::Database(database) = &*self.backing.read().unwrap_or_else(PoisonError::into_inner) {
             database.verified.store(true, Ordering::Relaxed);
-            Ok(())
-        })
+        }
     }
 }

@@ -18,8 +18,9 @@ pub enum Disk {
 /// How long a statement waits for another process.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Pages in the log before they are moved to the database, which syncs: 64 MB.
-const LOG_PAGES: u32 = 64 * 1024 * 1024 / schema::PAGE_SIZE;
+/// How long the log grows before it is moved to the database, which syncs.
+const LOG_BYTES: u32 = 64 * 1024 * 1024;
+const LOG_PAGES: u32 = LOG_BYTES / schema::PAGE_SIZE;
 
 fn uri(path: &Path, query: &str) -> String {
     use std::fmt::Write;
@@ -64,7 +65,7 @@ pub fn writer(place: &Place, disk: Disk) -> Result<Connection, Trouble> {
     }
     let settings = match disk {
         Disk::Local => format!(
-            "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {LOG_PAGES}; PRAGMA journal_size_limit = 0;
+            "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {LOG_PAGES}; PRAGMA journal_size_limit = {LOG_BYTES};
              PRAGMA cell_size_check = ON; PRAGMA cache_size = -16000;"
         ),
         Disk::Network => "PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON; PRAGMA locking_mode = EXCLUSIVE;

@@ -108,33 +108,43 @@ fn salvage(damaged: &Path, writing: &mut Writing<'_>) -> Answer<()> {
     else {
         return Ok(());
     };
-    for (_, made) in readable::<Materialization>(&old, "made", "SELECT 0, key, partition, body FROM latest") {
+    for Salvaged { record: made, .. } in readable(&old, "made", "SELECT 0, key, partition, body FROM latest") {
+        let made: Materialization = made;
         if !writing.knows(&made.key, &made.partition)? {
             writing.apply(&Change::Materialized(Box::new(made)))?;
         }
     }
-    for (_, seen) in readable::<Observation>(&old, "seen", "SELECT 0, key, body FROM source") {
+    for Salvaged { record: seen, .. } in readable(&old, "seen", "SELECT 0, key, body FROM source") {
+        let seen: Observation = seen;
         if !writing.knows_source(&seen.key)? {
             writing.apply(&Change::Observed(seen))?;
         }
     }
-    for sql in ["SELECT 0, id, body FROM attempt ORDER BY n", "SELECT 0, id, body FROM unfinished"] {
-        for (_, attempt) in readable::<Attempt>(&old, "attempt", sql) {
-            writing.apply(&Change::AttemptStarted(attempt))?;
-        }
+    let mut attempts = readable::<Attempt>(&old, "attempt", "SELECT 0, id, body FROM attempt");
+    attempts.extend(readable(&old, "attempt", "SELECT 0, id, body FROM unfinished"));
+    attempts.sort_by_key(|it| it.number);
+    for attempt in attempts {
+        writing.apply(&Change::AttemptStarted(attempt.record))?;
     }
     let runs = readable::<RunRecord>(&old, "run", "SELECT n, id, body FROM run");
-    for (run, step) in readable::<StepRecord>(&old, "step", "SELECT run, body FROM step ORDER BY run, n") {
-        if let Some((_, run)) = runs.iter().find(|(n, _)| *n == run) {
-            writing.apply(&Change::RunStep { run: run.id.clone(), step })?;
+    for step in readable::<StepRecord>(&old, "step", "SELECT run, body FROM step ORDER BY run, n") {
+        if let Some(run) = runs.iter().find(|it| it.of == step.of) {
+            writing.apply(&Change::RunStep { run: run.record.id.clone(), step: step.record })?;
         }
     }
     Ok(())
 }
 
+struct Salvaged<T> {
+    /// The first column that the statement selects.
+    of: i64,
+    number: u64,
+    record: T,
+}
+
 /// Records whose seal holds, up to where the table cannot be read on. The statement selects a number,
 /// the sealed columns and the body.
-fn readable<T: Coded>(old: &Connection, seal: &str, sql: &str) -> Vec<(i64, T)> {
+fn readable<T: Coded>(old: &Connection, seal: &str, sql: &str) -> Vec<Salvaged<T>> {
     let mut found = Vec::new();
     let Ok(mut statement) = old.prepare(sql) else { return found };
     let sealed = statement.column_count() - 2;
@@ -143,9 +153,9 @@ fn readable<T: Coded>(old: &Connection, seal: &str, sql: &str) -> Vec<(i64, T)> 
         let columns: Result<Vec<&[u8]>, _> = (0..sealed)
             .map(|it| row.get_ref(it + 1).map_err(|_| ()).and_then(|it| it.as_bytes().map_err(|_| ())))
             .collect();
-        let (Ok(number), Ok(columns), Ok(body)) = (row.get(0), columns, row.get_ref(sealed + 1)) else { continue };
+        let (Ok(of), Ok(columns), Ok(body)) = (row.get(0), columns, row.get_ref(sealed + 1)) else { continue };
         if let Ok(row) = body.as_blob().map_err(Into::into).and_then(|it| open_body::<T>(seal, &columns, it)) {
-            found.push((number, row.record));
+            found.push(Salvaged { of, number: row.number, record: row.record });
         }
     }
     found
