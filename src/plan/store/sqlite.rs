@@ -69,8 +69,8 @@ enum Backing {
     Database(Database),
     /// What a reader is given if there is no database, or only a damaged one.
     Memory(MemoryStore),
-    /// Mending failed; it is tried again by whoever asks next. Which file it was.
-    Closed(Option<u64>),
+    /// Mending failed; it is tried again by whoever asks next.
+    Closed(Damage),
 }
 
 impl Backing {
@@ -78,7 +78,7 @@ impl Backing {
         match self {
             Backing::Database(database) => database.inode,
             Backing::Memory(_) => None,
-            Backing::Closed(inode) => *inode,
+            Backing::Closed(damage) => damage.inode,
         }
     }
 }
@@ -104,6 +104,14 @@ struct Ticket {
     /// What goes to the journal, if anything does.
     payload: Option<Payload>,
     result: Mutex<Option<Result<(), StoreError>>>,
+}
+
+impl Ticket {
+    fn new(changes: &[Change]) -> Arc<Self> {
+        let kept: Vec<_> = changes.iter().filter(|it| journal::holds(it)).collect();
+        let payload = (!kept.is_empty()).then(|| Payload::new(false, &kept));
+        Arc::new(Ticket { changes: changes.to_vec(), payload, result: Mutex::default() })
+    }
 }
 
 /// A thread that panicked holding a lock leaves nothing half done: transactions are rolled back.
@@ -147,7 +155,7 @@ impl SqliteStore {
         self.mending(|backing| match backing {
             Backing::Memory(memory) => Ok(stand_in(memory)?),
             Backing::Database(database) => database.read(&self.place, self.disk, &query),
-            Backing::Closed(_) => Err(Trouble::Damaged("it is closed".to_owned())),
+            Backing::Closed(damage) => Err(Trouble::Damaged(damage.cause.clone())),
         })
     }
 
@@ -176,7 +184,7 @@ impl SqliteStore {
             return Ok(());
         }
         // Closes its connections and lets go of its lock.
-        *backing = Backing::Closed(damage.inode);
+        *backing = Backing::Closed(damage.clone());
         let opened = if self.writes {
             open_to_write(&self.place, self.disk, Some(damage))
         } else {
@@ -191,7 +199,7 @@ impl SqliteStore {
     fn lead(&self, backing: &Backing, own: &Arc<Ticket>) -> Result<(), Trouble> {
         let Backing::Database(Database { writer: Some(writer), .. }) = backing else {
             return match backing {
-                Backing::Closed(_) => Err(Trouble::Damaged("it is closed".to_owned())),
+                Backing::Closed(damage) => Err(Trouble::Damaged(damage.cause.clone())),
                 _ => Err(Trouble::ReadOnly),
             };
         };
@@ -337,9 +345,7 @@ impl StateStore for SqliteStore {
         if !self.writes {
             return Err(StoreError::ReadOnly { path: self.place.database.clone() });
         }
-        let kept: Vec<_> = changes.iter().filter(|it| journal::holds(it)).collect();
-        let payload = (!kept.is_empty()).then(|| Payload::new(false, &kept));
-        let ticket = Arc::new(Ticket { changes: changes.to_vec(), payload, result: Mutex::default() });
+        let ticket = Ticket::new(changes);
         lock(&self.waiting).push(ticket.clone());
         self.mending(|backing| self.lead(backing, &ticket))
     }
@@ -410,7 +416,7 @@ impl StateStore for SqliteStore {
     fn sync(&self) -> Result<(), StoreError> {
         self.mending(|backing| match backing {
             Backing::Database(Database { writer: Some(writer), .. }) => lock(writer).sync(&self.place),
-            Backing::Closed(_) => Err(Trouble::Damaged("it is closed".to_owned())),
+            Backing::Closed(damage) => Err(Trouble::Damaged(damage.cause.clone())),
             _ => Ok(()),
         })
     }
