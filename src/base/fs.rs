@@ -115,6 +115,12 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     done
 }
 
+/// Makes a file, or the names in a folder, survive a power loss. An error here is final: a second try
+/// would not tell what the first one lost.
+pub fn sync(path: &Path) -> Result<()> {
+    named("sync", path, File::open(path).and_then(|it| it.sync_all()))
+}
+
 pub fn create_folder(path: &Path) -> Result<()> {
     named("create the folder", path, fs::create_dir_all(path))
 }

@@ -6,6 +6,7 @@
 
 mod compact;
 mod connect;
+mod examine;
 mod migrate;
 mod place;
 mod read;
@@ -35,6 +36,7 @@ use self::{
     connect::ReadConnection,
     place::{Held, Place},
     standing::{Damage, Ready, Standing},
+    summary::Summary,
     trouble::Trouble,
     write::Writing,
 };
@@ -44,7 +46,7 @@ use super::{
     memory::MemoryStore,
 };
 use crate::{
-    base::digest::Digest,
+    base::{digest::Digest, fs},
     model::key::{AssetKey, PartitionKey},
     plan::record::{Attempt, AttemptId, Materialization, Observation, RunId, RunRecord, Session},
 };
@@ -96,6 +98,8 @@ struct Database {
 struct Writer {
     connection: Connection,
     journal: Journal,
+    /// The first append to the journal that failed.
+    failed: Option<StoreError>,
 }
 
 /// One call of `commit` on its way.
@@ -133,6 +137,12 @@ impl SqliteStore {
         let place = Place::within(folder);
         let (backing, notes) = open_to_read(&place, disk, None).map_err(|it| it.at(&place.database))?;
         Ok(Opened { store: SqliteStore::with(place, disk, false, backing), notes })
+    }
+
+    /// Looks at everything in a state folder: one sentence for each thing that is not as it should be.
+    pub fn examine(folder: &Path, disk: Disk) -> Result<Vec<String>, StoreError> {
+        let place = Place::within(folder);
+        examine::examine(&place, disk).map_err(|it| it.at(&place.database))
     }
 
     fn with(place: Place, disk: Disk, writes: bool, backing: Backing) -> Self {
@@ -231,7 +241,7 @@ impl SqliteStore {
 
 fn open_to_write(place: &Place, disk: Disk, damage: Option<Damage>) -> Result<(Backing, Vec<String>), Trouble> {
     let Ready { connection, held, notes } = standing::open(place, disk, damage)?;
-    let writer = Writer { connection, journal: Journal::new(place.journal.clone()) };
+    let writer = Writer { connection, journal: Journal::new(place.journal.clone()), failed: None };
     let database = Database {
         readers: Mutex::default(),
         writer: Some(Mutex::new(writer)),
@@ -265,13 +275,13 @@ fn open_to_read(place: &Place, disk: Disk, damage: Option<Damage>) -> Result<(Ba
         Err(Trouble::CannotOpen) => "cannot be read in this folder".to_owned(),
         Err(other) => return Err(other),
     };
-    let (memory, damaged) = rebuild::in_memory(place)?;
+    let (memory, damage) = rebuild::in_memory(place)?;
     let missing = what == "is missing" && memory.is_empty();
     let mut notes = Vec::new();
     if !missing {
         let mut note = format!("state.db {what}: read from the journal instead; the next run puts it right");
-        if damaged > 0 {
-            note += &format!("; {damaged} damaged places of the journal were left out");
+        if let Some(damage) = damage {
+            note += &format!("; left out of it: {damage} of the journal");
         }
         notes.push(note);
     }
@@ -323,19 +333,28 @@ impl Writer {
         transaction.commit()?;
         // It is committed. A frame that is missing is noticed by its length when the state is next
         // opened, and the journal is then written anew.
-        if !frames.is_empty() {
-            let _ = self.journal.append(journal, &frames);
+        if !frames.is_empty()
+            && let Err(error) = self.journal.append(journal, &frames)
+        {
+            self.failed.get_or_insert(error);
         }
         Ok(())
     }
 
     fn sync(&mut self, place: &Place) -> Result<(), Trouble> {
-        if summary::Summary::load(&self.connection)?.wants_compaction() {
+        if Summary::load(&self.connection)?.wants_compaction() {
             compact::rewrite_now(&self.connection, place)?;
         }
-        // Syncs the log even if readers keep it from being emptied.
-        self.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)")?;
-        self.journal.sync()?;
+        let (pages, moved): (i64, i64) =
+            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?;
+        if moved < pages {
+            // A reader keeps the log from being moved, and then SQLite may not even sync it.
+            fs::sync(&place.beside("-wal"))?;
+        }
+        journal::sync(&place.journal, Summary::load(&self.connection)?.journal)?;
+        if let Some(folder) = place.database.parent() {
+            fs::sync(folder)?;
+        }
         Ok(())
     }
 }
@@ -351,7 +370,7 @@ impl StateStore for SqliteStore {
     }
 
     fn generation(&self) -> Result<u64, StoreError> {
-        self.ask(|it| Ok(summary::Summary::load(it)?.generation), MemoryStore::generation)
+        self.ask(|it| Ok(Summary::load(it)?.generation), MemoryStore::generation)
     }
 
     fn latest_all(&self) -> Result<Vec<Materialization>, StoreError> {
@@ -422,7 +441,14 @@ impl StateStore for SqliteStore {
     }
 
     fn notes(&self) -> Vec<String> {
-        std::mem::take(&mut *lock(&self.notes))
+        let mut notes = std::mem::take(&mut *lock(&self.notes));
+        if let Backing::Database(Database { writer: Some(writer), .. }) =
+            &*self.backing.read().unwrap_or_else(PoisonError::into_inner)
+            && let Some(error) = lock(writer).failed.take()
+        {
+            notes.push(format!("the journal is not complete until the next run: {error}"));
+        }
+        notes
     }
 }
 

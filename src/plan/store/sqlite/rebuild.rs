@@ -34,7 +34,7 @@ use crate::{
 pub fn rebuild(place: &Place, disk: Disk, what: &str) -> Answer<String> {
     let aside = move_aside(place)?;
     let contents = journal::read(&place.journal)?;
-    let (damaged, files) = (contents.damaged, contents.files.clone());
+    let (damage, files) = (contents.said_of_damage(), contents.files.clone());
     let (generation, sequence) = (contents.generation, contents.sequence());
     let mut connection = connect::writer(place, disk)?;
     prepare(&connection, disk)?;
@@ -52,23 +52,23 @@ pub fn rebuild(place: &Place, disk: Disk, what: &str) -> Answer<String> {
     writing.finish()?;
     let current = writing.summary.journal;
     transaction.commit()?;
-    if damaged > 0 {
+    if damage.is_some() {
         for file in files {
             fs::rename(&file, &file.with_extension("damaged"))?;
         }
     }
     compact::remove_older(place, current)?;
-    Ok(note(place, what, aside.as_deref(), made, damaged))
+    Ok(note(place, what, aside.as_deref(), made, damage))
 }
 
-fn note(place: &Place, what: &str, aside: Option<&Path>, made: i64, damaged: usize) -> String {
+fn note(place: &Place, what: &str, aside: Option<&Path>, made: i64, damage: Option<String>) -> String {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut note = format!("{} {what}: rebuilt from the journal, {made} materializations", name(&place.database));
     if let Some(aside) = aside {
         note += &format!("; the old file is kept as {}", name(aside));
     }
-    if damaged > 0 {
-        note += &format!("; {damaged} damaged places of the journal were left out");
+    if let Some(damage) = damage {
+        note += &format!("; left out of it: {damage} of the journal");
     }
     note
 }
@@ -179,14 +179,19 @@ pub fn catch_up(connection: &mut Connection, place: &Place) -> Answer<String> {
     transaction.commit()?;
     compact::remove_older(place, current)?;
     let name = place.database.file_name().unwrap_or_default().to_string_lossy();
-    Ok(format!("{name} had lost its latest commits: {} were put back from the journal", frames.len()))
+    Ok(match frames.len() {
+        0 => format!("the journal of {name} had bytes in it that nobody wrote: it was written anew"),
+        some => format!("{name} had lost its latest commits: {some} were put back from the journal"),
+    })
 }
 
 /// What the journal knows, in memory: for a reader that may not mend anything.
-pub fn in_memory(place: &Place) -> Result<(MemoryStore, usize), StoreError> {
+///
+/// Also what of the journal is damaged.
+pub fn in_memory(place: &Place) -> Result<(MemoryStore, Option<String>), StoreError> {
     let contents = journal::read(&place.journal)?;
-    let damaged = contents.damaged;
+    let damage = contents.said_of_damage();
     let store = MemoryStore::new();
     store.commit(&contents.changes())?;
-    Ok((store.into_read_only(place.database.clone()), damaged))
+    Ok((store.into_read_only(place.database.clone()), damage))
 }
