@@ -1,5 +1,19 @@
 //! The one integration test binary: a file for each command or feature.
 
-#![expect(clippy::disallowed_methods, reason = "tests set up the world from outside")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests set up the world from outside and tell people about it"
+)]
 
+mod docs;
+mod examples;
+mod executor;
+mod io;
 mod layers;
+mod manifest;
+mod mutations;
+mod source;
+#[expect(clippy::allow_attributes, reason = "`expect` would complain as soon as the last helper is used")]
+#[allow(dead_code, reason = "helpers for every end-to-end test")]
+mod support;

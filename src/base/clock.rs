@@ -24,3 +24,14 @@ impl Clock for SystemClock {
         u64::try_from(now.tv_sec).unwrap_or(0) * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
     }
 }
+
+/// Nanoseconds since 1970 by the clock that the kernel stamps files of local file systems with: as
+/// coarse as its tick. Not what time it is for people; that is [`Clock`].
+pub fn file_clock_ns() -> i64 {
+    #[cfg(target_os = "linux")]
+    let id = rustix::time::ClockId::RealtimeCoarse;
+    #[cfg(not(target_os = "linux"))]
+    let id = rustix::time::ClockId::Realtime;
+    let now = rustix::time::clock_gettime(id);
+    now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec)
+}

@@ -78,6 +78,18 @@ pub fn open_append(path: &Path) -> Result<File> {
     named("open", path, File::options().append(true).create(true).mode(0o600).open(path))
 }
 
+/// Makes the file anew for reading and writing, whatever was there, readable by its owner alone.
+pub fn create_private(path: &Path) -> Result<File> {
+    let mut how = File::options();
+    named("create", path, how.read(true).write(true).create(true).truncate(true).mode(0o600).open(path))
+}
+
+/// Opens for reading and writing without waiting for a peer: for a FIFO.
+pub fn open_fifo(path: &Path) -> Result<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    named("open", path, File::options().read(true).write(true).custom_flags(flags).open(path))
+}
+
 /// Opens for reading and writing, made if it is not there.
 pub fn open_or_create(path: &Path) -> Result<File> {
     named("open", path, File::options().read(true).write(true).create(true).truncate(false).open(path))
@@ -89,7 +101,7 @@ pub fn create_new(path: &Path) -> Result<File> {
 }
 
 /// Makes a new file that nobody else may read or write: mode 0600. Fails if it is there.
-pub fn create_private(path: &Path) -> Result<File> {
+pub fn create_new_private(path: &Path) -> Result<File> {
     named("create", path, File::options().write(true).create_new(true).mode(0o600).open(path))
 }
 

@@ -7,5 +7,6 @@ pub mod env;
 pub mod fs;
 pub mod id;
 pub mod path;
+pub mod process;
 pub mod span;
 pub mod suggest;

@@ -13,9 +13,26 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, it)| it)
 }
 
+/// As [`nearest`], but up to `count` of them, the nearest first.
+pub fn nearest_few<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>, count: usize) -> Vec<&'a str> {
+    let wanted = name.to_lowercase();
+    let letters = name.chars().count();
+    let most = (letters / 3).max(1);
+    let mut near: Vec<(usize, &str)> = candidates
+        .into_iter()
+        // Spares the work of comparing what cannot be near.
+        .filter(|it| it.chars().count().abs_diff(letters) <= most && *it != name)
+        .map(|it| (strsim::damerau_levenshtein(&wanted, &it.to_lowercase()), it))
+        .filter(|(distance, _)| *distance <= most)
+        .collect();
+    near.sort_by_key(|(distance, _)| *distance);
+    near.truncate(count);
+    near.into_iter().map(|(_, it)| it).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{nearest, nearest_few};
 
     #[test]
     fn offers_only_what_is_near() {
@@ -25,5 +42,6 @@ mod tests {
         assert_eq!(nearest("Orders", names), Some("orders"));
         assert_eq!(nearest("weather", names), None);
         assert_eq!(nearest("x", []), None);
+        assert_eq!(nearest_few("orders", ["border", "order", "ordersx", "y"], 2), ["order", "ordersx"]);
     }
 }

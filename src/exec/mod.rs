@@ -2,3 +2,10 @@
 
 pub mod executor;
 pub mod io;
+pub mod jobserver;
+pub mod lock;
+pub mod log;
+pub mod run;
+pub mod signal;
+pub mod source;
+pub mod supervise;

@@ -1,2 +1,10 @@
 //! People and programs: command line, terminal, reports, watch. Only this layer prints or parses
 //! arguments.
+
+pub mod app;
+pub mod cli;
+pub mod exit;
+pub mod record;
+pub mod report;
+pub mod ui;
+pub mod watch;

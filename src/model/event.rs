@@ -151,4 +151,18 @@ pub enum RunEvent {
 /// Whoever watches a run. Called on the dispatcher's thread, in order; must not block for long.
 pub trait Listener {
     fn on_event(&mut self, event: &RunEvent);
+
+    /// Time passes: called about ten times a second, and just before events are handed on after a
+    /// wait. `now_ms` only goes forward, from an arbitrary start.
+    fn on_tick(&mut self, _now_ms: u64) {}
+}
+
+impl<L: Listener + ?Sized> Listener for &mut L {
+    fn on_event(&mut self, event: &RunEvent) {
+        (**self).on_event(event);
+    }
+
+    fn on_tick(&mut self, now_ms: u64) {
+        (**self).on_tick(now_ms);
+    }
 }

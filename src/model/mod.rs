@@ -7,8 +7,11 @@ pub mod fingerprint;
 pub mod graph;
 pub mod key;
 pub mod manifest;
+pub mod node_set;
 pub mod plan;
 pub mod project;
 pub mod select;
+#[cfg(test)]
+pub(crate) mod sketch;
 pub mod staleness;
 pub mod template;

@@ -3,6 +3,12 @@
 //! An executor is handed one self-contained step and knows nothing of assets, staleness or IO
 //! managers. It is trusted for exit status, state and logs, never for "exactly once".
 
+pub mod bytes;
+pub mod conformance;
+pub mod local;
+pub mod registry;
+pub mod scripted;
+
 use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
@@ -21,12 +27,17 @@ pub struct StepSpec {
     pub key: String,
     pub partition: String,
     /// Program and arguments, rendered. Bytes, because paths are.
+    #[serde(with = "bytes::list")]
     pub argv: Vec<Vec<u8>>,
     /// The whole environment of the command: nothing is inherited.
+    #[serde(with = "bytes::pairs")]
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     /// Absolute working directory.
+    #[serde(with = "bytes::path")]
     pub folder: PathBuf,
-    /// Where captured output goes.
+    /// Where captured output goes. Made when the first byte is written, with its folder: a command that
+    /// says nothing leaves no file.
+    #[serde(with = "bytes::path")]
     pub log: PathBuf,
     /// Values to be blotted out of the log.
     pub secrets: Vec<String>,

@@ -2,6 +2,13 @@
 //!
 //! An IO manager knows where and how content is stored; it knows nothing of staleness or of runs.
 
+pub mod beneath;
+pub mod conformance;
+pub mod fs;
+pub mod keep;
+pub mod memory;
+pub mod registry;
+
 use std::path::PathBuf;
 
 use crate::{
@@ -36,6 +43,8 @@ pub struct Capabilities {
     /// Runs SQL where the data is.
     pub sql: bool,
     pub partitions: bool,
+    /// Content outlives the process.
+    pub persistent: bool,
 }
 
 /// A place for a computation to write, not yet visible to anybody.
@@ -103,6 +112,28 @@ pub enum IoError {
     Other { path: String, cause: String },
 }
 
+impl IoError {
+    /// What can be done about it, where something can.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            IoError::OutputMissing(_) => Some(
+                "write to the path in ASSETS_OUTPUT ({{ output }}); or set in_place = true if that cannot be told to it",
+            ),
+            IoError::WrongKind { found: "a folder", .. } => Some("declare a folder by a path that ends in /"),
+            IoError::WrongKind { found: "a link", .. } => {
+                Some("write the content itself: what a link leads to is not stored")
+            }
+            IoError::Permission { .. } => Some("the folder and what is in it must be writable by you"),
+            IoError::NoSpace { .. } => Some("nothing was published; free some space and run again"),
+            IoError::Unstable { .. } => Some("a process that the command left behind may still be writing"),
+            IoError::Escapes { .. } => Some(
+                "outputs stay below the project: replace the link by a folder, mount the other place there, or move the project",
+            ),
+            _ => None,
+        }
+    }
+}
+
 /// Stores content and gives it back. All methods may be called from any thread, and at once for
 /// different targets; for one target the caller holds its lock.
 ///
@@ -129,7 +160,29 @@ pub trait IoManager: Send + Sync {
     /// Makes the staged content the visible one. The old content, if any, is destroyed only after.
     fn publish(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError>;
 
-    /// Takes back a stage: after a failure, or because the content was the same.
+    /// As [`publish`](IoManager::publish); what it replaces, recorded as `older`, may be kept for
+    /// [`restore`](IoManager::restore).
+    fn publish_keeping(&self, staged: &Staged, content: &Content, older: &Digest) -> Result<StoredOutput, IoError> {
+        let _ = older;
+        self.publish(staged, content)
+    }
+
+    /// Makes an older version the visible one, as atomically as `publish`, after reading it in full;
+    /// `None`, and nothing changed, if it is not kept or not what it was.
+    fn restore(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError> {
+        let _ = (target, data_version);
+        Ok(None)
+    }
+
+    /// Whether `restore` would probably find this version; cheap, and reads no content.
+    fn keeps(&self, target: &Target, data_version: &Digest) -> bool {
+        let _ = (target, data_version);
+        false
+    }
+
+    /// Takes back a stage: after a failure, or because the content was the same. Of `staged` only the
+    /// target and the attempt need be known: after a crash the rest may be empty. Not after `publish`
+    /// failed: then `recover` tells what became of it.
     fn discard(&self, staged: &Staged) -> Result<(), IoError>;
 
     /// Whether what is visible is what was recorded; cheap where that can be told.

@@ -47,6 +47,18 @@ impl StateFolder {
         Ok(folder)
     }
 
+    /// The state of one target: records, runs and logs of its own, as its outputs may lie elsewhere.
+    /// Locks stay those of the project, as they may also lie in the same place.
+    pub fn of_target(&self, name: &str) -> Result<Self, StoreError> {
+        let targets = self.path.join("targets");
+        let folder = StateFolder { path: targets.join(name), access: self.access };
+        if self.access == Access::Write {
+            fs::create_private_folder(&targets)?;
+            folder.make()?;
+        }
+        Ok(folder)
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -95,7 +107,7 @@ impl StateFolder {
             .map_err(|error| StoreError::Unusable { path: path.to_owned(), cause: error.to_string() })?;
         let (key, name) = random.split_last_chunk::<8>().expect("40 bytes are more than 8");
         let beside = self.path.join(format!("key.new-{:016x}", u64::from_le_bytes(*name)));
-        let written = fs::create_private(&beside)?.write_all(key);
+        let written = fs::create_new_private(&beside)?.write_all(key);
         written.map_err(|source| FsError { doing: "write", path: beside.clone(), source })?;
         let linked = fs::link_if_free(&beside, path);
         fs::remove_file(&beside)?;

@@ -1,0 +1,200 @@
+//! The suite that every IO manager passes, ours and other people's.
+//!
+//! ```no_run
+//! # use assets::exec::io::{IoManager, conformance};
+//! # fn open_mine() -> Box<dyn IoManager> { unimplemented!() }
+//! #[test]
+//! fn my_manager_conforms() {
+//!     conformance::run(&open_mine).assert_passed();
+//! }
+//! ```
+//!
+//! `make` opens the same store each time. It may hold other content: every case uses a target of its
+//! own. What a manager does not declare in its capabilities is not asked of it, and said so.
+
+mod cases;
+mod crash;
+
+use std::path::Path;
+
+use crate::{
+    base::{fs, path::ProjectPath},
+    exec::io::{Capabilities, Content, IoError, IoManager, Loaded, Staged, Target},
+    model::{
+        key::{AssetKey, PartitionKey},
+        project::Shape,
+    },
+    plan::record::{AttemptId, StoredOutput},
+};
+
+/// Opens the store under test.
+pub type Make<'a> = &'a (dyn Fn() -> Box<dyn IoManager> + Sync);
+
+/// One thing that is true of every IO manager.
+#[derive(Clone, Copy)]
+pub struct Case {
+    pub name: &'static str,
+    pub applies: fn(Capabilities) -> bool,
+    check: fn(&World) -> Outcome,
+}
+
+impl Case {
+    pub fn check(&self, make: Make) -> Outcome {
+        (self.check)(&World { make, manager: make(), name: self.name })
+    }
+}
+
+/// What a case found wrong, for people.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Broken(pub String);
+
+impl From<IoError> for Broken {
+    fn from(error: IoError) -> Self {
+        Broken(format!("failed: {error}"))
+    }
+}
+
+impl From<fs::FsError> for Broken {
+    fn from(error: fs::FsError) -> Self {
+        Broken(format!("the case itself failed: {error}"))
+    }
+}
+
+pub type Outcome = Result<(), Broken>;
+
+/// What became of a whole suite.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    pub passed: Vec<&'static str>,
+    pub failed: Vec<(&'static str, Broken)>,
+    /// Not asked of a manager with these capabilities.
+    pub skipped: Vec<&'static str>,
+}
+
+impl Report {
+    /// # Panics
+    /// If a case failed, with all that did; for use in a test.
+    pub fn assert_passed(&self) {
+        let failed: Vec<String> = self.failed.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+        assert!(failed.is_empty(), "{} cases of IO manager conformance failed:\n{}", failed.len(), failed.join("\n"));
+        assert!(!self.passed.is_empty(), "no case applies to this IO manager");
+    }
+}
+
+/// Every case, in the order in which they are best read.
+pub fn cases() -> Vec<Case> {
+    [cases::CASES, crash::CASES].concat()
+}
+
+/// Runs every case that applies.
+pub fn run(make: Make) -> Report {
+    let capabilities = make().capabilities();
+    let mut report = Report::default();
+    for case in cases() {
+        if !(case.applies)(capabilities) {
+            report.skipped.push(case.name);
+            continue;
+        }
+        match case.check(make) {
+            Ok(()) => report.passed.push(case.name),
+            Err(broken) => report.failed.push((case.name, broken)),
+        }
+    }
+    report
+}
+
+/// What one case works with.
+struct World<'a> {
+    make: Make<'a>,
+    manager: Box<dyn IoManager>,
+    name: &'static str,
+}
+
+impl World<'_> {
+    fn target(&self, shape: Shape) -> Target {
+        self.named(shape, "it")
+    }
+
+    fn named(&self, shape: Shape, name: &str) -> Target {
+        let key = AssetKey::parse(&format!("conformance/{}/{name}", self.name)).expect("case names are plain");
+        let format = if shape == Shape::File { Some("csv".to_owned()) } else { None };
+        let ending = if shape == Shape::File { ".csv" } else { "" };
+        let path = ProjectPath::root().join("conformance").join(self.name).join(format!("{name}{ending}"));
+        Target { key, partition: PartitionKey::whole(), path, format, shape, in_place: false }
+    }
+
+    fn stage(&self, target: &Target, number: u32) -> Result<Staged, IoError> {
+        self.manager.stage(target, &attempt(self.name, number))
+    }
+
+    /// Stages, writes and inspects.
+    fn written(&self, target: &Target, number: u32, text: &str) -> Result<(Staged, Content), Broken> {
+        let staged = self.stage(target, number)?;
+        write(&staged, text)?;
+        let content = self.manager.inspect(&staged)?;
+        Ok((staged, content))
+    }
+
+    /// Stages, writes, inspects and publishes.
+    fn published(&self, target: &Target, number: u32, text: &str) -> Result<(Content, StoredOutput), Broken> {
+        let (staged, content) = self.written(target, number, text)?;
+        let stored = self.manager.publish(&staged, &content)?;
+        Ok((content, stored))
+    }
+
+    /// What is visible, as [`write`] wrote it; `None` if nothing is.
+    fn visible(&self, target: &Target) -> Result<Option<String>, Broken> {
+        match self.manager.load(target) {
+            Ok(Loaded::Path(path)) => read(&path, target.shape).map(Some),
+            Err(IoError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn attempt(case: &str, number: u32) -> AttemptId {
+    AttemptId(format!("20261120-231502-c0de-{}-{number}", case.len()))
+}
+
+/// A file with that text, or a folder with a file in a folder, a link, and an empty folder.
+fn write(staged: &Staged, text: &str) -> Result<(), Broken> {
+    match staged.target.shape {
+        Shape::File => fs::write(&staged.path, text.as_bytes())?,
+        Shape::Folder => {
+            fs::create_folder(&staged.path.join("part/deep"))?;
+            fs::create_folder(&staged.path.join("empty"))?;
+            fs::write(&staged.path.join("part/deep/text"), text.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path, shape: Shape) -> Result<String, Broken> {
+    let file = match shape {
+        Shape::File => path.to_owned(),
+        Shape::Folder => {
+            if fs::look(&path.join("empty"))?.is_none() {
+                return Err(Broken("an empty folder in the output was lost".to_owned()));
+            }
+            path.join("part/deep/text")
+        }
+    };
+    String::from_utf8(fs::read(&file)?).map_err(|_| Broken("other bytes came back".to_owned()))
+}
+
+/// For cases: an equality that says what was compared.
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -> Outcome {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Broken(format!("{what}: expected {expected:?}, found {found:?}")))
+}
+
+fn visible(found: Option<&str>, expected: Option<&str>) -> Outcome {
+    same("visible content", &found, &expected)
+}
+
+const fn files(it: Capabilities) -> bool {
+    it.files
+}

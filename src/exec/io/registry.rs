@@ -1,0 +1,16 @@
+//! The one list of IO managers: what each kind of the manifest is made of.
+
+use std::path::Path;
+
+use crate::{
+    exec::io::{IoManager, fs::FsManager, memory::MemoryManager},
+    model::project::IoKind,
+};
+
+/// Makes the manager that a manifest declares. Nothing is opened or made on disk yet.
+pub fn open(project_root: &Path, kind: &IoKind) -> Box<dyn IoManager> {
+    match kind {
+        IoKind::Fs { root } => Box::new(FsManager::new(project_root.to_owned(), root.clone())),
+        IoKind::Memory => Box::new(MemoryManager::new(project_root.to_owned())),
+    }
+}

@@ -1,0 +1,649 @@
+//! The one loop that owns the state of a run.
+//!
+//! Workers prepare and finish steps, the executor runs commands; both only send messages here. Every
+//! change of a step's phase is made in this file, and every event of the run is emitted by it.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    panic::AssertUnwindSafe,
+    sync::{
+        Mutex,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    time::Duration,
+};
+
+use crate::{
+    exec::{
+        executor::{CancelKind, Executor, ExecutorEvent, StepHandle, StepResult},
+        jobserver::JobToken,
+        lock::LockName,
+        run::{
+            context::RunContext,
+            finish::{Finished, finish, give_up},
+            prepare::{Attempting, PrepareError, Prepared, Turn, prepare, report},
+            queue::{Queue, weights},
+        },
+        signal::{Signal, stop_ourselves},
+    },
+    model::{
+        event::{Listener, RunEvent, RunOutcome, StepError, StepIndex, StepOutcome, StepReport},
+        key::AssetKey,
+        plan::{Plan, PlanStep, StepAction},
+        project::{NodeId, OpId, PoolId},
+        staleness::{Reason, ReasonCode},
+    },
+    plan::record::AttemptState,
+};
+
+/// How often an attempt whose inputs moved is made again.
+const VOIDS_MAX: u32 = 2;
+/// How long a step that another process works on is left alone before it is tried again.
+const CONTENDED_MS: u64 = 50;
+/// The longest pause between two tries, however many there were.
+const BACK_OFF_MAX_MS: u64 = 10 * 60 * 1000;
+const TICK: Duration = Duration::from_millis(100);
+
+/// How a run is to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Steps at work at once.
+    pub jobs: usize,
+    /// Start nothing more after the first failure.
+    pub fail_fast: bool,
+}
+
+/// What became of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Summary {
+    pub outcome: RunOutcome,
+    /// One for each asset of each step, in the order in which they ended.
+    pub reports: Vec<StepReport>,
+    /// The signal that ended it early.
+    pub signal: Option<Signal>,
+    pub duration_ms: u64,
+}
+
+enum Message {
+    Prepared(StepIndex, Result<Prepared, PrepareError>),
+    Finished(StepIndex, Finished),
+    Executor(ExecutorEvent),
+    Panicked(StepIndex, String),
+}
+
+enum Work {
+    Prepare(StepIndex, Turn),
+    Finish(StepIndex, Box<Attempting>, Box<StepResult>),
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// For this many steps upstream.
+    Waiting(usize),
+    /// In the queue.
+    Ready,
+    /// Until then: a retry, or another process at work.
+    Delayed,
+    Preparing,
+    Running,
+    Finishing,
+    Done,
+}
+
+struct Step<'p> {
+    plan: &'p PlanStep,
+    phase: Phase,
+    dependents: Vec<StepIndex>,
+    weight: u64,
+    median_ms: Option<u64>,
+    /// Attempts begun, voids included; names the next one.
+    attempts: u32,
+    failures: u32,
+    voids: u32,
+    started_ms: u64,
+    said_waiting: bool,
+    attempting: Option<Box<Attempting>>,
+    /// The right to run, given back to nested builds.
+    token: Option<JobToken>,
+}
+
+/// Runs `plan` to its end, or to the end that `signals` ask for.
+pub fn run(
+    context: &RunContext<'_>,
+    plan: &Plan,
+    durations: &HashMap<OpId, u64>,
+    options: Options,
+    executor: &dyn Executor,
+    signals: &Receiver<Signal>,
+    listener: &mut dyn Listener,
+) -> Summary {
+    let (sender, messages) = channel();
+    let (work, todo) = channel::<Work>();
+    let todo = Mutex::new(todo);
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..options.jobs.min(plan.steps.len()).max(1) {
+            let (sender, todo) = (sender.clone(), &todo);
+            scope.spawn(move || worker(context, plan, todo, &sender));
+        }
+        let (events, over) = (sender.clone(), &over);
+        scope.spawn(move || {
+            while !over.load(std::sync::atomic::Ordering::Acquire) {
+                if let Some(event) = executor.next_event(Duration::from_millis(200))
+                    && events.send(Message::Executor(event)).is_err()
+                {
+                    return;
+                }
+            }
+        });
+        let mut dispatcher = Dispatcher::new(context, plan, durations, options, executor, work, listener);
+        dispatcher.run(&messages, signals);
+        over.store(true, std::sync::atomic::Ordering::Release);
+        dispatcher.summary()
+    })
+}
+
+/// Does work until there is no more. A panic is a failed step, not a hung run.
+fn worker(context: &RunContext<'_>, plan: &Plan, todo: &Mutex<Receiver<Work>>, sender: &Sender<Message>) {
+    loop {
+        let next = todo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
+        let Ok(work) = next else { return };
+        let index = match &work {
+            Work::Prepare(index, _) | Work::Finish(index, ..) => *index,
+        };
+        let step = &plan.steps[index];
+        let done = std::panic::catch_unwind(AssertUnwindSafe(|| match work {
+            Work::Prepare(_, turn) => Message::Prepared(index, prepare(context, step, index, turn)),
+            Work::Finish(_, attempting, result) => {
+                Message::Finished(index, finish(context, step, *attempting, &result))
+            }
+        }));
+        let message = done.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Message::Panicked(index, text.to_owned())
+        });
+        if sender.send(message).is_err() {
+            return;
+        }
+    }
+}
+
+struct Dispatcher<'a, 'p> {
+    context: &'a RunContext<'a>,
+    options: Options,
+    executor: &'a dyn Executor,
+    work: Sender<Work>,
+    listener: &'a mut dyn Listener,
+    steps: Vec<Step<'p>>,
+    queue: Queue,
+    /// Steps that wait for a time, soonest first.
+    delayed: BTreeSet<(u64, StepIndex)>,
+    by_handle: HashMap<StepHandle, StepIndex>,
+    /// Steps that hold a job slot.
+    active: usize,
+    left: usize,
+    reports: Vec<StepReport>,
+    failed: bool,
+    stopping: Option<Signal>,
+    started_ms: u64,
+}
+
+impl<'a, 'p> Dispatcher<'a, 'p> {
+    fn new(
+        context: &'a RunContext<'a>,
+        plan: &'p Plan,
+        durations: &HashMap<OpId, u64>,
+        options: Options,
+        executor: &'a dyn Executor,
+        work: Sender<Work>,
+        listener: &'a mut dyn Listener,
+    ) -> Self {
+        let project = &*context.workspace.project;
+        let steps = link(context, plan, durations);
+        Dispatcher {
+            context,
+            options,
+            executor,
+            work,
+            listener,
+            queue: Queue::new(project.pools.values().map(|it| it.limit)),
+            delayed: BTreeSet::new(),
+            by_handle: HashMap::new(),
+            active: 0,
+            left: steps.len(),
+            steps,
+            reports: Vec::new(),
+            failed: false,
+            stopping: None,
+            started_ms: context.workspace.clock.monotonic_ms(),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.context.workspace.clock.monotonic_ms()
+    }
+
+    fn emit(&mut self, event: RunEvent) {
+        self.listener.on_event(&event);
+    }
+
+    fn run(&mut self, messages: &Receiver<Message>, signals: &Receiver<Signal>) {
+        self.listener.on_tick(self.started_ms);
+        let (run, steps, jobs) = (self.context.run.0.clone(), self.steps.len(), self.options.jobs);
+        self.emit(RunEvent::RunStarted { run, steps, jobs });
+        for index in 0..self.steps.len() {
+            if matches!(self.steps[index].phase, Phase::Waiting(0)) {
+                self.make_ready(index);
+            }
+        }
+        while self.left > 0 {
+            self.start_what_can();
+            let message = match messages.recv_timeout(TICK) {
+                Ok(message) => Some(message),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => unreachable!("this loop's caller holds a sender"),
+            };
+            let now = self.now();
+            self.listener.on_tick(now);
+            if let Some(message) = message {
+                self.on_message(message);
+            }
+            while let Ok(signal) = signals.try_recv() {
+                self.on_signal(signal);
+            }
+            self.wake_delayed();
+        }
+        let duration_ms = self.now() - self.started_ms;
+        let (run, outcome) = (self.context.run.0.clone(), self.outcome());
+        self.emit(RunEvent::RunFinished { run, outcome, duration_ms });
+    }
+
+    fn outcome(&self) -> RunOutcome {
+        match (self.stopping, self.failed) {
+            (Some(_), _) => RunOutcome::Interrupted,
+            (None, true) => RunOutcome::Failed,
+            (None, false) => RunOutcome::Succeeded,
+        }
+    }
+
+    fn summary(self) -> Summary {
+        Summary {
+            outcome: self.outcome(),
+            signal: self.stopping,
+            duration_ms: self.now() - self.started_ms,
+            reports: self.reports,
+        }
+    }
+
+    fn pool_of(&self, index: StepIndex) -> Option<PoolId> {
+        self.context.workspace.project.ops[self.steps[index].plan.op].pool
+    }
+
+    fn make_ready(&mut self, index: StepIndex) {
+        self.steps[index].phase = Phase::Ready;
+        self.queue.push(index, self.steps[index].weight);
+    }
+
+    fn start_what_can(&mut self) {
+        while self.active < self.options.jobs && self.stopping.is_none() {
+            // All slots are taken by nested builds: asked again at the next tick.
+            let Some(token) = self.context.jobserver.try_take() else { return };
+            let (project, steps) = (&self.context.workspace.project, &self.steps);
+            let Some(index) = self.queue.pop(|it| project.ops[steps[it].plan.op].pool) else { return };
+            self.active += 1;
+            let now = self.now();
+            let step = &mut self.steps[index];
+            step.phase = Phase::Preparing;
+            step.attempts += 1;
+            step.started_ms = now;
+            step.token = Some(token);
+            let turn = Turn { attempt: step.attempts, after_others: step.attempts > 1 || step.said_waiting };
+            self.work.send(Work::Prepare(index, turn)).expect("workers live as long as this loop");
+        }
+    }
+
+    fn wake_delayed(&mut self) {
+        let now = self.now();
+        while let Some((until, index)) = self.delayed.first().copied()
+            && until <= now
+        {
+            self.delayed.pop_first();
+            self.make_ready(index);
+        }
+    }
+
+    /// The step gives its slot and its place in the pool to others.
+    fn leave(&mut self, index: StepIndex) {
+        self.active -= 1;
+        self.steps[index].token = None;
+        let pool = self.pool_of(index);
+        self.queue.leave(pool);
+    }
+
+    fn delay(&mut self, index: StepIndex, by_ms: u64) {
+        self.leave(index);
+        if self.stopping.is_some() || self.failed && self.options.fail_fast {
+            self.skip(index, &[]);
+            return;
+        }
+        self.steps[index].phase = Phase::Delayed;
+        self.delayed.insert((self.now() + by_ms, index));
+    }
+
+    fn on_message(&mut self, message: Message) {
+        match message {
+            Message::Prepared(index, Ok(prepared)) => self.on_prepared(index, prepared),
+            Message::Prepared(index, Err(error)) => {
+                self.leave(index);
+                let help = if let PrepareError::Render { help, .. } = &error { help.clone() } else { Vec::new() };
+                self.fail(index, StepError { message: error.to_string(), help, ..StepError::default() }, Vec::new());
+            }
+            Message::Finished(index, finished) => self.on_finished(index, finished),
+            Message::Executor(event) => self.on_executor(event),
+            Message::Panicked(index, text) => {
+                self.leave(index);
+                let message = format!("internal error, please report it: {text}");
+                self.fail(index, StepError { message, ..StepError::default() }, Vec::new());
+            }
+        }
+    }
+
+    fn on_prepared(&mut self, index: StepIndex, prepared: Prepared) {
+        match prepared {
+            Prepared::Settled(reports) => {
+                self.leave(index);
+                self.done(index, reports);
+            }
+            Prepared::Contended { name } => {
+                if !std::mem::replace(&mut self.steps[index].said_waiting, true) {
+                    let op = &self.context.workspace.project.ops[self.steps[index].plan.op];
+                    let partition = &self.steps[index].plan.partition;
+                    let key_of = |it: &NodeId| self.context.workspace.project.key(*it);
+                    let node = op.outputs.iter().chain(&op.deps).find(|it| LockName::of(key_of(it), partition) == name);
+                    let key = key_of(node.unwrap_or(&op.outputs[0])).clone();
+                    let holder = self.holder_of(&key, name);
+                    self.emit(RunEvent::Waiting { step: index, key, holder });
+                }
+                // Not an attempt: nothing was begun.
+                self.steps[index].attempts -= 1;
+                self.delay(index, CONTENDED_MS);
+            }
+            Prepared::Failed { error, reasons } => {
+                self.leave(index);
+                self.fail(index, error, reasons);
+            }
+            Prepared::Ready(attempting) => self.submit(index, attempting),
+        }
+    }
+
+    /// Who works on it, as far as the records tell; for display only.
+    fn holder_of(&self, key: &AssetKey, name: LockName) -> String {
+        let attempts = self.context.workspace.store.unfinished_attempts().unwrap_or_default();
+        let found = attempts.iter().rev().find(|it| it.outputs.contains(key) && it.run != self.context.run);
+        match (found, self.context.locks.holder(name)) {
+            (Some(it), _) => format!("run {} (process {} on {}, since {})", it.run.0, it.pid, it.host, it.started_at),
+            (None, Some(holder)) => format!("process {} ({})", holder.pid, holder.command),
+            (None, None) => "another process".to_owned(),
+        }
+    }
+
+    fn submit(&mut self, index: StepIndex, attempting: Box<Attempting>) {
+        if self.stopping.is_some() || self.failed && self.options.fail_fast {
+            give_up(self.context, &attempting, AttemptState::Interrupted);
+            drop(attempting);
+            self.leave(index);
+            self.skip(index, &[]);
+            return;
+        }
+        match self.executor.submit(&attempting.spec) {
+            Ok(handle) => {
+                let step = &mut self.steps[index];
+                let node = self.context.workspace.project.ops[step.plan.op].outputs[0];
+                let event = RunEvent::StepStarted {
+                    step: index,
+                    key: self.context.workspace.project.key(node).clone(),
+                    partition: step.plan.partition.clone(),
+                    attempt: step.attempts,
+                    median_ms: step.median_ms,
+                };
+                step.attempting = Some(attempting);
+                step.phase = Phase::Running;
+                self.by_handle.insert(handle, index);
+                self.emit(event);
+            }
+            Err(error) => {
+                let message = error.to_string();
+                give_up(self.context, &attempting, AttemptState::Failed(message.clone()));
+                drop(attempting);
+                self.leave(index);
+                self.fail(index, StepError { message, ..StepError::default() }, Vec::new());
+            }
+        }
+    }
+
+    fn on_executor(&mut self, event: ExecutorEvent) {
+        match event {
+            ExecutorEvent::Started { .. } => {}
+            ExecutorEvent::Finished { handle, result } => {
+                let Some(index) = self.by_handle.remove(&handle) else { return };
+                let attempting = self.steps[index].attempting.take().expect("a running step has its attempt");
+                self.steps[index].phase = Phase::Finishing;
+                let work = Work::Finish(index, attempting, Box::new(result));
+                self.work.send(work).expect("workers live as long as this loop");
+            }
+            ExecutorEvent::Broken(why) => {
+                let running: Vec<StepIndex> = self.by_handle.drain().map(|(_, index)| index).collect();
+                for index in running {
+                    if let Some(attempting) = self.steps[index].attempting.take() {
+                        give_up(self.context, &attempting, AttemptState::Interrupted);
+                    }
+                    self.leave(index);
+                    let message = format!("the executor is gone: {why}");
+                    self.fail(index, StepError { message, ..StepError::default() }, Vec::new());
+                }
+            }
+        }
+    }
+
+    fn on_finished(&mut self, index: StepIndex, finished: Finished) {
+        match finished {
+            Finished::Done(reports) => {
+                self.leave(index);
+                self.done(index, reports);
+            }
+            Finished::Void(why) => {
+                self.steps[index].voids += 1;
+                if self.steps[index].voids > VOIDS_MAX || self.stopping.is_some() {
+                    self.leave(index);
+                    let message = format!("{why}, {} times in a row", self.steps[index].voids);
+                    let help = vec!["stop what writes to it, then run again".to_owned()];
+                    self.fail(index, StepError { message, help, ..StepError::default() }, Vec::new());
+                } else {
+                    self.retry(index, self.steps[index].voids, VOIDS_MAX, 0, why);
+                }
+            }
+            Finished::Failed(error) => {
+                let op = &self.context.workspace.project.ops[self.steps[index].plan.op];
+                let (retries, delay) = (op.retries, op.retry_delay);
+                self.steps[index].failures += 1;
+                let failures = self.steps[index].failures;
+                if failures > retries || self.stopping.is_some() {
+                    self.leave(index);
+                    self.fail(index, error, Vec::new());
+                } else {
+                    let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                    let delay = delay.saturating_mul(1 << (failures - 1).min(20)).min(BACK_OFF_MAX_MS);
+                    self.retry(index, failures, retries, delay, error.message);
+                }
+            }
+        }
+    }
+
+    fn retry(&mut self, index: StepIndex, attempt: u32, of: u32, delay_ms: u64, reason: String) {
+        let node = self.context.workspace.project.ops[self.steps[index].plan.op].outputs[0];
+        let key = self.context.workspace.project.key(node).clone();
+        self.emit(RunEvent::Retrying { step: index, key, attempt, of, delay_ms, reason });
+        self.delay(index, delay_ms);
+    }
+
+    fn done(&mut self, index: StepIndex, reports: Vec<StepReport>) {
+        self.end(index, reports);
+        for dependent in self.steps[index].dependents.clone() {
+            if let Phase::Waiting(left) = &mut self.steps[dependent].phase {
+                *left -= 1;
+                if *left == 0 {
+                    self.make_ready(dependent);
+                }
+            }
+        }
+        if self.stopping.is_some() {
+            self.skip_the_rest();
+        }
+    }
+
+    fn fail(&mut self, index: StepIndex, error: StepError, reasons: Vec<Reason>) {
+        self.failed = true;
+        let reports = self.blank(index, StepOutcome::Failed);
+        let duration_ms = self.now() - self.steps[index].started_ms;
+        let reports = reports
+            .into_iter()
+            .map(|it| StepReport { duration_ms, reasons: reasons.clone(), error: Some(error.clone()), ..it })
+            .collect();
+        self.end(index, reports);
+        let outputs = &self.context.workspace.project.ops[self.steps[index].plan.op].outputs;
+        let root: Vec<NodeId> = outputs.clone();
+        self.skip_below(index, &root);
+        if self.options.fail_fast || self.stopping.is_some() {
+            self.skip_the_rest();
+        }
+    }
+
+    fn skip_below(&mut self, index: StepIndex, root: &[NodeId]) {
+        let mut below = self.steps[index].dependents.clone();
+        while let Some(next) = below.pop() {
+            if !matches!(self.steps[next].phase, Phase::Done) {
+                self.skip(next, root);
+                below.extend(self.steps[next].dependents.iter().copied());
+            }
+        }
+    }
+
+    /// Ends what was not begun: nothing more is started in this run.
+    fn skip_the_rest(&mut self) {
+        self.queue.clear();
+        self.delayed.clear();
+        for index in 0..self.steps.len() {
+            if matches!(self.steps[index].phase, Phase::Waiting(_) | Phase::Ready | Phase::Delayed) {
+                self.skip(index, &[]);
+            }
+        }
+    }
+
+    fn skip(&mut self, index: StepIndex, because_of: &[NodeId]) {
+        let reasons: Vec<Reason> = because_of
+            .iter()
+            .take(1)
+            .map(|it| self.context.workspace.project.key(*it))
+            .map(|key| Reason {
+                code: ReasonCode::UpstreamMissing,
+                subject: key.to_string(),
+                old: None,
+                new: None,
+                message: format!("upstream {key} failed"),
+            })
+            .collect();
+        let reports = self.blank(index, StepOutcome::Skipped);
+        let reports = reports.into_iter().map(|it| StepReport { reasons: reasons.clone(), ..it }).collect();
+        self.end(index, reports);
+    }
+
+    fn blank(&self, index: StepIndex, outcome: StepOutcome) -> Vec<StepReport> {
+        let step = self.steps[index].plan;
+        let outputs = &self.context.workspace.project.ops[step.op].outputs;
+        outputs.iter().map(|it| report(self.context, *it, &step.partition, outcome)).collect()
+    }
+
+    fn end(&mut self, index: StepIndex, reports: Vec<StepReport>) {
+        self.steps[index].phase = Phase::Done;
+        self.left -= 1;
+        self.reports.extend(reports.iter().cloned());
+        self.emit(RunEvent::StepFinished { step: index, reports });
+    }
+
+    /// The first polite request lets what runs end by itself for a while; the second kills.
+    fn on_signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Stop => {
+                let _ = self.executor.pause(true);
+                stop_ourselves();
+                let _ = self.executor.pause(false);
+            }
+            Signal::Continue => {}
+            Signal::Interrupt | Signal::Terminate | Signal::HangUp | Signal::Quit => {
+                let how = if self.stopping.is_some() { CancelKind::Now } else { CancelKind::Polite };
+                if self.stopping.is_none() {
+                    self.stopping = Some(signal);
+                    let running = self.by_handle.len();
+                    self.emit(RunEvent::Interrupted { running });
+                }
+                for handle in self.by_handle.keys() {
+                    // One that ended already, or an executor that is gone, says so by an event.
+                    let _ = self.executor.cancel(handle, how);
+                }
+                self.skip_the_rest();
+            }
+        }
+    }
+}
+
+/// Steps with their dependents and weights.
+fn link<'p>(context: &RunContext<'_>, plan: &'p Plan, durations: &HashMap<OpId, u64>) -> Vec<Step<'p>> {
+    let project = &*context.workspace.project;
+    let mut maker: HashMap<NodeId, StepIndex> = HashMap::new();
+    for (index, step) in plan.steps.iter().enumerate() {
+        for output in &project.ops[step.op].outputs {
+            maker.insert(*output, index);
+        }
+    }
+    let mut dependents = vec![Vec::new(); plan.steps.len()];
+    let mut waits = vec![0; plan.steps.len()];
+    for (index, step) in plan.steps.iter().enumerate() {
+        let mut upstream: Vec<StepIndex> =
+            project.ops[step.op].deps.iter().filter_map(|it| maker.get(it).copied()).collect();
+        upstream.sort_unstable();
+        upstream.dedup();
+        waits[index] = upstream.len();
+        for it in upstream {
+            dependents[it].push(index);
+        }
+    }
+    // What may be cut off counts for little: most of the time it is.
+    let expected = |it: &PlanStep| match it.action {
+        StepAction::Build => durations.get(&it.op).copied().unwrap_or(1000),
+        StepAction::Maybe => durations.get(&it.op).copied().unwrap_or(1000) / 2,
+        StepAction::Restore => 1,
+    };
+    let expected: Vec<u64> = plan.steps.iter().map(expected).collect();
+    let weights = weights(&expected, &dependents);
+    plan.steps
+        .iter()
+        .zip(dependents)
+        .zip(weights)
+        .zip(waits)
+        .map(|(((plan, dependents), weight), waits)| Step {
+            plan,
+            phase: Phase::Waiting(waits),
+            dependents,
+            weight,
+            median_ms: durations.get(&plan.op).copied(),
+            attempts: 0,
+            failures: 0,
+            voids: 0,
+            started_ms: 0,
+            said_waiting: false,
+            attempting: None,
+            token: None,
+        })
+        .collect()
+}

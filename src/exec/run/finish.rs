@@ -1,0 +1,360 @@
+//! The second half of a step: look at what the command made, make sure that its inputs held still,
+//! publish, record. The order of the steps is the crash protocol; `docs/reliability.md` tells it.
+
+use std::collections::HashMap;
+
+use crate::{
+    base::path::ProjectPath,
+    exec::{
+        executor::{StepExit, StepResult},
+        io::{Content, IoError},
+        run::{
+            context::RunContext,
+            prepare::{Attempting, OutputAttempt, PrepareError, report},
+        },
+    },
+    model::{
+        event::{StepError, StepOutcome, StepReport},
+        plan::PlanStep,
+        project::NodeId,
+    },
+    plan::{
+        examine::Examined,
+        hash::FileKind,
+        observe::{observe, sources_of},
+        recall::{Recalled, recall},
+        record::{AttemptState, Intent, Materialization, StoredOutput, TrackedFile},
+        store::{Change, StoreError},
+        survey::load_observations,
+    },
+};
+
+/// Code files up to this size are kept in state, so that `why` can show a diff.
+const TEXT_BYTES_MAX: u64 = 64 << 10;
+
+/// How an attempt ended.
+pub enum Finished {
+    Done(Vec<StepReport>),
+    /// An input changed while the command read it: what it made means nothing.
+    Void(String),
+    Failed(StepError),
+}
+
+/// Why an attempt could not be finished.
+#[derive(Debug, thiserror::Error)]
+enum FinishError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// From here on only recovery knows what became of the outputs; it is left to the next run.
+    #[error("the result could not be published: {0}")]
+    Publish(IoError),
+}
+
+/// Finishes an attempt whose command has ended. Whatever comes of it, nothing stays staged, and the
+/// attempt is recorded as ended; only then are its locks let go.
+pub fn finish(context: &RunContext<'_>, step: &PlanStep, attempting: Attempting, result: &StepResult) -> Finished {
+    let mut published_in_part = false;
+    let finished = match command_error(&result.exit) {
+        Some(message) => Finished::Failed(StepError { message, ..StepError::default() }),
+        None => match settle(context, step, &attempting, result) {
+            Ok(finished) => finished,
+            Err(error) => {
+                published_in_part = matches!(error, FinishError::Publish(_));
+                let (message, help) = (error.to_string(), help_for(&error));
+                Finished::Failed(StepError { message, help, ..StepError::default() })
+            }
+        },
+    };
+    let finished = match finished {
+        Finished::Failed(mut error) => {
+            error.output_tail.clone_from(&result.tail);
+            error.log.clone_from(&attempting.log);
+            Finished::Failed(error)
+        }
+        other => other,
+    };
+    let state = match &finished {
+        Finished::Done(_) => return finished,
+        Finished::Void(why) => AttemptState::Void(why.clone()),
+        Finished::Failed(_) if matches!(result.exit, StepExit::Cancelled) => AttemptState::Interrupted,
+        Finished::Failed(error) => AttemptState::Failed(error.message.clone()),
+    };
+    if !published_in_part {
+        give_up(context, &attempting, state);
+    }
+    finished
+}
+
+/// Takes back what was staged and records how the attempt ended. Errors here leave only what the
+/// next run sweeps away by itself.
+pub fn give_up(context: &RunContext<'_>, attempting: &Attempting, state: AttemptState) {
+    for it in &attempting.outputs {
+        let _ = context.workspace.io_of(it.node).discard(&it.staged);
+    }
+    let at = context.workspace.clock.now();
+    let _ = context.workspace.store.commit(&[Change::AttemptEnded { id: attempting.id.clone(), state, at }]);
+}
+
+fn command_error(exit: &StepExit) -> Option<String> {
+    Some(match exit {
+        StepExit::Code(0) => return None,
+        StepExit::Code(code) => format!("exit status {code}"),
+        StepExit::Signal(9) => "killed by signal 9 (likely out of memory, if nobody sent it)".to_owned(),
+        StepExit::Signal(signal) => format!("killed by signal {signal}"),
+        StepExit::TimedOut => "timed out".to_owned(),
+        StepExit::Cancelled => "interrupted".to_owned(),
+        StepExit::NotStarted(why) => format!("could not be started: {why}"),
+        StepExit::Lost(why) => format!("was lost: {why}"),
+    })
+}
+
+fn help_for(error: &FinishError) -> Vec<String> {
+    match error {
+        FinishError::Io(error) | FinishError::Publish(error) => error.help().map(str::to_owned).into_iter().collect(),
+        FinishError::Store(_) => Vec::new(),
+    }
+}
+
+fn settle(
+    context: &RunContext<'_>,
+    step: &PlanStep,
+    attempting: &Attempting,
+    result: &StepResult,
+) -> Result<Finished, FinishError> {
+    let mut contents = Vec::with_capacity(attempting.outputs.len());
+    for it in &attempting.outputs {
+        contents.push(context.workspace.io_of(it.node).inspect(&it.staged)?);
+    }
+    // I3: what was made is worth something only if it was made from what was fingerprinted.
+    if let Some(what) = moved_input(context, step, attempting)? {
+        return Ok(Finished::Void(what));
+    }
+    publish(context, step, attempting, result, &contents)
+}
+
+/// The first input that is not what it was when its fingerprint was taken.
+fn moved_input(
+    context: &RunContext<'_>,
+    step: &PlanStep,
+    attempting: &Attempting,
+) -> Result<Option<String>, StoreError> {
+    let workspace = context.workspace;
+    let verified = workspace.sweep.verify(&attempting.inputs);
+    if let Some(index) = verified.changed.first() {
+        return Ok(Some(format!("{} changed during the run", attempting.inputs[*index].path)));
+    }
+    if let Some((_, now)) = verified.refreshed.iter().find(|(index, now)| written(&attempting.inputs[*index], now)) {
+        return Ok(Some(format!("{} was written during the run", now.path)));
+    }
+    let world = workspace.world();
+    let op = &world.project.ops[step.op];
+    let listed = !op.code.patterns.is_empty() || !op.sources.patterns.is_empty();
+    let sources = sources_of(&world, &[step.op]);
+    if !listed && sources.is_empty() {
+        return Ok(None);
+    }
+    // A file that appeared in a pattern's reach may have been read, or not: nobody knows.
+    let now = observe(&world, &[step.op], &sources, &load_observations(&world)?);
+    let before = &attempting.facts;
+    if now.ops[&step.op].parts != before.ops[&step.op].parts {
+        return Ok(Some("the files that it reads changed during the run".to_owned()));
+    }
+    let version = |facts: &crate::plan::observe::Facts, node: NodeId| match facts.sources.get(&node) {
+        Some(crate::plan::observe::SourceFacts::Known { observation, .. }) => Some(observation.data_version),
+        _ => None,
+    };
+    let moved = sources.iter().find(|it| version(&now, **it) != version(before, **it));
+    if let Some(source) = moved {
+        return Ok(Some(format!("source {} changed during the run", world.project.key(*source))));
+    }
+    let earlier: HashMap<&ProjectPath, &TrackedFile> = before.files().map(|it| (&it.path, it)).collect();
+    let back = now.files().find(|it| earlier.get(&it.path).is_some_and(|before| written(before, it)));
+    Ok(back.map(|it| format!("{} was written during the run", it.path)))
+}
+
+/// Whether a file with the same content is not the same file, untouched: it may have held something
+/// else for a while, and the command may have read that. The change time alone tells nothing here:
+/// a new name or mode changes it too.
+fn written(before: &TrackedFile, now: &TrackedFile) -> bool {
+    let identity = |it: &TrackedFile| (it.signature.dev, it.signature.ino, it.signature.size, it.signature.mtime_ns);
+    before.signature.kind == FileKind::File && identity(before) != identity(now)
+}
+
+fn publish(
+    context: &RunContext<'_>,
+    step: &PlanStep,
+    attempting: &Attempting,
+    result: &StepResult,
+    contents: &[Content],
+) -> Result<Finished, FinishError> {
+    let workspace = context.workspace;
+    let new: Vec<Materialization> = attempting
+        .outputs
+        .iter()
+        .zip(contents)
+        .map(|(it, content)| materialization(context, step, attempting, result, it, content))
+        .collect();
+    let unchanged: Vec<Option<StoredOutput>> =
+        attempting.outputs.iter().zip(&new).map(|(it, record)| unchanged(it, record)).collect();
+    let intents: Vec<Intent> = attempting
+        .outputs
+        .iter()
+        .zip(&new)
+        .zip(&unchanged)
+        .filter(|(_, same)| same.is_none())
+        .map(|((it, record), _)| Intent { materialization: record.clone(), staged: it.staged.token.clone() })
+        .collect();
+    if !intents.is_empty() {
+        // I4, I5: from here on a crash is rolled forward from this record.
+        workspace.store.commit(&[Change::AttemptCommitting { id: attempting.id.clone(), intents }])?;
+    }
+    let mut changes = Vec::new();
+    let mut reports = Vec::new();
+    for (((it, mut record), same), content) in attempting.outputs.iter().zip(new).zip(unchanged).zip(contents) {
+        let kept = same.is_some();
+        record.output = match same {
+            // Same content: the old file and its times stay, and nothing downstream is disturbed.
+            Some(output) => {
+                workspace.io_of(it.node).discard(&it.staged)?;
+                output
+            }
+            None => published(context, it, content).map_err(FinishError::Publish)?,
+        };
+        reports.push(StepReport {
+            duration_ms: record.duration_ms,
+            data_version: Some(record.data_version),
+            unchanged: kept,
+            bytes: record.bytes,
+            rows: record.rows,
+            reasons: it.reasons.clone(),
+            ..report(context, it.node, &step.partition, StepOutcome::Built)
+        });
+        changes.push(Change::Materialized(Box::new(record)));
+    }
+    changes.extend(attempting.observations.iter().cloned().map(Change::Observed));
+    changes.extend(texts(context, step, attempting));
+    let state = AttemptState::Succeeded(StepOutcome::Built);
+    changes.push(Change::AttemptEnded { id: attempting.id.clone(), state, at: workspace.clock.now() });
+    workspace.store.commit(&changes)?;
+    Ok(Finished::Done(reports))
+}
+
+/// What is replaced is kept for a while if it is a version that was recorded.
+fn published(context: &RunContext<'_>, output: &OutputAttempt, content: &Content) -> Result<StoredOutput, IoError> {
+    let io = context.workspace.io_of(output.node);
+    match &output.standing {
+        Some(older) => io.publish_keeping(&output.staged, content, &older.data_version),
+        None => io.publish(&output.staged, content),
+    }
+}
+
+fn materialization(
+    context: &RunContext<'_>,
+    step: &PlanStep,
+    attempting: &Attempting,
+    result: &StepResult,
+    output: &OutputAttempt,
+    content: &Content,
+) -> Materialization {
+    Materialization {
+        key: context.workspace.project.key(output.node).clone(),
+        partition: step.partition.clone(),
+        attempt: attempting.id.clone(),
+        run: context.run.clone(),
+        at: context.workspace.clock.now(),
+        duration_ms: result.wall_ms,
+        fingerprint: output.fingerprint.clone(),
+        data_version: content.data_version,
+        output: StoredOutput::Files(Vec::new()),
+        bytes: content.bytes,
+        rows: content.rows,
+        accepted: None,
+        session: context.run.0.clone(),
+    }
+}
+
+/// The stored output, if what is visible is known to be what was just made.
+fn unchanged(output: &OutputAttempt, new: &Materialization) -> Option<StoredOutput> {
+    let standing = output.standing.as_ref()?;
+    if output.staged.target.in_place || standing.data_version != new.data_version {
+        return None;
+    }
+    Some(standing.output.clone())
+}
+
+/// Small code files, kept by digest for the diffs of `why`.
+fn texts(context: &RunContext<'_>, step: &PlanStep, attempting: &Attempting) -> Vec<Change> {
+    use crate::{
+        base::digest::Digest,
+        model::fingerprint::{PartKind, PartValue},
+    };
+    let workspace = context.workspace;
+    let facts = &attempting.facts.ops[&step.op];
+    let mut changes = Vec::new();
+    for part in facts.parts.iter().filter(|it| it.kind == PartKind::Code) {
+        let PartValue::Digest(digest) = &part.value else { continue };
+        let Some(file) = facts.files.iter().find(|it| it.path.as_bytes() == &*part.name) else { continue };
+        if file.signature.size > TEXT_BYTES_MAX {
+            continue;
+        }
+        let bytes = crate::base::fs::read_at_most(&file.path.under(&workspace.root), TEXT_BYTES_MAX);
+        if let Ok(Some(bytes)) = bytes
+            && Digest::of(&bytes) == *digest
+            && let Ok(text) = String::from_utf8(bytes)
+        {
+            changes.push(Change::Text { digest: *digest, text });
+        }
+    }
+    changes
+}
+
+/// Puts back earlier materializations with today's fingerprints, if the content of every output is
+/// still there; else does nothing.
+///
+/// # Errors
+/// State or content that cannot be read or moved.
+pub fn restore(
+    context: &RunContext<'_>,
+    step: &PlanStep,
+    examined: &[(NodeId, Examined)],
+) -> Result<Option<Vec<StepReport>>, PrepareError> {
+    let workspace = context.workspace;
+    let world = workspace.world();
+    let mut known: Vec<(NodeId, Recalled)> = Vec::new();
+    for (node, it) in examined {
+        let Some(fingerprint) = &it.fingerprint else { return Ok(None) };
+        let Some(recalled) = recall(&world, *node, &step.partition, fingerprint)? else { return Ok(None) };
+        known.push((*node, recalled));
+    }
+    let mut reports = Vec::new();
+    for ((node, recalled), (_, it)) in known.into_iter().zip(examined) {
+        let reasons = it.verdict.reasons().to_vec();
+        let record = match recalled {
+            Recalled::Visible(record) => record,
+            Recalled::Kept(record) => {
+                let target = workspace.target(node, &step.partition);
+                match workspace.io_of(node).restore(&target, &record.data_version)? {
+                    Some(output) => Materialization { output, ..record },
+                    None => return Ok(None),
+                }
+            }
+        };
+        let restored = Materialization {
+            run: context.run.clone(),
+            at: workspace.clock.now(),
+            session: context.run.0.clone(),
+            ..record
+        };
+        reports.push(StepReport {
+            data_version: Some(restored.data_version),
+            bytes: restored.bytes,
+            rows: restored.rows,
+            reasons,
+            ..report(context, node, &step.partition, StepOutcome::Restored)
+        });
+        workspace.store.commit(&[Change::Materialized(Box::new(restored))])?;
+    }
+    Ok(Some(reports))
+}

@@ -1,0 +1,417 @@
+//! The first half of a step: lock, look again, and get everything ready for the command.
+//!
+//! What was planned is only a guess by the time a step's turn comes; here it is decided.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use crate::{
+    exec::{
+        executor::{SPEC_VERSION, StepSpec},
+        io::{IoError, Staged},
+        lock::{LockError, LockGuard, LockName, Locked},
+        run::{
+            context::RunContext,
+            recover::recover_held,
+            render::{Given, render},
+        },
+    },
+    model::{
+        event::{StepError, StepOutcome, StepReport},
+        fingerprint::Fingerprint,
+        key::PartitionKey,
+        plan::{PlanStep, StepAction},
+        project::{NodeBody, NodeId, Op},
+        staleness::Reason,
+    },
+    plan::{
+        examine::{Case, Examined, Upstream, examine},
+        observe::{Facts, SourceFacts, observe, sources_of},
+        record::{Attempt, AttemptId, AttemptState, Materialization, Observation, StoredOutput, TrackedFile},
+        store::{Change, StoreError},
+        survey::{check_stored, load_observations, record_here, standing},
+        world::OutputState,
+    },
+};
+
+/// What came of preparing.
+pub enum Prepared {
+    /// Nothing is left to do; the step's outputs are right.
+    Settled(Vec<StepReport>),
+    /// Another process works on it; try again soon.
+    Contended { name: LockName },
+    /// It cannot be run.
+    Failed { error: StepError, reasons: Vec<Reason> },
+    /// Hand over `spec`, then finish.
+    Ready(Box<Attempting>),
+}
+
+/// An attempt between its preparation and its end. Holds the step's locks.
+pub struct Attempting {
+    pub id: AttemptId,
+    pub spec: StepSpec,
+    pub started_at: Timestamp,
+    pub outputs: Vec<OutputAttempt>,
+    /// Outputs that the command may read, as they were when its fingerprint was taken (I3).
+    pub inputs: Vec<TrackedFile>,
+    /// The sources as they were found, to be recorded with the result.
+    pub observations: Vec<Observation>,
+    pub log: Option<String>,
+    pub facts: Facts,
+    pub locks: LockGuard,
+}
+
+/// One output of an attempt.
+pub struct OutputAttempt {
+    pub node: NodeId,
+    pub staged: Staged,
+    pub fingerprint: Fingerprint,
+    /// Why it is made; of an output that is only made along, why the others are.
+    pub reasons: Vec<Reason>,
+    /// The record that stands, if its output does too.
+    pub standing: Option<Materialization>,
+}
+
+/// Why preparing broke down.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Io(#[from] IoError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error("{message}")]
+    Render { message: String, help: Vec<String> },
+}
+
+/// Which try at a step this is.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// Counts from 1 and is unique within the run's step.
+    pub attempt: u32,
+    /// An earlier attempt, of this run or of another that we waited for, may have left something behind.
+    pub after_others: bool,
+}
+
+/// Prepares one attempt at `step`.
+///
+/// # Errors
+/// State that cannot be read or written, places that cannot be made.
+pub fn prepare(context: &RunContext<'_>, step: &PlanStep, index: usize, turn: Turn) -> Result<Prepared, PrepareError> {
+    let project = &*context.workspace.project;
+    let op = &project.ops[step.op];
+    let lock_name = |it: &NodeId| LockName::of(project.key(*it), &step.partition);
+    let upstream: Vec<LockName> =
+        op.deps.iter().filter(|it| project.nodes[**it].asset().is_some()).map(lock_name).collect();
+    let own: Vec<LockName> = op.outputs.iter().map(lock_name).collect();
+    let locks = match context.locks.try_lock(&upstream, &own)? {
+        Locked::Held(guard) => guard,
+        Locked::Busy(name) => return Ok(Prepared::Contended { name }),
+    };
+    if turn.after_others {
+        recover_held(context.workspace, &op.name, &step.partition)?;
+    }
+
+    let now = Now::look(context, step)?;
+    let examined: Vec<(NodeId, Examined)> =
+        op.outputs.iter().map(|it| (*it, now.examine(context, step, *it))).collect();
+    let reasons = told_reasons(&examined);
+    if examined.iter().all(|(_, it)| it.verdict.is_fresh()) {
+        return Ok(Prepared::Settled(now.settled(context, step, &examined)));
+    }
+    if examined.iter().any(|(_, it)| it.blocked) {
+        return Ok(Prepared::Failed { error: blocked_error(&reasons), reasons });
+    }
+    if !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced)
+        && let Some(reports) = super::finish::restore(context, step, &examined)?
+    {
+        return Ok(Prepared::Settled(reports));
+    }
+    let id = AttemptId::new(&context.run, index, turn.attempt);
+    stage(context, step, id, now, examined, locks).map(|it| Prepared::Ready(Box::new(it)))
+}
+
+fn told_reasons(examined: &[(NodeId, Examined)]) -> Vec<Reason> {
+    let mut told: Vec<Reason> = Vec::new();
+    for (_, it) in examined {
+        for reason in it.verdict.reasons() {
+            if !told.contains(reason) {
+                told.push(reason.clone());
+            }
+        }
+    }
+    told
+}
+
+fn blocked_error(reasons: &[Reason]) -> StepError {
+    use crate::model::staleness::ReasonCode;
+    let missing: Vec<&Reason> = reasons.iter().filter(|it| it.code == ReasonCode::UpstreamMissing).collect();
+    let message = missing.first().map_or_else(|| "something upstream is missing".to_owned(), |it| it.message.clone());
+    let mut help: Vec<String> = missing.iter().skip(1).map(|it| it.message.clone()).collect();
+    if message.contains("not selected") {
+        help.push("select it too: put `+` before the name".to_owned());
+    }
+    StepError { message, help, ..StepError::default() }
+}
+
+/// The world around one step, looked at under its locks.
+struct Now {
+    facts: Facts,
+    records: HashMap<NodeId, Materialization>,
+    stored: HashMap<NodeId, OutputState>,
+}
+
+impl Now {
+    fn look(context: &RunContext<'_>, step: &PlanStep) -> Result<Now, StoreError> {
+        let world = context.workspace.world();
+        let op = &world.project.ops[step.op];
+        let mut records = HashMap::new();
+        for node in op.outputs.iter().chain(&op.deps) {
+            if world.project.nodes[*node].asset().is_some()
+                && let Some(record) = world.store.latest(world.project.key(*node), &step.partition)?
+            {
+                records.insert(*node, record_here(&world, *node, record)?);
+            }
+        }
+        let sources = sources_of(&world, &[step.op]);
+        let asked = sources
+            .iter()
+            .any(|it| !matches!(world.project.nodes[*it].source(), Some(crate::model::project::Source::Files(_))));
+        let observed = if asked { load_observations(&world)? } else { HashMap::new() };
+        let facts = observe(&world, &[step.op], &sources, &observed);
+        let (stored, refreshed) = check_stored(&world, records.iter().map(|(node, it)| (*node, it)));
+        // What was only touched is from now on what it looks like now.
+        for record in refreshed {
+            if let Some(node) = world.project.node(record.key.as_str()) {
+                records.insert(node, record);
+            }
+        }
+        Ok(Now { facts, records, stored })
+    }
+
+    fn examine(&self, context: &RunContext<'_>, step: &PlanStep, output: NodeId) -> Examined {
+        let project = &*context.workspace.project;
+        examine(&Case {
+            project,
+            op: &project.ops[step.op],
+            output,
+            partition: &step.partition,
+            facts: &self.facts.ops[&step.op],
+            record: self.records.get(&output),
+            stored: self.stored.get(&output).unwrap_or(&OutputState::Same),
+            forced: context.forced.contains(&output),
+            upstream: &|dep| self.upstream(context, dep),
+        })
+    }
+
+    /// The record of an output that is in place and is what was recorded.
+    fn whole(&self, node: NodeId) -> Option<&Materialization> {
+        self.records.get(&node).filter(|_| self.stored.get(&node) == Some(&OutputState::Same))
+    }
+
+    /// The version that is really there: nothing is pending any more.
+    fn upstream(&self, context: &RunContext<'_>, dep: NodeId) -> Upstream {
+        let project = &*context.workspace.project;
+        match &project.nodes[dep].body {
+            NodeBody::Source(_) => match &self.facts.sources[&dep] {
+                SourceFacts::Known { observation, .. } => Upstream::Version(observation.data_version),
+                SourceFacts::Missing(why) => Upstream::Missing(why.clone()),
+            },
+            NodeBody::Asset(_) => standing(self.records.get(&dep), self.stored.get(&dep)).map_or_else(
+                |why| Upstream::Missing(format!("upstream {} {why}, and is not selected", project.key(dep))),
+                Upstream::Version,
+            ),
+        }
+    }
+
+    fn settled(&self, context: &RunContext<'_>, step: &PlanStep, examined: &[(NodeId, Examined)]) -> Vec<StepReport> {
+        let outcome = match step.action {
+            StepAction::Maybe => StepOutcome::CutOff,
+            StepAction::Build | StepAction::Restore => StepOutcome::Fresh,
+        };
+        examined
+            .iter()
+            .map(|(node, _)| {
+                let record = self.records.get(node);
+                StepReport {
+                    data_version: record.map(|it| it.data_version),
+                    bytes: record.and_then(|it| it.bytes),
+                    rows: record.and_then(|it| it.rows),
+                    ..report(context, *node, &step.partition, outcome)
+                }
+            })
+            .collect()
+    }
+
+    /// The outputs that the command may read, as they are now (I3). Code and sources are looked at
+    /// anew after the run instead: links among them are followed.
+    fn inputs(&self, op: &Op) -> Vec<TrackedFile> {
+        let mut inputs = Vec::new();
+        for dep in &op.deps {
+            if let Some(Materialization { output: StoredOutput::Files(files), .. }) = self.records.get(dep) {
+                inputs.extend(files.iter().cloned());
+            }
+        }
+        inputs
+    }
+}
+
+/// A report with nothing in it but whose it is and how it went.
+pub fn report(context: &RunContext<'_>, node: NodeId, partition: &PartitionKey, outcome: StepOutcome) -> StepReport {
+    let project = &*context.workspace.project;
+    let asset = project.nodes[node].asset().expect("only assets are made");
+    StepReport {
+        key: project.key(node).clone(),
+        partition: partition.clone(),
+        io: project.io_managers[asset.io].name.clone(),
+        outcome,
+        duration_ms: 0,
+        data_version: None,
+        unchanged: false,
+        bytes: None,
+        rows: None,
+        reasons: Vec::new(),
+        error: None,
+    }
+}
+
+fn stage(
+    context: &RunContext<'_>,
+    step: &PlanStep,
+    id: AttemptId,
+    now: Now,
+    examined: Vec<(NodeId, Examined)>,
+    locks: LockGuard,
+) -> Result<Attempting, PrepareError> {
+    let workspace = context.workspace;
+    let project = &*workspace.project;
+    let op = &project.ops[step.op];
+    let started_at = workspace.clock.now();
+    let mut outputs: Vec<OutputAttempt> = Vec::new();
+    let all_reasons = told_reasons(&examined);
+    let made = (|| {
+        for (node, it) in examined {
+            let own = it.verdict.reasons();
+            let reasons = if own.is_empty() { all_reasons.clone() } else { own.to_vec() };
+            let target = workspace.target(node, &step.partition);
+            let staged = workspace.io_of(node).stage(&target, &id)?;
+            outputs.push(OutputAttempt {
+                node,
+                staged,
+                fingerprint: it.fingerprint.expect("nothing is pending and nothing blocks"),
+                reasons,
+                standing: now.whole(node).cloned(),
+            });
+        }
+        let given = given_inputs(context, step, &now)?;
+        let log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
+        let spec = spec(context, step, &id, &outputs, &given, &log)?;
+        let attempt = Attempt {
+            id: id.clone(),
+            run: context.run.clone(),
+            op: op.name.clone(),
+            partition: step.partition.clone(),
+            outputs: op.outputs.iter().map(|it| project.key(*it).clone()).collect(),
+            started_at,
+            ended_at: None,
+            state: AttemptState::Running,
+            log: Some(log.clone()),
+            pid: std::process::id(),
+            host: context.host.clone(),
+        };
+        workspace.store.commit(&[Change::AttemptStarted(attempt)])?;
+        Ok::<_, PrepareError>((spec, log))
+    })();
+    let (spec, log) = match made {
+        Ok(it) => it,
+        Err(error) => {
+            for it in &outputs {
+                let _ = workspace.io_of(it.node).discard(&it.staged);
+            }
+            return Err(error);
+        }
+    };
+    let observations = now
+        .facts
+        .sources
+        .values()
+        .filter_map(|it| match it {
+            SourceFacts::Known { observation, .. } => Some(observation.clone()),
+            SourceFacts::Missing(_) => None,
+        })
+        .collect();
+    let inputs = now.inputs(op);
+    Ok(Attempting { id, spec, started_at, outputs, inputs, observations, log: Some(log), facts: now.facts, locks })
+}
+
+/// A name for people: the op, then what makes it unique.
+fn file_name(op: &Op, id: &AttemptId) -> String {
+    let tail = id.0.splitn(3, '-').nth(2).unwrap_or(&id.0).to_owned();
+    let name: String = op.name.chars().take(80).map(|it| if it == '/' { '.' } else { it }).collect();
+    format!("{name}.{tail}")
+}
+
+/// What each dependency is given to the command as.
+fn given_inputs(context: &RunContext<'_>, step: &PlanStep, now: &Now) -> Result<Vec<(NodeId, Given)>, PrepareError> {
+    use crate::{exec::io::Loaded, model::project::Source};
+    let workspace = context.workspace;
+    let mut given = Vec::new();
+    for dep in &workspace.project.ops[step.op].deps {
+        let it = match &workspace.project.nodes[*dep].body {
+            NodeBody::Asset(_) => {
+                let Loaded::Path(path) = workspace.io_of(*dep).load(&workspace.target(*dep, &step.partition))?;
+                Given::One(path.into_os_string())
+            }
+            NodeBody::Source(Source::Files(set)) => {
+                let Some(SourceFacts::Known { observation, .. }) = now.facts.sources.get(dep) else { continue };
+                let paths = observation.files.iter().map(|(path, _)| path.under(&workspace.root).into_os_string());
+                match &*set.patterns {
+                    [one] if !one.text.contains(['*', '?', '[', '{']) && observation.files.len() == 1 => {
+                        Given::One(paths.into_iter().next().expect("there is one"))
+                    }
+                    _ => Given::Many(paths.collect()),
+                }
+            }
+            NodeBody::Source(Source::Url { url, .. }) => Given::One(url.into()),
+            NodeBody::Source(Source::Command { .. }) => {
+                let Some(SourceFacts::Known { observation, .. }) = now.facts.sources.get(dep) else { continue };
+                Given::One(observation.shown.clone().unwrap_or_default().into())
+            }
+        };
+        given.push((*dep, it));
+    }
+    Ok(given)
+}
+
+fn spec(
+    context: &RunContext<'_>,
+    step: &PlanStep,
+    id: &AttemptId,
+    outputs: &[OutputAttempt],
+    given: &[(NodeId, Given)],
+    log: &str,
+) -> Result<StepSpec, PrepareError> {
+    let workspace = context.workspace;
+    let project = &*workspace.project;
+    let op = &project.ops[step.op];
+    let mut rendered = render(context, op, outputs, given)?;
+    // Finds what the command left behind, whatever that did to hide.
+    rendered.environment.set("ASSETS_ATTEMPT", id.0.as_str());
+    Ok(StepSpec {
+        version: SPEC_VERSION,
+        run: context.run.0.clone(),
+        attempt: id.0.clone(),
+        key: op.name.clone(),
+        partition: step.partition.as_str().to_owned(),
+        argv: rendered.argv,
+        secrets: rendered.environment.secrets.clone(),
+        env: rendered.environment.into_pairs(),
+        folder: op.folder.under(&workspace.root),
+        log: workspace.root.join(log),
+        timeout_ms: op.timeout.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX)),
+        grace_ms: context.grace_ms,
+        log_bytes_max: 64 << 20,
+    })
+}

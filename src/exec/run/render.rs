@@ -1,0 +1,181 @@
+//! Arguments and environment of a command, from templates and what they stand for.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+};
+
+use crate::{
+    exec::run::{
+        context::RunContext,
+        environment::CommandEnvironment,
+        prepare::{OutputAttempt, PrepareError},
+    },
+    model::{
+        project::{Action, NodeId, Op},
+        template::{Quoting, Scope, Template, TemplateError, Uses},
+    },
+};
+
+/// What a dependency is given as.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Given {
+    One(OsString),
+    /// The files of a source: one argument each.
+    Many(Vec<OsString>),
+}
+
+impl Given {
+    fn all(&self) -> &[OsString] {
+        match self {
+            Given::One(it) => std::slice::from_ref(it),
+            Given::Many(them) => them,
+        }
+    }
+
+    /// As the value of one variable: a list has one entry a line.
+    fn variable(&self) -> OsString {
+        self.all().join(OsStr::new("\n"))
+    }
+}
+
+pub struct Rendered {
+    pub argv: Vec<Vec<u8>>,
+    pub environment: CommandEnvironment,
+}
+
+/// Renders the command of `op`.
+///
+/// # Errors
+/// A template that names what is not there; a name that is not UTF-8 in the middle of a text.
+pub fn render(
+    context: &RunContext<'_>,
+    op: &Op,
+    outputs: &[OutputAttempt],
+    given: &[(NodeId, Given)],
+) -> Result<Rendered, PrepareError> {
+    let project = &*context.workspace.project;
+    let mut uses = Uses::default();
+    // A whole argument is given as bytes and needs no text.
+    let whole = |it: &&Template| matches!(op.action, Action::Shell(_)) || it.whole_input().is_none();
+    for template in op.action.templates().iter().filter(whole) {
+        uses.merge(template.uses().unwrap_or_else(|_| Uses::everything()));
+    }
+    let mut environment = CommandEnvironment::of(&context.workspace.env, project, &op.env, uses.env.iter().cloned());
+    let values = Values::of(context, outputs, given, &uses, &environment)?;
+    let argv = match &op.action {
+        Action::Argv(words) => {
+            let mut argv = Vec::new();
+            for word in words {
+                let whole = word.whole_input();
+                match whole.and_then(|key| given.iter().find(|(it, _)| project.key(*it).as_str() == key)) {
+                    Some((_, it)) => argv.extend(it.all().iter().map(|it| it.as_bytes().to_vec())),
+                    None => argv.push(values.render(word, Quoting::AsIs)?.into_bytes()),
+                }
+            }
+            argv
+        }
+        Action::Shell(text) => {
+            let text = values.render(text, Quoting::Shell)?;
+            vec![b"/bin/sh".to_vec(), b"-c".to_vec(), text.into_bytes()]
+        }
+    };
+    announce(context, op, outputs, given, &mut environment);
+    Ok(Rendered { argv, environment })
+}
+
+/// `ASSETS_*`: what is where, for commands that would rather read it than be told.
+fn announce(
+    context: &RunContext<'_>,
+    op: &Op,
+    outputs: &[OutputAttempt],
+    given: &[(NodeId, Given)],
+    environment: &mut CommandEnvironment,
+) {
+    let project = &*context.workspace.project;
+    environment.set("ASSETS_KEY", op.name.as_str());
+    environment.set("ASSETS_RUN_ID", context.run.0.as_str());
+    if let [only] = outputs {
+        environment.set("ASSETS_OUTPUT", only.staged.path.as_os_str());
+    }
+    for it in outputs {
+        environment.set(format!("ASSETS_OUTPUT_{}", project.key(it.node).env_name()), it.staged.path.as_os_str());
+    }
+    for (node, it) in given {
+        environment.set(format!("ASSETS_INPUT_{}", project.key(*node).env_name()), it.variable());
+    }
+    for (name, value) in context.jobserver.environment(context.make_speaks_fifo) {
+        environment.set(name, value);
+    }
+}
+
+struct Values<'a> {
+    vars: &'a BTreeMap<String, crate::model::project::VarValue>,
+    env: BTreeMap<String, String>,
+    root: String,
+    inputs: BTreeMap<String, Vec<String>>,
+    outputs: BTreeMap<String, String>,
+    run: &'a str,
+}
+
+impl<'a> Values<'a> {
+    fn of(
+        context: &'a RunContext<'_>,
+        outputs: &[OutputAttempt],
+        given: &[(NodeId, Given)],
+        uses: &Uses,
+        environment: &CommandEnvironment,
+    ) -> Result<Values<'a>, PrepareError> {
+        let project = &*context.workspace.project;
+        let mut inputs = BTreeMap::new();
+        for (node, it) in given {
+            let key = project.key(*node).to_string();
+            match it.all().iter().map(|it| it.to_str().map(str::to_owned)).collect::<Option<Vec<_>>>() {
+                Some(texts) => drop(inputs.insert(key, texts)),
+                // Not text, and not named in one.
+                None if !uses.all_inputs && !uses.inputs.contains(&key) => {}
+
+                None => return Err(not_text(&key)),
+            }
+        }
+        let mut paths = BTreeMap::new();
+        for it in outputs {
+            let key = project.key(it.node).to_string();
+            let path = it.staged.path.to_str().ok_or_else(|| not_text(&key))?;
+            paths.insert(key, path.to_owned());
+        }
+        let env = environment
+            .variables
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
+            .collect();
+        let root = context.workspace.root.to_string_lossy().into_owned();
+        Ok(Values { vars: &project.vars, env, root, inputs, outputs: paths, run: &context.run.0 })
+    }
+
+    fn render(&self, template: &Template, quoting: Quoting) -> Result<String, PrepareError> {
+        let scope = Scope {
+            vars: self.vars,
+            env: &self.env,
+            project_root: &self.root,
+            inputs: &self.inputs,
+            outputs: &self.outputs,
+            run_id: self.run,
+            quoting,
+        };
+        template.render(&scope).map_err(|TemplateError { message, .. }| PrepareError::Render {
+            message: format!("cannot render {:?}: {message}", template.text()),
+            help: Vec::new(),
+        })
+    }
+}
+
+fn not_text(key: &str) -> PrepareError {
+    PrepareError::Render {
+        message: format!("the path of {key} is not UTF-8 and cannot be put into a text"),
+        help: vec![format!(
+            "give it as an argument of its own, `\"{{{{ inputs.{key} }}}}\"`, in a command that is a list"
+        )],
+    }
+}

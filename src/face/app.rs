@@ -1,0 +1,179 @@
+//! Wiring: the one place where manifest, state, hashing, IO managers and clock come together.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    base::{clock::SystemClock, diagnostic::Diagnostic, env::Environment, fs, path::ProjectPath, span::SourceMap},
+    exec::{io::registry, lock::LockTable, run::context::Workspace},
+    face::{cli::error::Failure, exit::Exit, ui::Ui},
+    model::{manifest, project::Project},
+    plan::{
+        hash::{FileCache, GlobError, Sweep, Trust, boot},
+        record::Session,
+        store::{
+            Change, StateStore,
+            folder::{Access, StateFolder},
+            sqlite::Disk,
+        },
+    },
+};
+
+pub const MANIFEST: &str = "assets.toml";
+pub const STATE_FOLDER: &str = ".assets";
+
+/// What the command line said about which project and which variant of it.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Where to start looking for the manifest.
+    pub start: PathBuf,
+    pub target: Option<String>,
+    pub vars: Vec<(String, String)>,
+    pub env: Environment,
+}
+
+/// A manifest that was read, with the texts that its diagnostics point into.
+pub struct Read {
+    pub root: PathBuf,
+    pub project: Project,
+    pub sources: SourceMap,
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Walks up from `start` to the folder that holds the manifest.
+pub fn find_root(start: &Path) -> Result<PathBuf, Failure> {
+    let start = fs::canonical(start)?;
+    for folder in start.ancestors() {
+        if fs::look_through(&folder.join(MANIFEST))?.is_some_and(|it| it.is_file()) {
+            return Ok(folder.to_owned());
+        }
+    }
+    Err(Failure::usage(format!("no {MANIFEST} in {} or any folder above it", start.display()))
+        .hint("`assets init` starts a project; `-C DIR` works in another folder"))
+}
+
+/// Finds and reads the manifest; all its mistakes are one failure.
+pub fn read(opening: &Opening) -> Result<Read, Failure> {
+    let root = find_root(&opening.start)?;
+    let root_text = root.to_string_lossy().into_owned();
+    let env = |name: &str| opening.env.get(name).map(str::to_owned);
+    let options = manifest::Options {
+        target: opening.target.as_deref(),
+        vars: &opening.vars,
+        env: &env,
+        project_root: &root_text,
+    };
+    let loaded = manifest::load(&mut OnDisk { root: &root }, &options);
+    match loaded.project {
+        Some(project) => Ok(Read { root, project, sources: loaded.sources, warnings: loaded.diagnostics }),
+        None => Err(Failure::of_diagnostics(loaded.diagnostics, loaded.sources)),
+    }
+}
+
+/// Manifest files as they are on disk.
+struct OnDisk<'a> {
+    root: &'a Path,
+}
+
+impl manifest::Files for OnDisk<'_> {
+    fn read(&mut self, path: &ProjectPath) -> Result<Option<Vec<u8>>, String> {
+        fs::read_if_there(&path.under(self.root)).map_err(|it| it.to_string())
+    }
+
+    fn matches(&mut self, folder: &ProjectPath, pattern: &str) -> Result<Vec<ProjectPath>, String> {
+        use crate::model::project::{FileSet, Pattern};
+        let patterns = vec![Pattern { text: pattern.to_owned(), place: None }];
+        let sweep = Sweep::new(self.root, FileCache::default()).map_err(|it| it.to_string())?;
+        match sweep.expand(&FileSet { folder: folder.clone(), patterns }) {
+            Ok(listing) => Ok(listing.files()),
+            Err(errors) if errors.iter().all(|it| matches!(it, GlobError::NoMatch { .. })) => Ok(Vec::new()),
+            Err(errors) => Err(errors[0].to_string()),
+        }
+    }
+}
+
+/// A project opened for work: everything that a command may need, and nothing opened that it may not.
+pub struct App {
+    pub workspace: Workspace,
+    pub sources: SourceMap,
+    /// Of the target, if there is one.
+    pub state: StateFolder,
+    of_project: StateFolder,
+}
+
+impl App {
+    /// Opens the project with its state.
+    pub fn open(opening: &Opening, access: Access, verify: bool, ui: &Ui) -> Result<App, Failure> {
+        let read = read(opening)?;
+        if !read.warnings.is_empty() {
+            ui.diagnostics(&read.warnings, &read.sources);
+        }
+        App::of(read, opening.env.clone(), access, verify, ui)
+    }
+
+    fn of(read: Read, env: Environment, access: Access, verify: bool, ui: &Ui) -> Result<App, Failure> {
+        let of_project = StateFolder::open(&read.root, access)?;
+        let state = match &read.project.target {
+            Some(target) => of_project.of_target(target)?,
+            None => of_project.clone(),
+        };
+        let disk = if boot::is_on_network(&read.root) { Disk::Network } else { Disk::Local };
+        let opened = state.store(disk)?;
+        for note in &opened.notes {
+            ui.warn(note);
+        }
+        let project = Arc::new(read.project);
+        let io = project.io_managers.values().map(|it| registry::open(&read.root, &it.kind)).collect();
+        let cache = FileCache::load(&state.path().join("files.idx"));
+        let trust = if verify { Trust::Nothing } else { Trust::Signatures };
+        let sweep = Sweep::new(&read.root, cache)?.trusting(trust);
+        let doubted = doubted(&opened.store.sessions()?);
+        let workspace = Workspace {
+            project,
+            // Without a key nothing was hashed with one, so that there is nothing to compare.
+            secret_key: of_project.secret_key()?.unwrap_or_default(),
+            root: read.root,
+            env,
+            sweep,
+            store: Box::new(opened.store),
+            io,
+            clock: Arc::new(SystemClock),
+            doubted,
+        };
+        Ok(App { workspace, sources: read.sources, state, of_project })
+    }
+
+    pub fn project(&self) -> &Project {
+        &self.workspace.project
+    }
+
+    /// The locks of this project's assets.
+    pub fn locks(&self) -> Result<Arc<LockTable>, Failure> {
+        LockTable::open(&self.of_project.locks().join("assets")).map_err(|it| Failure::new(Exit::State, it.to_string()))
+    }
+
+    /// Opens a session of the given name in the state.
+    pub fn open_session(&self, id: &str) -> Result<(), Failure> {
+        let session = Session { id: id.to_owned(), boot: this_boot(), sealed: false };
+        Ok(self.workspace.store.commit(&[Change::SessionOpened(session)])?)
+    }
+
+    /// Remembers signatures that were learnt. They change no decision, so that it may fail.
+    pub fn keep_cache(&self) {
+        let _ = self.workspace.sweep.save(&self.state.path().join("files.idx"));
+    }
+}
+
+/// Where the system does not tell boots apart, no two are the same: what is not sealed is doubted.
+fn this_boot() -> String {
+    boot::boot_id().unwrap_or_default()
+}
+
+/// Sessions that a power loss may have cut short: not sealed, and of another boot.
+fn doubted(sessions: &[Session]) -> HashSet<String> {
+    let boot = this_boot();
+    sessions.iter().filter(|it| !it.sealed && (it.boot != boot || boot.is_empty())).map(|it| it.id.clone()).collect()
+}

@@ -1,0 +1,459 @@
+//! Arguments as typed. What they mean is decided by each command.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A build tool for data: knows from content what is out of date, says why, and remakes only that.
+#[derive(Parser, Debug)]
+#[command(
+    name = "assets",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    propagate_version = false,
+    after_help = "Examples:
+  assets init                        start a project
+  assets status                      what is out of date, and why
+  assets materialize                 remake it
+  assets materialize -s 'orders+'    orders and everything below it
+  assets why report                  the causes, old and new
+
+`assets help TOPIC` tells more: selection, exit-codes, environment."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes, before or after its name.
+#[derive(Args, Debug, Clone)]
+pub struct Global {
+    /// Work as if started in this folder.
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true, help_heading = "Everywhere")]
+    pub directory: Option<PathBuf>,
+    /// Apply the overrides of `[target.NAME]` [env: ASSETS_TARGET].
+    #[arg(short, long, value_name = "NAME", global = true, help_heading = "Everywhere")]
+    pub target: Option<String>,
+    /// Set a variable of `[vars]`; may be repeated.
+    #[arg(long, value_name = "K=V", global = true, help_heading = "Everywhere")]
+    pub var: Vec<String>,
+    /// Colour: auto, always or never.
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = "Everywhere")]
+    pub color: When,
+    /// Say nothing but the answer and errors.
+    #[arg(short, long, global = true, help_heading = "Everywhere")]
+    pub quiet: bool,
+    /// Say more.
+    #[arg(short, long, global = true, conflicts_with = "quiet", help_heading = "Everywhere")]
+    pub verbose: bool,
+    /// Answer with one JSON document on stdout.
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub json: bool,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Start a project that materializes at once.
+    Init(InitArgs),
+    /// Check the manifest alone, without looking at any data.
+    Validate,
+    /// Show what a selection means.
+    #[command(visible_alias = "ls")]
+    List(SelectArgs),
+    /// Draw what is made from what.
+    #[command(visible_alias = "lineage")]
+    Graph(GraphArgs),
+    /// Show what is fresh, stale or missing, and why. Changes nothing.
+    Status(StatusArgs),
+    /// Tell why an asset is not fresh, down to the root; or explain an error code.
+    #[command(visible_alias = "explain")]
+    Why(WhyArgs),
+    /// Remake what is out of date.
+    #[command(visible_aliases = ["run", "build"])]
+    Materialize(MaterializeArgs),
+    /// Show what `materialize` would do. Changes nothing.
+    Plan(PlanArgs),
+    /// Keep the selection fresh as files change.
+    Watch(WatchArgs),
+    /// Show all that is known of an asset.
+    Show(KeyArgs),
+    /// List past runs.
+    Runs(RunsArgs),
+    /// Show what commands wrote.
+    Logs(LogsArgs),
+    /// Run again what failed or was not reached in the last run.
+    Retry(RetryArgs),
+    /// Take what is stored as fresh, without running; recorded with the reason.
+    Accept(AcceptArgs),
+    /// Rename an asset without losing its history.
+    Mv(MvArgs),
+    /// Forget old runs, logs and kept versions.
+    Gc(GcArgs),
+    /// Remove what was made.
+    Clean(CleanArgs),
+    /// Look for what could go wrong on this machine.
+    Doctor,
+    /// Print the JSON Schema of `assets.toml` or of a document.
+    Schema(SchemaArgs),
+    /// Print a script that completes commands and asset names in a shell.
+    Completions(CompletionsArgs),
+    /// Print the manual page.
+    Man(ManArgs),
+    /// Help for a command or a topic.
+    Help(HelpArgs),
+}
+
+/// Which assets.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Selection {
+    /// Assets to take: `orders`, `orders+`, `tag:daily`, ... (`assets help selection`).
+    #[arg(short = 's', long = "select", value_name = "SEL", num_args = 1)]
+    pub select: Vec<String>,
+    /// Assets to leave out.
+    #[arg(long, value_name = "SEL", num_args = 1)]
+    pub exclude: Vec<String>,
+    /// The selection of `[job.NAME]`.
+    #[arg(long, value_name = "NAME", conflicts_with = "select")]
+    pub job: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets list
+  assets list 'tag:pii=no'
+  assets ls '+report' --exclude 'kind:python'
+  assets ls --json | jq -r '.assets[].key'")]
+pub struct SelectArgs {
+    /// The same as --select.
+    #[arg(value_name = "SELECT")]
+    pub words: Vec<String>,
+    #[command(flatten)]
+    pub selection: Selection,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets graph
+  assets graph '+report' --format mermaid
+  assets graph --format dot | dot -Tsvg > graph.svg")]
+pub struct GraphArgs {
+    /// The same as --select.
+    #[arg(value_name = "SELECT")]
+    pub words: Vec<String>,
+    #[command(flatten)]
+    pub selection: Selection,
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub format: GraphFormat,
+    /// Show the state of each asset too.
+    #[arg(long)]
+    pub status: bool,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GraphFormat {
+    Text,
+    Mermaid,
+    Dot,
+    Json,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Exits with 3 if anything selected is not fresh.
+
+Examples:
+  assets status
+  assets status -s '+report'
+  assets status --json | jq .counts
+  assets status --exit-zero")]
+pub struct StatusArgs {
+    /// The same as --select.
+    #[arg(value_name = "SELECT")]
+    pub words: Vec<String>,
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Exit with 0 also if something is not fresh.
+    #[arg(long)]
+    pub exit_zero: bool,
+    /// Ask sources that are commands or addresses for their version first.
+    #[arg(long)]
+    pub refresh: bool,
+    /// Read every file again instead of trusting its size and times.
+    #[arg(long)]
+    pub verify: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets why report
+  assets why report --json
+  assets explain A0012")]
+pub struct WhyArgs {
+    /// An asset, or the code of an error.
+    #[arg(value_name = "KEY")]
+    pub key: String,
+    /// Read every file again instead of trusting its size and times.
+    #[arg(long)]
+    pub verify: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+#[command(after_help = "Examples:
+  assets materialize
+  assets materialize -s 'orders+'
+  assets materialize -s report -f
+  assets materialize -n
+  assets run -j 4 -x")]
+pub struct MaterializeArgs {
+    /// The same as --select.
+    #[arg(value_name = "SELECT")]
+    pub words: Vec<String>,
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub how: RunArgs,
+    /// Show what would be done, and do nothing.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Remake the selected assets, fresh or not.
+    #[arg(short, long)]
+    pub force: bool,
+    /// Do what this plan says, and refuse if the world has moved since.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["select", "words", "force", "dry_run", "exclude"])]
+    pub plan: Option<PathBuf>,
+    /// Materialize this partition only (not supported yet).
+    #[arg(long, value_name = "KEY", hide = true)]
+    pub partition: Option<String>,
+    /// Go on as files change, as `assets watch` does.
+    #[arg(short, long, conflicts_with_all = ["dry_run", "plan", "force"])]
+    pub watch: bool,
+    /// Read every file again instead of trusting its size and times.
+    #[arg(long)]
+    pub verify: bool,
+}
+
+/// How steps are run.
+#[derive(Args, Debug, Clone, Default)]
+pub struct RunArgs {
+    /// Steps at work at once; default: the number of cores.
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Go on with what does not depend on a failure (the default).
+    #[arg(short, long, conflicts_with = "fail_fast")]
+    pub keep_going: bool,
+    /// Start nothing more after the first failure.
+    #[arg(short = 'x', long)]
+    pub fail_fast: bool,
+    /// Progress: auto, bar, plain or none [env: ASSETS_PROGRESS].
+    #[arg(long, value_name = "HOW")]
+    pub progress: Option<String>,
+    /// Seconds that commands are given to end after Ctrl-C.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub grace: u64,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets plan
+  assets plan -s '+report'
+  assets plan --out nightly.plan && assets materialize --plan nightly.plan")]
+pub struct PlanArgs {
+    /// The same as --select.
+    #[arg(value_name = "SELECT")]
+    pub words: Vec<String>,
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Plan to remake the selected assets, fresh or not.
+    #[arg(short, long)]
+    pub force: bool,
+    /// Write the plan to this file, for `materialize --plan`.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Read every file again instead of trusting its size and times.
+    #[arg(long)]
+    pub verify: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets watch
+  assets watch -s 'report+'")]
+pub struct WatchArgs {
+    /// The same as --select.
+    #[arg(value_name = "SELECT")]
+    pub words: Vec<String>,
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub how: RunArgs,
+    /// Wait this long for more changes before starting.
+    #[arg(long, value_name = "MS", default_value_t = 50)]
+    pub debounce: u64,
+}
+
+#[derive(Args, Debug)]
+pub struct KeyArgs {
+    #[arg(value_name = "KEY")]
+    pub key: String,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets init
+  assets init python my-project
+  assets init --list")]
+pub struct InitArgs {
+    /// Which project to start from.
+    #[arg(value_name = "TEMPLATE", default_value = "shell")]
+    pub template: String,
+    /// Where; default: this folder.
+    #[arg(value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+    /// Show the templates.
+    #[arg(long)]
+    pub list: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct RunsArgs {
+    /// Show the steps of this run; `latest` for the last one.
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+    /// At most so many.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    pub limit: usize,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets logs                    of the last run
+  assets logs latest report
+  assets logs --follow report")]
+pub struct LogsArgs {
+    /// A run, `latest`, or an asset.
+    #[arg(value_name = "RUN|KEY")]
+    pub words: Vec<String>,
+    /// Go on showing what is written, until the step ends.
+    #[arg(short, long)]
+    pub follow: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct RetryArgs {
+    #[command(flatten)]
+    pub how: RunArgs,
+    /// Of this run instead of the last.
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets accept report --reason 'only the title of the chart changed'")]
+pub struct AcceptArgs {
+    /// Assets to accept (a selection).
+    #[arg(value_name = "KEY", required = true)]
+    pub keys: Vec<String>,
+    /// Why; kept with the record.
+    #[arg(long, value_name = "TEXT", required = true)]
+    pub reason: String,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Rename the asset in the manifest too; either may come first.
+
+Examples:
+  assets mv sales daily_sales")]
+pub struct MvArgs {
+    #[arg(value_name = "OLD")]
+    pub old: String,
+    #[arg(value_name = "NEW")]
+    pub new: String,
+}
+
+#[derive(Args, Debug)]
+pub struct GcArgs {
+    /// Keep the runs of so many days.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub days: u32,
+    /// Keep at most so many runs.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub runs: usize,
+    /// Show what would go, and remove nothing.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Removes stored outputs and their records; sources are never touched.
+
+Examples:
+  assets clean -s 'staging/*'
+  assets clean --all --yes")]
+pub struct CleanArgs {
+    /// The same as --select.
+    #[arg(value_name = "SELECT")]
+    pub words: Vec<String>,
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Everything that was made.
+    #[arg(long)]
+    pub all: bool,
+    /// Outputs of assets that are not in the manifest any more.
+    #[arg(long)]
+    pub orphans: bool,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Show what would go, and remove nothing.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct SchemaArgs {
+    /// `assets` (the manifest) or a document: status, plan, materialize, list, why, ...
+    #[arg(value_name = "NAME", default_value = "assets")]
+    pub name: String,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  source <(assets completions bash)
+  assets completions fish > ~/.config/fish/completions/assets.fish")]
+pub struct CompletionsArgs {
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Elvish,
+    Powershell,
+}
+
+#[derive(Args, Debug)]
+pub struct ManArgs {
+    /// Write one page for each command into this folder.
+    #[arg(value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct HelpArgs {
+    /// A command, or a topic: selection, exit-codes, environment.
+    #[arg(value_name = "COMMAND|TOPIC")]
+    pub words: Vec<String>,
+}

@@ -1,0 +1,350 @@
+//! `assets materialize`: plan, then run the plan.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
+};
+
+use crate::{
+    base::{fs, process::host},
+    exec::{
+        executor::local::LocalExecutor,
+        jobserver::{Jobserver, make_speaks_fifo},
+        lock::LockTable,
+        run::{
+            context::RunContext,
+            dispatcher::{Options, Summary, run as dispatch},
+            recover::recover,
+        },
+        signal::{self, Signal, SignalWatch},
+    },
+    face::{
+        app::App,
+        cli::{
+            Context,
+            args::{MaterializeArgs, RunArgs},
+            error::Failure,
+            plan, refresh, selecting,
+        },
+        exit::Exit,
+        record::Recorder,
+        report::{events::EventLog, json, materialize::Collector},
+        ui::{
+            github::GithubListener,
+            progress::{self, MultiListener, ProgressChoice, Setting},
+            words,
+        },
+    },
+    model::{
+        event::{Listener, RunOutcome},
+        key::AssetKey,
+        node_set::NodeSet,
+        plan::Plan,
+        project::{IoKind, OpId},
+    },
+    plan::{
+        hash::boot,
+        planner,
+        record::{RunId, RunRecord},
+        store::{Change, folder::Access},
+        survey::{Request, Survey, survey},
+    },
+};
+
+const JOBS_MAX: usize = 512;
+
+pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
+    if args.partition.is_some() {
+        return Err(Failure::usage("`--partition` is not supported yet"));
+    }
+    if args.dry_run {
+        return plan::dry_run(context, args);
+    }
+    let app = App::open(&context.opening, Access::Write, args.verify, &context.ui)?;
+    let mut selected = selecting::select(app.project(), Some(&app), &args.words, &args.selection, &context.ui)?;
+    selected = selecting::assets_of(app.project(), &selected);
+    let wanted = match &args.plan {
+        Some(file) => Some(plan::read(&app, file)?),
+        None => None,
+    };
+    if let Some(wanted) = &wanted {
+        selected = wanted.selected(app.project())?;
+    }
+    let forced = args.force || wanted.as_ref().is_some_and(|it| it.forced);
+    let signals = listen()?;
+    materialize(context, &app, &signals, &selected, forced, &args.how, wanted.as_ref())
+}
+
+/// Signals as messages, for as long as it lives.
+pub struct Signals {
+    pub messages: Receiver<Signal>,
+    _watch: SignalWatch,
+}
+
+/// From here on signals are messages, and whoever reads them decides what they mean.
+pub fn listen() -> Result<Signals, Failure> {
+    let (sender, messages) = channel();
+    let send = move |it| {
+        // Nobody reads any more: the command is over.
+        let _ = sender.send(it);
+    };
+    let watch =
+        signal::watch(send).map_err(|it| Failure::new(Exit::Failed, format!("cannot listen to signals: {it}")))?;
+    Ok(Signals { messages, _watch: watch })
+}
+
+/// Brings `selected` up to date.
+pub fn materialize(
+    context: &Context,
+    app: &App,
+    signals: &Signals,
+    selected: &NodeSet,
+    forced: bool,
+    how: &RunArgs,
+    wanted: Option<&plan::PlanFile>,
+) -> Result<Exit, Failure> {
+    let locks = app.locks()?;
+    let recovery = recover(&app.workspace, &locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
+    for note in &recovery.notes {
+        context.ui.warn(note);
+    }
+    refresh::sources(context, app, selected)?;
+    let world = app.workspace.world();
+    let request = Request { scope: selected, runs: selected, forced };
+    let surveyed = survey(&world, &request)?;
+    let plan = planner::plan(&world, &surveyed, selected)?;
+    if let Some(wanted) = wanted {
+        wanted.check(app.project(), &surveyed, &plan)?;
+    }
+    remember_touched(app, &surveyed)?;
+    warn_unselected(context, app, selected, &plan)?;
+    let prepared = Prepared { selected, forced, plan: &plan, survey: &surveyed };
+    let summary = start(context, app, &locks, signals, &prepared, how)?;
+    app.keep_cache();
+    Ok(exit_of(&summary))
+}
+
+struct Prepared<'a> {
+    selected: &'a NodeSet,
+    forced: bool,
+    plan: &'a Plan,
+    survey: &'a Survey,
+}
+
+/// Signatures of outputs that were touched and are the same, so that they are not read again.
+fn remember_touched(app: &App, surveyed: &Survey) -> Result<(), Failure> {
+    let changes: Vec<Change> = surveyed.refreshed.iter().cloned().map(|it| Change::Refreshed(Box::new(it))).collect();
+    if !changes.is_empty() {
+        app.workspace.store.commit(&changes)?;
+    }
+    Ok(())
+}
+
+/// Upstream assets that are taken as they stand although they are not fresh: people want to know.
+fn warn_unselected(context: &Context, app: &App, selected: &NodeSet, plan: &Plan) -> Result<(), Failure> {
+    let project = app.project();
+    let mut upstream = selecting::assets_of(project, &selecting::with_upstream(project, selected));
+    upstream.subtract(selected);
+    if upstream.is_empty() || plan.steps.is_empty() {
+        return Ok(());
+    }
+    let scope = selecting::assets_of(project, &selecting::with_upstream(project, &upstream));
+    let surveyed = survey(&app.workspace.world(), &Request { scope: &scope, runs: &scope, forced: false })?;
+    let stale: Vec<String> = upstream
+        .iter()
+        .filter(|it| surveyed.get(*it).is_some_and(|it| !it.verdict.is_fresh()))
+        .map(|it| project.key(it).to_string())
+        .collect();
+    if !stale.is_empty() {
+        let shown = stale.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        let more = if stale.len() > 5 { format!(" and {} more", stale.len() - 5) } else { String::new() };
+        context.ui.warn(&format!(
+            "not fresh and not selected, so taken as it stands: {shown}{more} (put `+` before a name to take what is upstream too)"
+        ));
+    }
+    Ok(())
+}
+
+fn start(
+    context: &Context,
+    app: &App,
+    locks: &Arc<LockTable>,
+    signals: &Signals,
+    prepared: &Prepared<'_>,
+    how: &RunArgs,
+) -> Result<Summary, Failure> {
+    let workspace = &app.workspace;
+    if prepared.plan.steps.is_empty() {
+        return nothing_to_do(context, prepared);
+    }
+    let run = begin(context, app)?;
+    let jobs = how.jobs.filter(|it| *it > 0).unwrap_or_else(cores).min(JOBS_MAX);
+    let state_error = |it: String| Failure::new(Exit::State, it);
+    let log_folder = app.state.logs().join(&run.0);
+    let jobs_folder = app.state.path().join("jobs").join(&run.0);
+    // Below another build its slots are shared; else ours are offered to builds below us.
+    let outer = context.opening.env.get("MAKEFLAGS").and_then(Jobserver::join);
+    let jobserver = match outer {
+        Some(outer) => outer,
+        None => Jobserver::serve(&jobs_folder, jobs).map_err(state_error)?,
+    };
+    let run_context = RunContext {
+        workspace,
+        run: run.clone(),
+        locks,
+        jobserver,
+        make_speaks_fifo: makes_are_near(app)
+            && make_speaks_fifo(context.opening.env.get_os("PATH").map_or(OsStr::new(""), |it| it)),
+        host: host(),
+        log_folder: below_root(app, &log_folder),
+        forced: if prepared.forced { prepared.selected.iter().collect() } else { HashSet::new() },
+        grace_ms: how.grace.saturating_mul(1000),
+    };
+    fs::create_folder(&log_folder)?;
+    let shared = locks.share().map_err(|it| state_error(it.to_string()))?;
+    let executor = LocalExecutor::new(this_program(), Some(shared));
+    let mut events = EventLog::new(fs::open_append(&log_folder.join("events.jsonl"))?, workspace.clock.clone());
+    let mut collected = Collector::new(prepared.plan.fresh.len());
+    let mut recorder = Recorder::new(&*workspace.store, &*workspace.clock, run.clone());
+    let options = Options { jobs, fail_fast: how.fail_fast };
+    let summary = {
+        let mut all = listeners(context, app, prepared, how)?;
+        all.0.push(Box::new(&mut collected));
+        all.0.push(Box::new(&mut recorder));
+        all.0.push(Box::new(&mut events));
+        let durations = durations(app, prepared.survey);
+        dispatch(&run_context, prepared.plan, &durations, options, &executor, &signals.messages, &mut all)
+    };
+    let broken = events.failure().map(|it| format!("the event log of this run is not complete: {it}"));
+    for trouble in recorder.trouble().into_iter().chain(broken) {
+        context.ui.warn(&trouble);
+    }
+    // The FIFO has no use after the run; a folder left by a killed run is removed by `gc`.
+    let _ = fs::remove(&jobs_folder);
+    seal(app, &run);
+    if context.json {
+        context.ui.print(&json(collected.document()))?;
+    }
+    Ok(summary)
+}
+
+fn below_root(app: &App, path: &Path) -> String {
+    path.strip_prefix(&app.workspace.root).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+/// Whether a command may start `make` itself, so that it is worth asking that for its version.
+fn makes_are_near(app: &App) -> bool {
+    let mut texts = app.project().ops.values().flat_map(|it| it.action.templates());
+    texts.any(|it| it.text().contains("make"))
+}
+
+/// Names the run and records that it began.
+fn begin(context: &Context, app: &App) -> Result<RunId, Failure> {
+    let started_at = app.workspace.clock.now();
+    let run = RunId::new(started_at, random()?);
+    app.open_session(&run.0)?;
+    let record = RunRecord {
+        id: run.clone(),
+        started_at,
+        ended_at: None,
+        outcome: None,
+        command: context.typed.clone(),
+        steps: Vec::new(),
+        pid: std::process::id(),
+        host: host(),
+    };
+    app.workspace.store.commit(&[Change::RunStarted(record)])?;
+    Ok(run)
+}
+
+/// What each op took last time.
+fn durations(app: &App, surveyed: &Survey) -> HashMap<OpId, u64> {
+    let records = surveyed.records.iter();
+    records.filter_map(|(node, record)| Some((app.project().op_of(*node)?, record.duration_ms))).collect()
+}
+
+fn nothing_to_do(context: &Context, prepared: &Prepared<'_>) -> Result<Summary, Failure> {
+    let fresh = prepared.plan.fresh.len();
+    if context.json {
+        context.ui.print(&json(Collector::new(fresh).document()))?;
+    } else {
+        context.ui.say(&words::all_fresh(fresh));
+    }
+    Ok(Summary { outcome: RunOutcome::Succeeded, reports: Vec::new(), signal: None, duration_ms: 0 })
+}
+
+fn listeners<'a>(
+    context: &Context,
+    app: &'a App,
+    prepared: &Prepared<'_>,
+    how: &RunArgs,
+) -> Result<MultiListener<'a>, Failure> {
+    let env = &context.opening.env;
+    let choice = match how.progress.as_deref().or_else(|| env.get("ASSETS_PROGRESS")) {
+        None | Some("") => ProgressChoice::Auto,
+        Some(text) => ProgressChoice::parse(text).ok_or_else(|| {
+            Failure::usage(format!("`{text}` is no way to show progress")).hint("auto, bar, plain or none")
+        })?,
+    };
+    let fresh = prepared.plan.fresh.len();
+    let setting = Setting { fresh, ..Setting::default() };
+    let mut all: Vec<Box<dyn Listener + 'a>> = vec![progress::listener(&context.ui, choice, setting, env)];
+    let place_of = Box::new(move |key: &AssetKey| {
+        let project = app.project();
+        let place = project.nodes[project.node(key.as_str())?].place;
+        let (line, _) = app.sources.line_column(place);
+        Some((app.sources.file(place.file).path.display().to_string(), line))
+    });
+    if let Some(github) = GithubListener::new(context.ui.err(), env, fresh, place_of) {
+        all.push(Box::new(github));
+    }
+    Ok(MultiListener(all))
+}
+
+/// Everything of this run is made to survive a power loss, and only then called so.
+fn seal(app: &App, run: &RunId) {
+    let workspace = &app.workspace;
+    let project = app.project();
+    let mut folders: Vec<PathBuf> = vec![app.state.path().to_owned()];
+    for io in project.io_managers.values() {
+        if let IoKind::Fs { root } = &io.kind {
+            folders.push(root.under(&workspace.root));
+        }
+    }
+    // Not sealed is safe: after a power loss the outputs are read again before they are trusted.
+    if boot::sync_file_systems(folders.iter().map(PathBuf::as_path)).is_ok()
+        && workspace.store.sync().is_ok()
+        && workspace.store.commit(&[Change::SessionSealed(run.0.clone())]).is_ok()
+    {
+        let _ = workspace.store.sync();
+    }
+}
+
+fn exit_of(summary: &Summary) -> Exit {
+    match (summary.outcome, summary.signal) {
+        (_, Some(Signal::Interrupt | Signal::Quit)) => Exit::Interrupted,
+        (_, Some(_)) => Exit::Terminated,
+        (RunOutcome::Succeeded, None) => Exit::Done,
+        (RunOutcome::Failed | RunOutcome::Interrupted, None) => Exit::Failed,
+    }
+}
+
+/// This very program, also if its file was replaced meanwhile.
+pub fn this_program() -> PathBuf {
+    PathBuf::from("/proc/self/exe")
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn random() -> Result<u16, Failure> {
+    let mut bytes = [0; 2];
+    getrandom::fill(&mut bytes).map_err(|it| Failure::new(Exit::State, format!("no random numbers: {it}")))?;
+    Ok(u16::from_le_bytes(bytes))
+}

@@ -1,0 +1,115 @@
+//! The command line: arguments in, an exit code out. One file for each command.
+
+pub mod args;
+mod codes;
+pub mod error;
+mod git;
+mod graph;
+mod list;
+mod materialize;
+mod plan;
+mod refresh;
+mod selecting;
+mod status;
+mod validate;
+mod watch;
+mod why;
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::Parser;
+
+use crate::{
+    base::env::Environment,
+    face::{
+        app::Opening,
+        cli::{
+            args::{Cli, Command, Global, When},
+            error::Failure,
+        },
+        exit::Exit,
+        ui::{Ui, Volume, color::ColorChoice},
+    },
+};
+
+/// What every command is given.
+pub struct Context {
+    pub ui: Ui,
+    pub opening: Opening,
+    pub json: bool,
+    /// As typed, for the history of runs.
+    pub typed: Vec<String>,
+}
+
+/// Runs one command.
+pub fn main(arguments: Vec<OsString>, env: Environment) -> Exit {
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap's own words: help and version on stdout, mistakes on stderr.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    let ui = ui(&cli.global, &env);
+    let typed = arguments.iter().skip(1).map(|it| it.to_string_lossy().into_owned()).collect();
+    let opening = match opening(&cli.global, env) {
+        Ok(it) => it,
+        Err(failure) => return tell(&ui, &failure),
+    };
+    let context = Context { ui, opening, json: cli.global.json, typed };
+    match dispatch(&context, cli.command) {
+        Ok(exit) => exit,
+        Err(failure) => tell(&context.ui, &failure),
+    }
+}
+
+fn ui(global: &Global, env: &Environment) -> Ui {
+    let color = match global.color {
+        When::Auto => ColorChoice::Auto,
+        When::Always => ColorChoice::Always,
+        When::Never => ColorChoice::Never,
+    };
+    let volume = match (global.quiet, global.verbose) {
+        (true, _) => Volume::Quiet,
+        (_, true) => Volume::Verbose,
+        _ => Volume::Normal,
+    };
+    Ui::of_process(color, volume, env)
+}
+
+fn opening(global: &Global, env: Environment) -> Result<Opening, Failure> {
+    let mut vars = Vec::new();
+    for it in &global.var {
+        let Some((name, value)) = it.split_once('=') else {
+            return Err(Failure::usage(format!("`--var {it}` has no value")).hint("write `--var NAME=VALUE`"));
+        };
+        vars.push((name.to_owned(), value.to_owned()));
+    }
+    let target = global.target.clone().or_else(|| env.get("ASSETS_TARGET").map(str::to_owned));
+    let target = target.filter(|it| !it.is_empty());
+    Ok(Opening { start: global.directory.clone().unwrap_or_else(|| PathBuf::from(".")), target, vars, env })
+}
+
+fn tell(ui: &Ui, failure: &Failure) -> Exit {
+    if failure.diagnostics.is_empty() {
+        ui.error(&failure.message, &failure.hints);
+    } else {
+        ui.diagnostics(&failure.diagnostics, &failure.sources);
+    }
+    failure.exit
+}
+
+fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Validate => validate::run(context),
+        Command::List(args) => list::run(context, &args),
+        Command::Graph(args) => graph::run(context, &args),
+        Command::Status(args) => status::run(context, &args),
+        Command::Why(args) => why::run(context, &args),
+        Command::Plan(args) => plan::run(context, &args),
+        Command::Materialize(args) => materialize::run(context, &args),
+        Command::Watch(args) => watch::run(context, &args),
+        _ => Err(Failure::usage("this command is not there yet")),
+    }
+}

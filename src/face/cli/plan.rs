@@ -1,0 +1,189 @@
+//! `assets plan` and `materialize --dry-run`: what would be done. A plan can be written to a file
+//! and done later, if the world has not moved since.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    base::{digest::Digest, fs},
+    face::{
+        app::App,
+        cli::{
+            Context,
+            args::{MaterializeArgs, PlanArgs, Selection},
+            error::Failure,
+            selecting,
+        },
+        exit::Exit,
+        report::{Layout, json, plan as report, plan::PlanRow},
+    },
+    model::{
+        node_set::NodeSet,
+        plan::{Plan, PlanStep},
+        project::{NodeId, Project},
+        staleness::Reason,
+    },
+    plan::{
+        planner,
+        store::folder::Access,
+        survey::{Request, Survey, survey},
+    },
+};
+
+const FORMAT: &str = "assets.planfile/1";
+
+pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
+    let asked = Asked {
+        words: &args.words,
+        selection: &args.selection,
+        forced: args.force,
+        verify: args.verify,
+        out: args.out.as_deref(),
+    };
+    answer(context, &asked)
+}
+
+pub fn dry_run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
+    let asked =
+        Asked { words: &args.words, selection: &args.selection, forced: args.force, verify: args.verify, out: None };
+    answer(context, &asked)
+}
+
+struct Asked<'a> {
+    words: &'a [String],
+    selection: &'a Selection,
+    forced: bool,
+    verify: bool,
+    out: Option<&'a Path>,
+}
+
+fn answer(context: &Context, asked: &Asked<'_>) -> Result<Exit, Failure> {
+    let app = App::open(&context.opening, Access::Read, asked.verify, &context.ui)?;
+    let project = app.project();
+    let selected = selecting::select(project, Some(&app), asked.words, asked.selection, &context.ui)?;
+    let selected = selecting::assets_of(project, &selected);
+    let world = app.workspace.world();
+    let surveyed = survey(&world, &Request { scope: &selected, runs: &selected, forced: asked.forced })?;
+    let plan = planner::plan(&world, &surveyed, &selected)?;
+    app.keep_cache();
+    if let Some(file) = asked.out {
+        let written = PlanFile::of(project, &surveyed, &plan, &selected, asked.forced);
+        let text = serde_json::to_string_pretty(&written).expect("a plan is plain data");
+        fs::write_atomic(file, text.as_bytes())?;
+    }
+    if context.json {
+        context.ui.print(&json(&report::document(&rows(project, &plan))))?;
+    } else {
+        let layout = Layout::of(context.ui.out(), context.ui.is_verbose(), world.now);
+        context.ui.print(&report::text(&rows(project, &plan), plan.fresh.len(), layout))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn rows(project: &Project, plan: &Plan) -> Vec<PlanRow> {
+    let row = |step: &PlanStep, node: NodeId, reasons: &[Reason]| {
+        let asset = project.nodes[node].asset().expect("only assets are planned");
+        PlanRow {
+            key: project.key(node).clone(),
+            partition: step.partition.clone(),
+            io: project.io_managers[asset.io].name.clone(),
+            action: step.action,
+            reasons: reasons.to_vec(),
+        }
+    };
+    plan.steps.iter().flat_map(|step| step.outputs.iter().map(|(node, reasons)| row(step, *node, reasons))).collect()
+}
+
+/// A plan as it is written to a file.
+#[derive(Serialize, Deserialize, Debug)]
+pub struct PlanFile {
+    pub schema: String,
+    pub project: String,
+    pub forced: bool,
+    /// Keys of the assets that were selected.
+    pub select: Vec<String>,
+    /// Each asset that will be remade and why, in words; and what it was fingerprinted as.
+    steps: Vec<PlannedAsset>,
+}
+
+#[derive(Serialize, Deserialize, PartialEq, Eq, Debug)]
+struct PlannedAsset {
+    key: String,
+    action: String,
+    /// Of everything that is known of it now: what would have to stay for the plan to stand.
+    state: String,
+}
+
+impl PlanFile {
+    fn of(project: &Project, surveyed: &Survey, plan: &Plan, selected: &NodeSet, forced: bool) -> PlanFile {
+        PlanFile {
+            schema: FORMAT.to_owned(),
+            project: project.name.clone(),
+            forced,
+            select: selected.iter().map(|it| project.key(it).to_string()).collect(),
+            steps: planned(project, surveyed, plan),
+        }
+    }
+
+    /// The assets that the plan was made for.
+    pub fn selected(&self, project: &Project) -> Result<NodeSet, Failure> {
+        let mut set = NodeSet::none(project.len());
+        for key in &self.select {
+            let node = project.node(key).filter(|it| project.nodes[*it].asset().is_some());
+            set.insert(node.ok_or_else(|| moved(&format!("asset {key} is not in the manifest any more")))?);
+        }
+        Ok(set)
+    }
+
+    /// Refuses if what would be done now is not what was planned.
+    pub fn check(&self, project: &Project, surveyed: &Survey, plan: &Plan) -> Result<(), Failure> {
+        let now = planned(project, surveyed, plan);
+        if now == self.steps {
+            return Ok(());
+        }
+        let differs =
+            now.iter().find(|it| !self.steps.contains(it)).or_else(|| self.steps.iter().find(|it| !now.contains(it)));
+        let key = differs.map_or("the order of steps", |it| it.key.as_str());
+        Err(moved(&format!("{key} is not what it was when the plan was made")))
+    }
+}
+
+fn moved(why: &str) -> Failure {
+    Failure::usage(format!("the plan does not hold any more: {why}"))
+        .hint("make a new one: `assets plan --out FILE`; nothing was run")
+}
+
+fn planned(project: &Project, surveyed: &Survey, plan: &Plan) -> Vec<PlannedAsset> {
+    let one = |node: NodeId, action: &str, reasons: &[Reason]| {
+        let fingerprint = surveyed.get(node).and_then(|it| it.fingerprint.as_ref()).map(|it| it.digest());
+        let mut state = format!("{fingerprint:?}");
+        for it in reasons {
+            state.push_str(&format!("\0{}\0{}\0{:?}\0{:?}", it.code.name(), it.subject, it.old, it.new));
+        }
+        PlannedAsset {
+            key: project.key(node).to_string(),
+            action: action.to_owned(),
+            state: Digest::derive("assets plan state 1", state.as_bytes()).to_string(),
+        }
+    };
+    plan.steps
+        .iter()
+        .flat_map(|step| step.outputs.iter().map(move |(node, reasons)| one(*node, step.action.name(), reasons)))
+        .collect()
+}
+
+/// Reads a plan that `--out` wrote.
+pub fn read(app: &App, file: &Path) -> Result<PlanFile, Failure> {
+    let bytes = fs::read(file)?;
+    let plan: PlanFile = serde_json::from_slice(&bytes).map_err(|it| {
+        Failure::usage(format!("{} is not a plan: {it}", file.display())).hint("`assets plan --out FILE` writes one")
+    })?;
+    if plan.schema != FORMAT {
+        return Err(Failure::usage(format!("{} has the format {}, expected {FORMAT}", file.display(), plan.schema)));
+    }
+    if plan.project != app.project().name {
+        return Err(Failure::usage(format!("{} is a plan of project {}", file.display(), plan.project)));
+    }
+    Ok(plan)
+}

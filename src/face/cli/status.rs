@@ -1,0 +1,72 @@
+//! `assets status`: what is fresh and what is not. Runs nothing and changes nothing.
+
+use crate::{
+    face::{
+        app::App,
+        cli::{Context, args::StatusArgs, error::Failure, refresh, selecting},
+        exit::Exit,
+        report::{
+            Last, Layout, json,
+            status::{self, StatusRow},
+        },
+    },
+    model::{
+        key::PartitionKey,
+        project::{NodeId, Project},
+        staleness::State,
+    },
+    plan::{
+        record::Materialization,
+        store::folder::Access,
+        survey::{Request, Survey, survey},
+    },
+};
+
+pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
+    let access = if args.refresh { Access::Write } else { Access::Read };
+    let app = App::open(&context.opening, access, args.verify, &context.ui)?;
+    let project = app.project();
+    let nodes = selecting::select(project, Some(&app), &args.words, &args.selection, &context.ui)?;
+    let selected = selecting::assets_of(project, &nodes);
+    let scope = selecting::assets_of(project, &selecting::with_upstream(project, &selected));
+    if args.refresh {
+        refresh::sources(context, &app, &scope)?;
+    }
+    let world = app.workspace.world();
+    let surveyed = survey(&world, &Request { scope: &scope, runs: &scope, forced: false })?;
+    let rows: Vec<StatusRow> = selected.iter().map(|it| row(project, &surveyed, it)).collect();
+    app.keep_cache();
+    if context.json {
+        context.ui.print(&json(&status::document(&project.name, project.target.as_deref(), &rows)))?;
+    } else {
+        let layout = Layout::of(context.ui.out(), context.ui.is_verbose(), world.now);
+        context.ui.print(&status::text(&rows, layout))?;
+    }
+    let fresh = rows.iter().all(|it| it.state == State::Fresh);
+    Ok(if fresh || args.exit_zero { Exit::Done } else { Exit::NotFresh })
+}
+
+fn row(project: &Project, surveyed: &Survey, node: NodeId) -> StatusRow {
+    let it = &project.nodes[node];
+    let found = surveyed.get(node).expect("every selected asset was looked at");
+    StatusRow {
+        key: it.key.to_string(),
+        state: found.state,
+        reasons: found.verdict.reasons().to_vec(),
+        group: it.group.clone(),
+        io: it.asset().map(|it| project.io_managers[it.io].name.clone()),
+        partitions: None,
+        last: surveyed.records.get(&node).map(last),
+    }
+}
+
+/// The latest materialization as reports tell it.
+pub fn last(record: &Materialization) -> Last {
+    debug_assert_eq!(record.partition, PartitionKey::whole());
+    Last {
+        run: record.run.0.clone(),
+        at: record.at,
+        data_version: record.data_version,
+        duration_ms: record.duration_ms,
+    }
+}

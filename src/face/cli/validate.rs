@@ -1,0 +1,34 @@
+//! `assets validate`: the manifest alone, offline.
+
+use crate::face::{
+    app,
+    cli::{Context, error::Failure},
+    exit::Exit,
+    report::json,
+    ui::words,
+};
+
+pub fn run(context: &Context) -> Result<Exit, Failure> {
+    let read = app::read(&context.opening)?;
+    if !read.warnings.is_empty() {
+        context.ui.diagnostics(&read.warnings, &read.sources);
+    }
+    let assets = read.project.assets().count();
+    let sources = read.project.len() - assets;
+    if context.json {
+        let document = serde_json::json!({
+            "schema": "assets.validate/1",
+            "project": read.project.name,
+            "target": read.project.target,
+            "manifests": read.project.manifests.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "assets": assets,
+            "sources": sources,
+        });
+        context.ui.print(&json(&document))?;
+    } else {
+        let files = words::count(read.project.manifests.len(), "file");
+        let (assets, sources) = (words::count(assets, "asset"), words::count(sources, "source"));
+        context.ui.print(&format!("{}: {assets}, {sources} in {files}, no mistakes\n", read.project.name))?;
+    }
+    Ok(Exit::Done)
+}

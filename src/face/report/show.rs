@@ -1,0 +1,278 @@
+//! All that is known of one asset or source: `assets.show/1`, and a page.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use serde::Serialize;
+
+use crate::{
+    face::{
+        report::{self, Layout, ReasonDocument},
+        ui::{Role, reason, words},
+    },
+    model::staleness::{Reason, State},
+    plan::record::Materialization,
+};
+
+pub const SCHEMA: &str = "assets.show/1";
+
+/// What is known, as far as it applies.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Show {
+    pub key: String,
+    /// `asset` or `source`.
+    pub kind: &'static str,
+    pub description: Option<String>,
+    pub group: Option<String>,
+    pub tags: BTreeMap<String, String>,
+    pub owners: Vec<String>,
+    pub kinds: Vec<String>,
+    pub io: Option<String>,
+    /// Where it lies, relative to the project.
+    pub path: Option<String>,
+    pub format: Option<String>,
+    /// What makes it: the command as declared.
+    pub command: Option<String>,
+    /// The files whose content is part of the code, as declared.
+    pub code: Vec<String>,
+    /// Where it is declared: `assets.toml:12`.
+    pub declared: Option<String>,
+    pub deps: Vec<String>,
+    pub dependents: Vec<String>,
+    /// `None` for a source.
+    pub state: Option<State>,
+    pub reasons: Vec<Reason>,
+    /// Newest first.
+    pub history: Vec<Materialization>,
+}
+
+/// The answer to `assets show`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(title = "assets.show/1"))]
+pub struct ShowDocument {
+    #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
+    pub schema: &'static str,
+    pub key: String,
+    #[cfg_attr(test, schemars(extend("enum" = ["asset", "source"])))]
+    pub kind: &'static str,
+    pub description: Option<String>,
+    pub group: Option<String>,
+    pub tags: BTreeMap<String, String>,
+    pub owners: Vec<String>,
+    pub kinds: Vec<String>,
+    /// Name of the IO manager that keeps it.
+    pub io: Option<String>,
+    /// Where it lies, relative to the project.
+    pub path: Option<String>,
+    pub format: Option<String>,
+    /// What makes it, as declared.
+    pub command: Option<String>,
+    pub code: Vec<String>,
+    /// File and line.
+    pub declared: Option<String>,
+    pub deps: Vec<String>,
+    pub dependents: Vec<String>,
+    /// Null for a source.
+    pub state: Option<&'static str>,
+    pub reasons: Vec<ReasonDocument>,
+    /// Newest first.
+    pub materializations: Vec<MaterializationDocument>,
+}
+
+/// One stored version.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Materialization"))]
+pub struct MaterializationDocument {
+    pub partition: Option<String>,
+    pub run: String,
+    /// RFC 3339, UTC.
+    pub at: String,
+    pub duration_ms: u64,
+    /// Identity of the content: `blake3:` and 64 hex digits.
+    pub data_version: String,
+    pub bytes: Option<u64>,
+    pub rows: Option<u64>,
+    /// The reason given, if a person took it as fresh.
+    pub accepted: Option<String>,
+}
+
+impl From<&Materialization> for MaterializationDocument {
+    fn from(it: &Materialization) -> Self {
+        MaterializationDocument {
+            partition: it.partition.name().map(str::to_owned),
+            run: it.run.0.clone(),
+            at: it.at.to_string(),
+            duration_ms: it.duration_ms,
+            data_version: it.data_version.to_string(),
+            bytes: it.bytes,
+            rows: it.rows,
+            accepted: it.accepted.clone(),
+        }
+    }
+}
+
+pub fn document(show: &Show) -> ShowDocument {
+    ShowDocument {
+        schema: SCHEMA,
+        key: show.key.clone(),
+        kind: show.kind,
+        description: show.description.clone(),
+        group: show.group.clone(),
+        tags: show.tags.clone(),
+        owners: show.owners.clone(),
+        kinds: show.kinds.clone(),
+        io: show.io.clone(),
+        path: show.path.clone(),
+        format: show.format.clone(),
+        command: show.command.clone(),
+        code: show.code.clone(),
+        declared: show.declared.clone(),
+        deps: show.deps.clone(),
+        dependents: show.dependents.clone(),
+        state: show.state.map(State::name),
+        reasons: report::reasons(&show.reasons),
+        materializations: show.history.iter().map(MaterializationDocument::from).collect(),
+    }
+}
+
+/// A name and a value a line; what does not apply is left out.
+pub fn text(show: &Show, layout: Layout) -> String {
+    let list = |them: &[String]| (!them.is_empty()).then(|| them.join(", "));
+    let tags: Vec<String> = show.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let state = show.state.map(|state| match reason::short(&show.reasons, &show.key).as_str() {
+        "" => state.name().to_owned(),
+        why => format!("{}: {why}", state.name()),
+    });
+    let stored = match (&show.path, &show.io) {
+        (Some(path), Some(io)) => Some(format!("{path} ({io})")),
+        (path, io) => path.clone().or(io.clone()),
+    };
+    let fields = [
+        ("state", state),
+        ("group", show.group.clone()),
+        ("tags", list(&tags)),
+        ("owners", list(&show.owners)),
+        ("kinds", list(&show.kinds)),
+        ("stored in", stored),
+        ("command", show.command.clone()),
+        ("code", list(&show.code)),
+        ("depends on", list(&show.deps)),
+        ("used by", list(&show.dependents)),
+        ("declared in", show.declared.clone()),
+    ];
+    let mut text = format!("{} ({})\n", layout.style.paint(Role::Strong, &show.key), show.kind);
+    if let Some(description) = &show.description {
+        let _ = writeln!(text, "{}", words::visible_lines(description));
+    }
+    text.push('\n');
+    for (name, value) in fields {
+        if let Some(value) = value {
+            let _ =
+                writeln!(text, "{}  {}", layout.style.paint(Role::Dim, &format!("{name:>12}")), words::visible(&value));
+        }
+    }
+    for (index, it) in show.history.iter().enumerate() {
+        let name = if index == 0 { "built" } else { "before" };
+        let _ = writeln!(text, "{}  {}", layout.style.paint(Role::Dim, &format!("{name:>12}")), built(it, layout));
+    }
+    text
+}
+
+/// `3 minutes ago in 0.8s, 1.2 MB, run 20261120-115700-4f2a, 9c0b77123456`.
+fn built(it: &Materialization, layout: Layout) -> String {
+    let mut parts = vec![format!("{} in {}", words::ago(it.at, layout.now), words::duration(it.duration_ms))];
+    parts.extend(it.partition.name().map(|it| format!("partition {}", words::visible(it))));
+    parts.extend(it.rows.map(words::rows).or(it.bytes.map(words::size)));
+    parts.push(format!("run {}", it.run.0));
+    parts.push(it.data_version.short());
+    parts.extend(it.accepted.as_ref().map(|it| format!("taken as fresh: {}", words::visible(it))));
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::{
+        base::digest::Digest,
+        face::report::status::tests::{layout, reason},
+        model::{
+            fingerprint::Fingerprint,
+            key::{AssetKey, PartitionKey},
+            staleness::ReasonCode,
+        },
+        plan::record::{AttemptId, RunId, StoredOutput},
+    };
+
+    fn stored(at: &str, accepted: Option<&str>) -> Materialization {
+        Materialization {
+            key: AssetKey::parse("orders").unwrap(),
+            partition: PartitionKey::whole(),
+            attempt: AttemptId("r1-0-1".to_owned()),
+            run: RunId("r1".to_owned()),
+            at: at.parse().unwrap(),
+            duration_ms: 812,
+            fingerprint: Fingerprint::default(),
+            data_version: Digest::of(b"1"),
+            output: StoredOutput::Files(vec![]),
+            bytes: Some(1_234_567),
+            rows: None,
+            accepted: accepted.map(str::to_owned),
+            session: "s1".to_owned(),
+        }
+    }
+
+    fn show() -> Show {
+        Show {
+            key: "orders".to_owned(),
+            kind: "asset",
+            description: Some("Cleaned orders".to_owned()),
+            group: Some("staging".to_owned()),
+            tags: [("pii".to_owned(), "no".to_owned())].into(),
+            owners: vec!["team:data".to_owned()],
+            io: Some("files".to_owned()),
+            path: Some("data/staging/orders.parquet".to_owned()),
+            command: Some("python3 clean.py {{ inputs.orders_csv }} {{ output }}".to_owned()),
+            code: vec!["clean.py".to_owned(), "lib/**/*.py".to_owned()],
+            deps: vec!["orders_csv".to_owned()],
+            dependents: vec!["daily_sales".to_owned(), "report".to_owned()],
+            declared: Some("assets.toml:24".to_owned()),
+            state: Some(State::Stale),
+            reasons: vec![reason(ReasonCode::CodeChanged, "clean.py", None)],
+            history: vec![stored("2026-11-20T11:57:00Z", None), stored("2026-11-18T11:57:00Z", Some("only comments"))],
+            ..Show::default()
+        }
+    }
+
+    #[test]
+    fn a_page_tells_what_applies() {
+        expect![[r#"
+            |orders (asset)
+            |Cleaned orders
+            |
+            |       state  stale: code changed: clean.py
+            |       group  staging
+            |        tags  pii=no
+            |      owners  team:data
+            |   stored in  data/staging/orders.parquet (files)
+            |     command  python3 clean.py {{ inputs.orders_csv }} {{ output }}
+            |        code  clean.py, lib/**/*.py
+            |  depends on  orders_csv
+            |     used by  daily_sales, report
+            | declared in  assets.toml:24
+            |       built  3 minutes ago in 0.8s, 1.2 MB, run r1, d63bd9a826af
+            |      before  2 days ago in 0.8s, 1.2 MB, run r1, d63bd9a826af, taken as fresh: only comments
+        "#]]
+        .assert_eq(&words::ruled(&text(&show(), layout())));
+        let source = Show { key: "orders_csv".to_owned(), kind: "source", ..Show::default() };
+        assert_eq!(text(&source, layout()), "orders_csv (source)\n\n");
+    }
+
+    #[test]
+    fn the_document_is_what_its_schema_says() {
+        let source = Show { key: "orders_csv".to_owned(), kind: "source", ..Show::default() };
+        report::schema::check::<ShowDocument>("show", &[document(&show()), document(&source)]);
+    }
+}

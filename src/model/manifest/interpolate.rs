@@ -1,0 +1,106 @@
+//! Templates of the manifest: those of paths and options are rendered at load, from `vars` and
+//! `env`; those of commands are only checked. Knows which names exist where, not how templates work.
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
+
+use crate::{
+    base::{
+        diagnostic::{Code, Diagnostic},
+        span::{SourceMap, Span},
+    },
+    model::{
+        project::VarValue,
+        template::{Names, Quoting, Scope, Template, TemplateError},
+    },
+};
+
+use super::{Options, code, report::Report};
+
+/// The text with its templates replaced; `None` if that cannot be done, which is reported.
+pub fn render(
+    text: &Arc<str>,
+    place: Span,
+    vars: &BTreeMap<String, VarValue>,
+    options: &Options<'_>,
+    sources: &SourceMap,
+    report: &mut Report,
+) -> Option<Arc<str>> {
+    let template = Template::new(text.clone(), Some(place));
+    if template.is_plain() {
+        return Some(text.clone());
+    }
+    let rendered = template.uses().and_then(|uses| {
+        if uses.output || uses.run || !uses.inputs.is_empty() || !uses.outputs.is_empty() {
+            return Err(TemplateError {
+                message: "a path or an option is known before anything is run".into(),
+                at: None,
+                unknown: Some(String::new()),
+                help: Some("only `vars`, `env` and `project.root` can be named here".into()),
+            });
+        }
+        let env = uses.env.iter().filter_map(|it| Some((it.clone(), (options.env)(it)?))).collect();
+        template.render(&Scope {
+            vars,
+            env: &env,
+            project_root: options.project_root,
+            inputs: &BTreeMap::new(),
+            outputs: &BTreeMap::new(),
+            run_id: "",
+            quoting: Quoting::AsIs,
+        })
+    });
+    match rendered {
+        Ok(it) => Some(it.into()),
+        Err(error) => {
+            report.push(told(error, text, place, sources));
+            None
+        }
+    }
+}
+
+/// Checks what one element of a command names, long before it is run.
+pub fn check(template: &Template, names: &Names<'_>, sources: &SourceMap, report: &mut Report) {
+    let (Err(errors), Some(place)) = (template.check(names), template.place()) else { return };
+    for error in errors.into_iter().take(TOLD_MAX) {
+        report.push(told(error, template.text(), place, sources));
+    }
+}
+
+/// Of one template, so many mistakes are told.
+const TOLD_MAX: usize = 20;
+
+fn told(error: TemplateError, text: &str, place: Span, sources: &SourceMap) -> Diagnostic {
+    let code = code_of(&error, text);
+    let place = error.at.map_or(place, |it| inside(text, place, it, sources));
+    let told = Diagnostic::error(code, error.message).at(place);
+    match error.help {
+        Some(help) => told.help(help),
+        None => told,
+    }
+}
+
+fn code_of(error: &TemplateError, text: &str) -> Code {
+    let named = error.at.clone().and_then(|it| text.get(it)).unwrap_or_default();
+    if named.starts_with("partition") {
+        code::NOT_SUPPORTED
+    } else if error.unknown.is_some() || error.message.contains("`output`") {
+        code::UNKNOWN_IN_TEMPLATE
+    } else if named.starts_with("env") {
+        code::UNSET_ENV
+    } else {
+        code::BAD_TEMPLATE
+    }
+}
+
+/// The place of a range of a string's text. If the string is written with escapes, all of it.
+pub fn inside(text: &str, place: Span, range: Range<usize>, sources: &SourceMap) -> Span {
+    let source = &*sources.file(place.file).text;
+    let written = source.get(place.range()).unwrap_or_default();
+    let marks = ["\"\"\"\r\n", "'''\r\n", "\"\"\"\n", "'''\n", "\"\"\"", "'''", "\"", "'"];
+    let lead = marks.iter().find(|it| written.starts_with(**it)).map_or(0, |it| it.len());
+    if written.get(lead..lead + text.len()) != Some(text) {
+        return place;
+    }
+    let start = place.range().start + lead;
+    Span::new(place.file, start + range.start..start + range.end)
+}

@@ -1,0 +1,354 @@
+//! Every key of `assets.toml`, once: its name, what it may hold, what it means.
+
+use super::shape::{
+    Choice, Field, Kind,
+    Kind::{Anything, Boolean, Count, Duration, Either, Filled, FilledList, Label, List, Map, Named, Text, Variable},
+    Names, Shape, field,
+};
+
+const fn shape(name: &'static str, about: &'static str, fields: &'static [Field]) -> Shape {
+    Shape { name, about, fields, open: false }
+}
+
+const PATTERNS: Kind = List(&Filled);
+const LABELS: Kind = List(&Label);
+const VARIABLES: Kind = List(&Filled);
+const RETRIES: Kind = Count(0, 1000);
+const COMMAND: Kind = Either(&[Text, List(&Text)]);
+
+const ENV: Field =
+    field("env", VARIABLES, "Variables of the environment that it is given, and whose values count as code.");
+const SECRET_ENV: Field = field(
+    "secret_env",
+    VARIABLES,
+    "Like `env`, but the values are secret: kept out of state, logs and output, compared by a keyed hash.",
+);
+const DESCRIPTION: Field = field("description", Text, "What it is, for people.");
+const GROUP: Field = field("group", Label, "The group it is shown and selected with (`group:NAME`).");
+const TAGS: Field = field("tags", Map(&Text), "Free labels, selected with `tag:KEY=VALUE`.");
+const OWNERS: Field = field("owners", LABELS, "Who answers for it, selected with `owner:NAME`.");
+const KINDS: Field = field("kinds", LABELS, "What it is made with, selected with `kind:NAME`.");
+const COMMAND_FIELD: Field = field(
+    "command",
+    COMMAND,
+    "What makes it: a list is run as it is, each element one argument; a string is run by `sh -c`. A template.",
+);
+const CODE: Field =
+    field("code", PATTERNS, "Files whose content is part of the code; patterns, relative to this file's folder.");
+const ONE_DEP: Kind = Either(const { &[Filled, Kind::Table(&DEP)] });
+const DEPS: Field = field("deps", List(&ONE_DEP), "Keys of the assets and sources that it reads.");
+const SOURCES: Field = field(
+    "sources",
+    PATTERNS,
+    "Files that it reads itself: an unnamed source; patterns, relative to this file's folder.",
+);
+const POOL_FIELD: Field = field("pool", Filled, "The pool that limits how many of these run at once.");
+const RETRIES_FIELD: Field = field("retries", RETRIES, "How often a failed attempt is tried again.");
+const RETRY_DELAY: Field =
+    field("retry_delay", Duration, "How long to wait before the first retry; doubled for each one after it.");
+const TIMEOUT: Field = field("timeout", Duration, "An attempt that takes longer is ended and has failed.");
+const VERSION: Field = field(
+    "version",
+    Either(&[Filled, Count(i64::MIN, i64::MAX)]),
+    "A version bumped by hand, for what the tool cannot see.",
+);
+const IN_PLACE: Field = field("in_place", Boolean, "The command can only write to the final path.");
+const IO_FIELD: Field = field("io", Filled, "The IO manager that keeps it.");
+const PARTITIONS_FIELD: Field = field("partitions", Filled, "The `[partitions.*]` that it is cut into.").later();
+const MATERIALIZED: Choice = Choice { now: &["table", "view", "incremental"], later: &[] };
+const MATERIALIZED_FIELD: Field =
+    field("materialized", Kind::Choice(&MATERIALIZED), "How the result of the SQL is kept.").later();
+
+static DEP: Shape = shape(
+    "dep",
+    "A dependency with options.",
+    &[
+        field("asset", Filled, "Key of the asset or source.").required(),
+        field("format", Filled, "The form in which it is wanted.").later(),
+    ],
+);
+
+static PROJECT: Shape = shape(
+    "project",
+    "What holds for the whole project.",
+    &[
+        field("name", Label, "The project's name.").required(),
+        field("requires", Filled, "The versions of the tool that will do, as in `>=0.1`."),
+        field("include", PATTERNS, "Further manifests, as patterns; their keys share one namespace with this file's."),
+        field("default_io", Filled, "The IO manager of assets that name none."),
+        ENV,
+        field(
+            "pass_env",
+            PATTERNS,
+            "Variables given to every computation that never count as code; `*` stands for anything.",
+        ),
+        SECRET_ENV,
+    ],
+);
+
+static TARGET_PROJECT: Shape = shape(
+    "target_project",
+    "What a target may change of the project.",
+    &[
+        field("default_io", Filled, "The IO manager of assets that name none."),
+        ENV,
+        field("pass_env", PATTERNS, "Variables given to every computation that never count as code."),
+        SECRET_ENV,
+    ],
+);
+
+static DEFAULTS: Shape = shape(
+    "defaults",
+    "For every asset and op that does not say otherwise.",
+    &[GROUP, TAGS, OWNERS, KINDS, IO_FIELD, ENV, SECRET_ENV, POOL_FIELD, RETRIES_FIELD, RETRY_DELAY, TIMEOUT],
+);
+
+/// The types of IO manager.
+pub static IO_TYPES: Choice = Choice {
+    now: &["fs", "memory"],
+    later: &["object_store", "sqlite", "duckdb", "postgres", "mysql", "adbc", "plugin"],
+};
+
+pub static IO: Shape = shape(
+    "io",
+    "A named IO manager: its type and that type's options. Options are templates with `vars` and `env`.",
+    &[
+        field("type", Kind::Choice(&IO_TYPES), "What kind of place it is.").required(),
+        field("root", Filled, "fs: the folder that everything is kept below, relative to this file's folder."),
+        field("path", Filled, "sqlite, duckdb: the database file."),
+        field("url", Filled, "object_store, postgres, mysql: where it is."),
+        field("schema", Filled, "Databases: the schema that tables are kept in."),
+        field("driver", Filled, "adbc: the driver."),
+        field("command", COMMAND, "plugin: the program to run."),
+        field("options", Map(&Text), "Further options of the type."),
+    ],
+);
+
+static SOURCE: Shape = shape(
+    "source",
+    "Data made elsewhere: observed, never made. One of `files`, `command`, `url`, or `io` with `table`.",
+    &[
+        DESCRIPTION,
+        GROUP,
+        TAGS,
+        OWNERS,
+        KINDS,
+        field("files", Either(&[Filled, FilledList(&Filled)]), "Files that match, relative to this file's folder."),
+        field("command", COMMAND, "A command that prints a version; run by `materialize` and `--refresh` only."),
+        field("url", Filled, "An address; its ETag, Last-Modified or content is the version. A template."),
+        field("max_age", Duration, "url: an answer this young is not asked for again."),
+        ENV,
+        SECRET_ENV,
+        field("io", Filled, "The IO manager that the table is in.").later(),
+        field("table", Filled, "The table.").later(),
+    ],
+);
+
+static CHECK: Shape = Shape {
+    name: "check",
+    about: "A check of an asset's data.",
+    fields: &[
+        field("not_null", LABELS, "Columns that hold no null."),
+        field("unique", LABELS, "Columns that together are unique."),
+        field("severity", Kind::Choice(&Choice { now: &["warn", "error"], later: &[] }), "Whether a failure blocks."),
+    ],
+    open: true,
+};
+
+/// Keys that say how an asset is computed: not for an asset whose op says it.
+pub const COMPUTATION: [&str; 12] = [
+    "command",
+    "code",
+    "deps",
+    "sources",
+    "env",
+    "secret_env",
+    "pool",
+    "retries",
+    "retry_delay",
+    "timeout",
+    "version",
+    "in_place",
+];
+
+pub static ASSET: Shape = shape(
+    "asset",
+    "An asset: what makes it, what it is made from, where it is kept.",
+    &[
+        DESCRIPTION,
+        GROUP,
+        TAGS,
+        OWNERS,
+        KINDS,
+        COMMAND_FIELD,
+        CODE,
+        DEPS,
+        SOURCES,
+        IO_FIELD,
+        field("format", Filled, "csv, json, jsonl, parquet, arrow, or any extension. Default: that of `path`."),
+        field(
+            "path",
+            Filled,
+            "Where below the IO manager's root. Default: the key, with the format. A template with `vars` and `env`.",
+        ),
+        field("folder", Boolean, "The output is a folder; so is one whose `path` ends in `/`."),
+        ENV,
+        SECRET_ENV,
+        POOL_FIELD,
+        RETRIES_FIELD,
+        RETRY_DELAY,
+        TIMEOUT,
+        VERSION,
+        IN_PLACE,
+        field("op", Filled, "The `[op.*]` that makes it, together with others."),
+        field("sql", Filled, "A statement, or a path that ends in `.sql`.").later(),
+        field("python", Filled, "`module:function`.").later(),
+        MATERIALIZED_FIELD,
+        PARTITIONS_FIELD,
+        field("checks", List(&Kind::Table(&CHECK)), "What must be true of its data.").later(),
+    ],
+);
+
+static OP: Shape = shape(
+    "op",
+    "One computation that makes several assets.",
+    &[
+        field("description", Text, "What it does, for people."),
+        COMMAND_FIELD,
+        CODE,
+        DEPS,
+        SOURCES,
+        ENV,
+        SECRET_ENV,
+        POOL_FIELD,
+        RETRIES_FIELD,
+        RETRY_DELAY,
+        TIMEOUT,
+        VERSION,
+        IN_PLACE,
+        field("python", Filled, "`module:function`.").later(),
+        PARTITIONS_FIELD,
+    ],
+);
+
+static POOL: Shape = shape(
+    "pool",
+    "A concurrency limit.",
+    &[field("limit", Count(1, 1_000_000), "How many may run at once.").required()],
+);
+
+static JOB: Shape = shape(
+    "job",
+    "A named selection.",
+    &[field("select", Filled, "The selection.").required(), field("description", Text, "What it is for.")],
+);
+
+static MODELS: Shape = shape(
+    "models",
+    "Every .sql file that matches is an asset named after the file.",
+    &[
+        field("files", PATTERNS, "The files, relative to this file's folder.").required(),
+        IO_FIELD,
+        GROUP,
+        TAGS,
+        OWNERS,
+        KINDS,
+        field("materialized", Kind::Choice(&MATERIALIZED), "How results are kept."),
+        field("partitions", Filled, "The `[partitions.*]` that they are cut into."),
+        POOL_FIELD,
+        RETRIES_FIELD,
+        RETRY_DELAY,
+        TIMEOUT,
+    ],
+);
+
+static PARTITIONS: Shape = Shape {
+    name: "partitions",
+    about: "How assets are cut into partitions.",
+    fields: &[
+        field("type", Kind::Choice(&Choice { now: &["time", "static", "dynamic", "multi"], later: &[] }), "What kind.")
+            .required(),
+        field("every", Kind::Choice(&Choice { now: &["hour", "day", "week", "month"], later: &[] }), "time: the step."),
+        field("cron", Filled, "time: the step, as a cron expression."),
+        field("start", Filled, "time: the start of the first."),
+        field("timezone", Filled, "time: where days begin."),
+    ],
+    open: true,
+};
+
+static SCHEDULE: Shape = shape(
+    "schedule",
+    "When a job is run.",
+    &[
+        field("job", Filled, "The job.").required(),
+        field("cron", Filled, "When, as a cron expression.").required(),
+        field("timezone", Filled, "The time zone of the expression."),
+    ],
+);
+
+const fn open(name: &'static str, about: &'static str) -> Shape {
+    Shape { name, about, fields: &[], open: true }
+}
+
+static SENSOR: Shape = open("sensor", "Starts runs when something happens.");
+static ALERT: Shape = open("alert", "Tells people when something happened.");
+static EXECUTOR: Shape = open("executor", "Where computations run.");
+static CACHE: Shape = open("cache", "A store of results shared between machines.");
+static STATE: Shape = open("state", "Where the project's state is kept.");
+
+const VARS: Field = field("vars", Map(&Variable), "Values for templates: `{{ vars.NAME }}`, `--var NAME=VALUE`.");
+const DEFAULTS_FIELD: Field = field("defaults", Kind::Table(&DEFAULTS), DEFAULTS.about);
+const SECTIONS: [Field; 14] = [
+    field("io", Named(Names::Words, &IO), IO.about),
+    field("source", Named(Names::Keys, &SOURCE), SOURCE.about),
+    field("asset", Named(Names::Keys, &ASSET), ASSET.about),
+    field("op", Named(Names::Words, &OP), OP.about),
+    field("pool", Named(Names::Words, &POOL), POOL.about),
+    field("job", Named(Names::Words, &JOB), JOB.about),
+    field("models", List(const { &Kind::Table(&MODELS) }), MODELS.about).later(),
+    field("partitions", Named(Names::Words, &PARTITIONS), PARTITIONS.about).later(),
+    field("schedule", Named(Names::Words, &SCHEDULE), SCHEDULE.about).later(),
+    field("sensor", Named(Names::Words, &SENSOR), SENSOR.about).later(),
+    field("alert", Named(Names::Words, &ALERT), ALERT.about).later(),
+    field("executor", Named(Names::Words, &EXECUTOR), EXECUTOR.about).later(),
+    field("cache", Kind::Table(&CACHE), CACHE.about).later(),
+    field("state", Kind::Table(&STATE), STATE.about).later(),
+];
+
+const fn with_sections<const HEAD: usize, const ALL: usize>(head: [Field; HEAD]) -> [Field; ALL] {
+    let mut all = [field("", Anything, ""); ALL];
+    let mut at = 0;
+    while at < ALL {
+        all[at] = if at < HEAD { head[at] } else { SECTIONS[at - HEAD] };
+        at += 1;
+    }
+    all
+}
+
+static TARGET: Shape = shape(
+    "target",
+    "A named set of overrides, merged key by key over everything else.",
+    &with_sections::<3, 17>([
+        field("project", Kind::Table(&TARGET_PROJECT), TARGET_PROJECT.about),
+        VARS,
+        DEFAULTS_FIELD,
+    ]),
+);
+
+/// The whole file.
+pub static ROOT: Shape = shape(
+    "assets.toml",
+    "The manifest of a project of `assets`.",
+    &with_sections::<4, 18>([
+        field("project", Kind::Table(&PROJECT), PROJECT.about),
+        VARS,
+        DEFAULTS_FIELD,
+        field("target", Named(Names::Words, &TARGET), TARGET.about),
+    ]),
+);
+
+/// Keys of the root that an included file may not have.
+pub const ONLY_IN_MAIN: [&str; 6] = ["project", "vars", "target", "executor", "cache", "state"];
+
+/// Keys of `[project]` that `assets.local.toml` may not override.
+pub const NEVER_LOCAL: [&str; 3] = ["name", "requires", "include"];

@@ -1,0 +1,313 @@
+//! Facts for fingerprints: what the code, sources and settings of ops are right now.
+//!
+//! Reads files and the environment, decides nothing.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::{
+    base::{
+        digest::Digest,
+        id::{Id, IdVec},
+        path::ProjectPath,
+    },
+    model::{
+        fingerprint::{Part, PartKind, PartValue},
+        project::{Action, FileSet, NodeBody, NodeId, Op, OpId, Source, VarValue},
+        staleness::{Reason, ReasonCode},
+        template::Uses,
+    },
+    plan::{
+        hash::{FileFact, GlobError},
+        record::{Observation, TrackedFile},
+        world::World,
+    },
+};
+
+/// blake3 derive-key contexts; the number is the version of the written form.
+const SOURCE_CONTEXT: &str = "assets source files 1";
+const ENV_CONTEXT: &str = "assets environment value 1";
+
+/// What an op is made of, dependencies aside.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct OpFacts {
+    pub parts: Vec<Part>,
+    /// Code and source files that it reads.
+    pub files: Vec<TrackedFile>,
+    /// Files that should be there and are not: it cannot be run.
+    pub missing: Vec<Reason>,
+}
+
+/// What a source is.
+#[derive(Clone, PartialEq, Debug)]
+pub enum SourceFacts {
+    Known {
+        observation: Observation,
+        /// Those of a `files` source, as they were found.
+        files: Vec<TrackedFile>,
+        /// Seen longer ago than its limit on age allows.
+        expired: bool,
+    },
+    Missing(String),
+}
+
+/// The facts of a scope, gathered in one sweep.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub ops: HashMap<OpId, OpFacts>,
+    pub sources: HashMap<NodeId, SourceFacts>,
+}
+
+impl Facts {
+    /// Every code and source file among the facts.
+    pub fn files(&self) -> impl Iterator<Item = &TrackedFile> {
+        let of_sources = self.sources.values().filter_map(|it| match it {
+            SourceFacts::Known { files, .. } => Some(files),
+            SourceFacts::Missing(_) => None,
+        });
+        self.ops.values().map(|it| &it.files).chain(of_sources).flatten()
+    }
+}
+
+/// Gathers the facts of `ops` and `sources`. `observed` are the latest observations of sources
+/// that only a run asks (commands, addresses).
+pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &HashMap<NodeId, Observation>) -> Facts {
+    let project = world.project;
+    let mut wanted = Wanted::default();
+    let op_files: Vec<[Expansion; 2]> = ops
+        .iter()
+        .map(|id| [&project.ops[*id].code, &project.ops[*id].sources].map(|set| wanted.expand(world, set)))
+        .collect();
+    let source_files: Vec<Option<Expansion>> = sources
+        .iter()
+        .map(|id| match project.nodes[*id].source() {
+            Some(Source::Files(set)) => Some(wanted.expand(world, set)),
+            _ => None,
+        })
+        .collect();
+    let looked = wanted.look(world);
+    let ops = ops
+        .iter()
+        .zip(op_files)
+        .map(|(id, [code, read])| (*id, op_facts(world, &project.ops[*id], &code, &read, &looked)))
+        .collect();
+    let sources = sources
+        .iter()
+        .zip(source_files)
+        .map(|(id, files)| match files {
+            Some(files) => (*id, files_source(world, *id, &files, &looked)),
+            None => (*id, asked_source(world, *id, observed.get(id))),
+        })
+        .collect();
+    Facts { ops, sources }
+}
+
+/// The files of one set, or what is wrong with it.
+struct Expansion {
+    files: Vec<ProjectPath>,
+    problems: Vec<String>,
+}
+
+#[derive(Default)]
+struct Wanted {
+    paths: BTreeSet<ProjectPath>,
+}
+
+impl Wanted {
+    fn expand(&mut self, world: &World<'_>, set: &FileSet) -> Expansion {
+        if set.patterns.is_empty() {
+            return Expansion { files: Vec::new(), problems: Vec::new() };
+        }
+        match world.sweep.expand(set) {
+            Ok(listing) => {
+                let files = listing.files();
+                self.paths.extend(files.iter().cloned());
+                Expansion { files, problems: Vec::new() }
+            }
+            Err(errors) => Expansion { files: Vec::new(), problems: errors.iter().map(GlobError::to_string).collect() },
+        }
+    }
+
+    fn look(self, world: &World<'_>) -> Looked {
+        let paths: Vec<ProjectPath> = self.paths.into_iter().collect();
+        let facts = world.sweep.look(&paths);
+        paths.into_iter().zip(facts).collect()
+    }
+}
+
+type Looked = HashMap<ProjectPath, FileFact>;
+
+fn op_facts(world: &World<'_>, op: &Op, code: &Expansion, read: &Expansion, looked: &Looked) -> OpFacts {
+    let mut facts = OpFacts { parts: own_parts(world, op), ..OpFacts::default() };
+    for (kind, expansion) in [(PartKind::Code, code), (PartKind::SourceFile, read)] {
+        for problem in &expansion.problems {
+            facts.missing.push(missing(&op.name, problem));
+        }
+        for path in &expansion.files {
+            match &looked[path] {
+                fact @ FileFact::Present { digest, .. } => {
+                    facts.parts.push(Part::new(kind, path.as_bytes(), PartValue::Digest(*digest)));
+                    facts.files.extend(fact.tracked(path.clone()));
+                }
+                other => facts.missing.push(missing(&path.to_string(), &unusable(path, other))),
+            }
+        }
+    }
+    facts
+}
+
+fn missing(subject: &str, message: &str) -> Reason {
+    Reason {
+        code: ReasonCode::UpstreamMissing,
+        subject: subject.to_owned(),
+        old: None,
+        new: None,
+        message: message.to_owned(),
+    }
+}
+
+fn unusable(path: &ProjectPath, fact: &FileFact) -> String {
+    match fact {
+        FileFact::Missing => format!("{path} is missing"),
+        FileFact::Odd => format!("{path} is a socket, FIFO or device, which has no content to track"),
+        FileFact::Unreadable(why) => format!("{path} cannot be read: {why}"),
+        FileFact::Present { .. } => format!("{path} is there"),
+    }
+}
+
+/// Command, variables, settings and version: everything that needs no file.
+fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
+    let mut parts = vec![Part::new(PartKind::Command, "", PartValue::Text(command_text(&op.action).into()))];
+    let mut uses = Uses::default();
+    for template in op.action.templates() {
+        uses.merge(template.uses().unwrap_or_else(|_| Uses::everything()));
+    }
+    for (name, value) in &world.project.vars {
+        if uses.all_vars || uses.vars.contains(name) {
+            parts.push(Part::new(PartKind::Var, name, PartValue::Text(value.to_string().into())));
+        }
+    }
+    for name in &op.env {
+        parts.push(env_part(world, &name.name, name.secret));
+    }
+    for name in &uses.env {
+        if !op.env.iter().any(|it| it.name == *name) {
+            parts.push(env_part(world, name, false));
+        }
+    }
+    if !op.folder.is_root() {
+        parts.push(Part::new(PartKind::Config, "folder", PartValue::Text(op.folder.to_string().into())));
+    }
+    if op.in_place {
+        parts.push(Part::new(PartKind::Config, "in_place", PartValue::Text("true".into())));
+    }
+    if let Some(version) = &op.version {
+        parts.push(Part::new(PartKind::Version, "version", PartValue::Text(version.as_str().into())));
+    }
+    parts
+}
+
+/// The command as written. A list is JSON, which begins with `[`; a text for the shell begins with
+/// `sh -c`, so the two can never be the same.
+pub fn command_text(action: &Action) -> String {
+    match action {
+        Action::Argv(words) => {
+            let words: Vec<&str> = words.iter().map(|it| it.text()).collect();
+            serde_json::to_string(&words).expect("strings are JSON")
+        }
+        Action::Shell(text) => format!("sh -c {}", text.text()),
+    }
+}
+
+fn env_part(world: &World<'_>, name: &str, secret: bool) -> Part {
+    use std::os::unix::ffi::OsStrExt;
+    let value = world.env.get_os(name);
+    if secret {
+        let value = value.map_or(PartValue::Absent, |it| {
+            PartValue::Digest(blake3::keyed_hash(world.secret_key, it.as_bytes()).into())
+        });
+        return Part::new(PartKind::Secret, name, value);
+    }
+    let value = value.map_or(PartValue::Absent, |it| match it.to_str() {
+        Some(text) => PartValue::Text(text.into()),
+        None => PartValue::Digest(Digest::derive(ENV_CONTEXT, it.as_bytes())),
+    });
+    Part::new(PartKind::Env, name, value)
+}
+
+fn files_source(world: &World<'_>, id: NodeId, expansion: &Expansion, looked: &Looked) -> SourceFacts {
+    if let Some(problem) = expansion.problems.first() {
+        return SourceFacts::Missing(problem.clone());
+    }
+    let mut files = Vec::with_capacity(expansion.files.len());
+    let mut tracked = Vec::with_capacity(expansion.files.len());
+    let mut hasher = blake3::Hasher::new_derive_key(SOURCE_CONTEXT);
+    for path in &expansion.files {
+        match &looked[path] {
+            fact @ FileFact::Present { digest, .. } => {
+                tracked.extend(fact.tracked(path.clone()));
+                hasher.update(&(path.as_bytes().len() as u64).to_le_bytes());
+                hasher.update(path.as_bytes());
+                hasher.update(&digest.0);
+                files.push((path.clone(), *digest));
+            }
+            other => return SourceFacts::Missing(unusable(path, other)),
+        }
+    }
+    let key = world.project.key(id).clone();
+    let data_version = hasher.finalize().into();
+    let observation = Observation { key, data_version, at: world.now, shown: None, files };
+    SourceFacts::Known { observation, files: tracked, expired: false }
+}
+
+fn asked_source(world: &World<'_>, id: NodeId, observed: Option<&Observation>) -> SourceFacts {
+    match observed {
+        Some(observation) => {
+            let max_age = match world.project.nodes[id].source() {
+                Some(Source::Url { max_age, .. }) => *max_age,
+                _ => None,
+            };
+            let age = world.now.duration_since(observation.at);
+            // Seen in the future, by a clock that was set back since: not young.
+            let expired = max_age.is_some_and(|max| age.is_negative() || age.unsigned_abs() >= max);
+            SourceFacts::Known { observation: observation.clone(), files: Vec::new(), expired }
+        }
+        None => SourceFacts::Missing(format!(
+            "source {} was never asked for its version: `assets materialize` or `--refresh` does that",
+            world.project.key(id)
+        )),
+    }
+}
+
+/// The sources among the dependencies of `ops`, each once.
+pub fn sources_of(world: &World<'_>, ops: &[OpId]) -> Vec<NodeId> {
+    let mut seen = IdVec::<NodeId, bool>::filled(false, world.project.len());
+    let mut found = Vec::new();
+    for op in ops {
+        for dep in &world.project.ops[*op].deps {
+            if matches!(world.project.nodes[*dep].body, NodeBody::Source(_)) && !seen[*dep] {
+                seen[*dep] = true;
+                found.push(*dep);
+            }
+        }
+    }
+    found.sort_by_key(|it| it.index());
+    found
+}
+
+impl std::fmt::Display for VarValue {
+    /// As TOML writes it, so that 1 and "1" differ.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            VarValue::Text(it) => write!(f, "{it:?}"),
+            VarValue::Integer(it) => write!(f, "{it}"),
+            VarValue::Float(it) => write!(f, "{it:?}"),
+            VarValue::Boolean(it) => write!(f, "{it}"),
+            VarValue::List(them) => {
+                f.debug_list().entries(them.iter().map(|it| format_args!("{it}").to_string())).finish()
+            }
+            VarValue::Table(them) => {
+                f.debug_map().entries(them.iter().map(|(name, it)| (name, format_args!("{it}").to_string()))).finish()
+            }
+        }
+    }
+}

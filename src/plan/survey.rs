@@ -1,0 +1,349 @@
+//! The state of every asset in a scope: one pass over the graph, upstream first.
+
+use std::collections::HashMap;
+
+use crate::{
+    base::{id::IdVec, path::ProjectPath, process},
+    model::{
+        key::PartitionKey,
+        node_set::NodeSet,
+        project::{NodeBody, NodeId, OpId},
+        staleness::{Reason, ReasonCode, State, Verdict},
+    },
+    plan::{
+        examine::{Case, Examined, Upstream, examine},
+        hash::FileFact,
+        observe::{Facts, SourceFacts, observe, sources_of},
+        record::{Attempt, AttemptState, Materialization, Observation, StoredOutput, TrackedFile},
+        store::StoreError,
+        world::{OutputState, World},
+    },
+};
+
+/// What is asked.
+pub struct Request<'a> {
+    /// Assets whose state is wanted.
+    pub scope: &'a NodeSet,
+    /// Assets that are taken to be remade if they are not fresh; the others count as they stand.
+    pub runs: &'a NodeSet,
+    pub forced: bool,
+}
+
+/// What was found of one asset.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Surveyed {
+    pub verdict: Verdict,
+    pub state: State,
+    /// Known only if the versions of all dependencies are.
+    pub fingerprint: Option<crate::model::fingerprint::Fingerprint>,
+}
+
+/// Everything that was found.
+pub struct Survey {
+    pub nodes: IdVec<NodeId, Option<Surveyed>>,
+    pub facts: Facts,
+    pub records: HashMap<NodeId, Materialization>,
+    /// The latest attempt of each op.
+    pub attempts: HashMap<OpId, Attempt>,
+    /// Records whose files were touched and are the same: new signatures to remember.
+    pub refreshed: Vec<Materialization>,
+}
+
+impl Survey {
+    pub fn get(&self, node: NodeId) -> Option<&Surveyed> {
+        self.nodes.get(node)?.as_ref()
+    }
+
+    pub fn state(&self, node: NodeId) -> Option<State> {
+        self.get(node).map(|it| it.state)
+    }
+}
+
+/// Looks at every asset of `request.scope`.
+///
+/// # Errors
+/// Only if the state cannot be read; files that cannot be read are reasons.
+pub fn survey(world: &World<'_>, request: &Request<'_>) -> Result<Survey, StoreError> {
+    let project = world.project;
+    let ops = ops_of(world, request.scope);
+    let sources = sources_of(world, &ops);
+    let records = load_records(world)?;
+    let facts = observe(world, &ops, &sources, &load_observations(world)?);
+    let attempts = load_attempts(world)?;
+    let mut walk = Walk {
+        world,
+        request,
+        stored: HashMap::new(),
+        survey: Survey { nodes: IdVec::filled(None, project.len()), facts, records, attempts, refreshed: Vec::new() },
+    };
+    walk.check_outputs(&ops);
+    for op in ops {
+        walk.op(op);
+    }
+    Ok(walk.survey)
+}
+
+/// The ops of the assets in `scope`, upstream before downstream, each once.
+pub fn ops_of(world: &World<'_>, scope: &NodeSet) -> Vec<OpId> {
+    let project = world.project;
+    let mut seen = IdVec::<OpId, bool>::filled(false, project.ops.len());
+    let mut ops = Vec::new();
+    for node in project.graph.order().iter().filter(|it| scope.contains(**it)) {
+        if let Some(op) = project.op_of(*node)
+            && !seen[op]
+        {
+            seen[op] = true;
+            ops.push(op);
+        }
+    }
+    ops
+}
+
+fn load_records(world: &World<'_>) -> Result<HashMap<NodeId, Materialization>, StoreError> {
+    let mut records = HashMap::new();
+    for latest in world.store.latest_all()? {
+        if let (true, Some(node)) = (latest.partition.is_whole(), world.project.node(latest.key.as_str())) {
+            records.insert(node, record_here(world, node, latest)?);
+        }
+    }
+    Ok(records)
+}
+
+/// The record that counts for `node`: the latest; or, if that lies elsewhere because another target made it,
+/// the latest of the place where it lies for us.
+///
+/// # Errors
+/// Only if the state cannot be read.
+pub fn record_here(world: &World<'_>, node: NodeId, latest: Materialization) -> Result<Materialization, StoreError> {
+    if moved_to(world, node, &latest.output).is_none() {
+        return Ok(latest);
+    }
+    let mut history = world.store.history(&latest.key, &latest.partition)?.into_iter();
+    Ok(history.find(|it| moved_to(world, node, &it.output).is_none()).unwrap_or(latest))
+}
+
+/// The latest observations of the sources that only a run asks.
+pub fn load_observations(world: &World<'_>) -> Result<HashMap<NodeId, Observation>, StoreError> {
+    let observed = world.store.observations()?;
+    Ok(observed.into_iter().filter_map(|it| Some((world.project.node(it.key.as_str())?, it))).collect())
+}
+
+fn load_attempts(world: &World<'_>) -> Result<HashMap<OpId, Attempt>, StoreError> {
+    let by_name: HashMap<&str, OpId> = world.project.ops.iter().map(|(id, op)| (op.name.as_str(), id)).collect();
+    let attempts = world.store.last_attempts()?;
+    Ok(attempts.into_iter().filter_map(|it| Some((*by_name.get(it.op.as_str())?, it))).collect())
+}
+
+/// What became of the stored outputs of `records`, in one sweep. Files that were touched and are
+/// the same give records to refresh.
+pub fn check_stored<'r>(
+    world: &World<'_>,
+    records: impl Iterator<Item = (NodeId, &'r Materialization)>,
+) -> (HashMap<NodeId, OutputState>, Vec<Materialization>) {
+    let mut states = HashMap::new();
+    let mut files: Vec<TrackedFile> = Vec::new();
+    let mut owners: Vec<(NodeId, &Materialization, std::ops::Range<usize>)> = Vec::new();
+    for (node, record) in records {
+        match &record.output {
+            StoredOutput::Files(them) => {
+                if let Some(place) = moved_to(world, node, &record.output) {
+                    states.insert(node, OutputState::Elsewhere(place.to_string()));
+                    continue;
+                }
+                let start = files.len();
+                // After a power loss the bytes behind a signature may be others.
+                let doubted = world.doubts(record);
+                files.extend(them.iter().cloned().map(|it| TrackedFile { racy: it.racy || doubted, ..it }));
+                owners.push((node, record, start..files.len()));
+            }
+            StoredOutput::Token(_) => {
+                states.insert(node, world.probe.probe(node, &record.output));
+            }
+        }
+    }
+    let mut verified = world.sweep.verify(&files);
+    let mut refreshed = Vec::new();
+    for (node, record, range) in owners {
+        let changed = verified.changed.partition_point(|it| *it < range.start);
+        let state = match verified.changed.get(changed).filter(|it| range.contains(it)) {
+            Some(index) => gone_or_modified(world, &files[*index]),
+            None => OutputState::Same,
+        };
+        if state == OutputState::Same {
+            let new: Vec<(usize, TrackedFile)> =
+                verified.refreshed.extract_if(.., |(index, _)| range.contains(index)).collect();
+            if !new.is_empty() {
+                let StoredOutput::Files(mut now) = record.output.clone() else { continue };
+                for (index, file) in new {
+                    now[index - range.start] = file;
+                }
+                refreshed.push(Materialization { output: StoredOutput::Files(now), ..record.clone() });
+            }
+        }
+        states.insert(node, state);
+    }
+    (states, refreshed)
+}
+
+/// Where the output should be, if the record speaks of another place: the manifest, or the target, put it
+/// elsewhere, and what lies there is nobody's record.
+fn moved_to(world: &World<'_>, node: NodeId, stored: &StoredOutput) -> Option<ProjectPath> {
+    let StoredOutput::Files(files) = stored else { return None };
+    let place = world.project.output_path(node)?;
+    files.first().is_some_and(|it| it.path != place).then_some(place)
+}
+
+fn gone_or_modified(world: &World<'_>, file: &TrackedFile) -> OutputState {
+    let shown = file.path.to_string();
+    match world.sweep.look_at(&file.path) {
+        FileFact::Missing => OutputState::Missing(shown),
+        FileFact::Unreadable(why) => OutputState::Unknown(format!("{shown}: {why}")),
+        FileFact::Present { .. } | FileFact::Odd => OutputState::Modified(shown),
+    }
+}
+
+struct Walk<'a, 'w> {
+    world: &'a World<'w>,
+    request: &'a Request<'a>,
+    stored: HashMap<NodeId, OutputState>,
+    survey: Survey,
+}
+
+impl Walk<'_, '_> {
+    /// Looks at the outputs of `ops` and of what they read, all at once.
+    fn check_outputs(&mut self, ops: &[OpId]) {
+        let project = self.world.project;
+        let mut wanted = NodeSet::none(project.len());
+        for op in ops {
+            for node in project.ops[*op].outputs.iter().chain(&project.ops[*op].deps) {
+                wanted.insert(*node);
+            }
+        }
+        let records = &self.survey.records;
+        let pairs = wanted.iter().filter_map(|it| Some((it, records.get(&it)?)));
+        let (stored, refreshed) = check_stored(self.world, pairs);
+        self.stored = stored;
+        self.survey.refreshed = refreshed;
+    }
+
+    fn op(&mut self, id: OpId) {
+        let op = &self.world.project.ops[id];
+        let found: Vec<(NodeId, Examined)> = op.outputs.iter().map(|it| (*it, self.examine(id, *it))).collect();
+        let runs = found.iter().find(|(_, it)| !it.verdict.is_fresh()).map(|(node, _)| *node);
+        let upstream_fails = op.deps.iter().any(|it| {
+            matches!(self.survey.state(*it), Some(State::Failed | State::Blocked)) && self.request.runs.contains(*it)
+        });
+        for (node, examined) in found {
+            let mut verdict = examined.verdict;
+            if let (true, Some(with)) = (verdict.is_fresh(), runs) {
+                verdict = Verdict::Undecided { waits_for: vec![with], reasons: vec![self.made_with(with)] };
+            }
+            let state = self.state_of(id, node, &mut verdict, examined.blocked || upstream_fails);
+            self.survey.nodes[node] = Some(Surveyed { verdict, state, fingerprint: examined.fingerprint });
+        }
+    }
+
+    fn made_with(&self, sibling: NodeId) -> Reason {
+        let key = self.world.project.key(sibling);
+        Reason {
+            code: ReasonCode::UpstreamStale,
+            subject: key.to_string(),
+            old: None,
+            new: None,
+            message: format!("made together with {key}, which is not fresh"),
+        }
+    }
+
+    fn examine(&self, id: OpId, output: NodeId) -> Examined {
+        examine(&Case {
+            project: self.world.project,
+            op: &self.world.project.ops[id],
+            output,
+            partition: &PartitionKey::whole(),
+            facts: &self.survey.facts.ops[&id],
+            record: self.survey.records.get(&output),
+            stored: self.stored.get(&output).unwrap_or(&OutputState::Same),
+            forced: self.request.forced && self.request.runs.contains(output),
+            upstream: &|dep| self.upstream(dep),
+        })
+    }
+
+    fn upstream(&self, dep: NodeId) -> Upstream {
+        if let NodeBody::Source(_) = self.world.project.nodes[dep].body {
+            return match &self.survey.facts.sources[&dep] {
+                SourceFacts::Known { observation, expired: true, .. } => Upstream::Expired(observation.data_version),
+                SourceFacts::Known { observation, .. } => Upstream::Version(observation.data_version),
+                SourceFacts::Missing(why) => Upstream::Missing(why.clone()),
+            };
+        }
+        let record = self.survey.records.get(&dep);
+        if self.request.runs.contains(dep) {
+            return match (self.survey.get(dep), record) {
+                (Some(it), Some(record)) if it.verdict.is_fresh() => Upstream::Version(record.data_version),
+                _ => Upstream::Pending,
+            };
+        }
+        let key = self.world.project.key(dep);
+        standing(record, self.stored.get(&dep)).map_or_else(
+            |why| Upstream::Missing(format!("upstream {key} {why}, and is not selected")),
+            Upstream::Version,
+        )
+    }
+
+    fn state_of(&self, op: OpId, node: NodeId, verdict: &mut Verdict, blocked: bool) -> State {
+        if verdict.is_fresh() {
+            return State::Fresh;
+        }
+        if self.survey.attempts.get(&op).is_some_and(is_running) {
+            return State::Running;
+        }
+        let failed = self.survey.attempts.get(&op).and_then(|it| match &it.state {
+            AttemptState::Failed(why) | AttemptState::Void(why) => Some((it, why)),
+            _ => None,
+        });
+        // A failure older than the record that stands is history.
+        let record = self.survey.records.get(&node);
+        let failed = failed.filter(|(attempt, _)| record.is_none_or(|it| it.at < attempt.started_at));
+        if let Some((_, why)) = failed {
+            let reason = Reason {
+                code: ReasonCode::PreviousFailed,
+                subject: self.world.project.key(node).to_string(),
+                old: None,
+                new: None,
+                message: format!("the last attempt failed: {why}"),
+            };
+            match verdict {
+                Verdict::Stale(reasons) | Verdict::Undecided { reasons, .. } => reasons.push(reason),
+                Verdict::Fresh => {}
+            }
+        }
+        let gone = |it: &Reason| matches!(it.code, ReasonCode::NeverBuilt | ReasonCode::OutputMissing);
+        match (failed, blocked) {
+            (Some(_), _) => State::Failed,
+            (None, true) => State::Blocked,
+            (None, false) if verdict.reasons().iter().any(gone) => State::Missing,
+            (None, false) => State::Stale,
+        }
+    }
+}
+
+/// Whether an attempt seems to be at work; for display only, as process ids come back.
+fn is_running(attempt: &Attempt) -> bool {
+    matches!(attempt.state, AttemptState::Running | AttemptState::Committing(_))
+        && attempt.host == process::host()
+        && process::is_there(attempt.pid)
+}
+
+/// The version of an asset that is taken as it stands; or why it cannot be.
+pub fn standing(
+    record: Option<&Materialization>,
+    stored: Option<&OutputState>,
+) -> Result<crate::base::digest::Digest, &'static str> {
+    match (record, stored) {
+        (None, _) => Err("was never built"),
+        (Some(_), Some(OutputState::Missing(_))) => Err("has lost its output"),
+        (Some(_), Some(OutputState::Elsewhere(_))) => Err("was made for another place"),
+        (Some(_), Some(OutputState::Modified(_) | OutputState::Unknown(_))) => Err("was modified outside of assets"),
+        (Some(record), _) => Ok(record.data_version),
+    }
+}

@@ -1,0 +1,180 @@
+//! The examples are projects that work: from nothing to fresh, and after an edit exactly what must run does.
+
+use std::collections::BTreeMap;
+
+use crate::support::{Output, Project};
+
+/// How each asset of a run ended, fresh ones left out.
+fn outcomes(output: &Output) -> BTreeMap<String, String> {
+    let text = |value: &serde_json::Value| value.as_str().expect("a string").to_owned();
+    let document = output.json();
+    let steps = document["steps"].as_array().expect("steps are a list");
+    let told = steps.iter().map(|it| (text(&it["key"]), text(&it["outcome"])));
+    told.filter(|it| it.1 != "fresh").collect()
+}
+
+fn materialized(project: &Project, arguments: &[&str]) -> BTreeMap<String, String> {
+    outcomes(&project.run(&[&["materialize", "--json"], arguments].concat()).succeeded())
+}
+
+#[track_caller]
+fn expect(told: &BTreeMap<String, String>, expected: &[(&str, &str)]) {
+    let expected: BTreeMap<String, String> = expected.iter().map(|it| (it.0.into(), it.1.into())).collect();
+    assert_eq!(told, &expected);
+}
+
+/// Fresh now, and a second run says so.
+#[track_caller]
+fn settled(project: &Project, arguments: &[&str]) {
+    project.run(&[&["status"], arguments].concat()).succeeded();
+    let again = project.run(&[&["materialize"], arguments].concat()).succeeded();
+    let told = format!("{}{}", again.stdout, again.stderr).to_lowercase();
+    assert!(told.contains("are fresh"), "{told}");
+}
+
+const CEREALS: [&str; 4] = ["cereals", "display", "highest_calories", "highest_protein"];
+
+fn cereal() -> Project {
+    let project = Project::example("cereal");
+    expect(&materialized(&project, &[]), &CEREALS.map(|it| (it, "built")));
+    project
+}
+
+#[test]
+fn cereal_from_nothing() {
+    let project = cereal();
+    assert_eq!(project.read("data/display.txt"), "Most calories: Almond Anvils\nMost protein:  Oat Oars\n");
+    assert_eq!(project.read("data/cereals.csv"), project.read("raw/cereal.csv"));
+    settled(&project, &[]);
+}
+
+#[test]
+fn cereal_an_edit_stops_where_it_makes_no_difference() {
+    let project = cereal();
+    project.edit("raw/cereal.csv", "Corn Comets,Sunday Foods,110,2,0,12", "Corn Comets,Sunday Foods,110,2,0,13");
+    let told = materialized(&project, &[]);
+    let expected =
+        [("cereals", "built"), ("highest_calories", "built"), ("highest_protein", "built"), ("display", "cut_off")];
+    expect(&told, &expected);
+    settled(&project, &[]);
+}
+
+#[test]
+fn cereal_an_edit_that_matters_goes_through() {
+    let project = cereal();
+    project.edit("raw/cereal.csv", "Millet Moons,Old Bridge,95,", "Millet Moons,Old Bridge,195,");
+    expect(&materialized(&project, &[]), &CEREALS.map(|it| (it, "built")));
+    assert_eq!(project.read("data/display.txt"), "Most calories: Millet Moons\nMost protein:  Oat Oars\n");
+    settled(&project, &[]);
+}
+
+#[test]
+fn cereal_a_comment_in_the_code_ends_at_the_answers() {
+    let project = cereal();
+    let script = project.read("highest.awk");
+    project.write("highest.awk", format!("# Only a comment.\n{script}"));
+    let told = materialized(&project, &[]);
+    expect(&told, &[("highest_calories", "built"), ("highest_protein", "built"), ("display", "cut_off")]);
+    settled(&project, &[]);
+    // Undone: what was made then is recognised, and nothing is run.
+    project.write("highest.awk", script);
+    let told = materialized(&project, &[]);
+    expect(&told, &[("highest_calories", "restored"), ("highest_protein", "restored"), ("display", "cut_off")]);
+    settled(&project, &[]);
+}
+
+#[test]
+fn cereal_a_broken_table_fails_by_name_and_is_mended() {
+    let project = cereal();
+    let table = project.read("raw/cereal.csv");
+    project.edit("raw/cereal.csv", "name,maker,calories,protein", "name,maker,calories,proteins");
+    let failed = project.run(&["materialize"]).exited(1);
+    assert!(failed.stderr.contains("there is no column protein"), "{}", failed.stderr);
+    assert_eq!(project.read("data/highest_protein.csv").lines().count(), 2, "the last good version stays");
+    project.write("raw/cereal.csv", table);
+    project.run(&["materialize"]).succeeded();
+    settled(&project, &[]);
+}
+
+const WEATHER: [&str; 8] =
+    ["days/new_york", "days/seattle", "extremes", "monthly", "report", "sane", "years/new_york", "years/seattle"];
+
+fn weather() -> Project {
+    let project = Project::example("weather");
+    expect(&materialized(&project, &[]), &WEATHER.map(|it| (it, "built")));
+    project
+}
+
+/// Names in a folder, sorted.
+fn names(project: &Project, folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(project.path(folder)).expect("the folder is there");
+    let mut names: Vec<String> = entries.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn weather_from_nothing() {
+    let project = weather();
+    assert_eq!(names(&project, "data/years/seattle"), ["2012.csv", "2013.csv", "2014.csv", "2015.csv"]);
+    assert_eq!(project.read("data/years/new_york/2012.csv").lines().count(), 1 + 366);
+    assert_eq!(project.read("data/monthly.csv").lines().count(), 1 + 2 * 48);
+    assert_eq!(project.read("data/sane.txt"), "no temperature above 45 in 2 cities\n");
+    let report = project.read("data/report.md");
+    assert!(report.contains("| new_york | hottest | 2013-07-18 | 37.8 |"), "{report}");
+    settled(&project, &[]);
+}
+
+#[test]
+fn weather_a_failed_check_holds_back_what_depends_on_it() {
+    let project = weather();
+    let report = project.read("data/report.md");
+    let failed = project.run(&["materialize", "--json", "--var", "hottest_believable=36"]).exited(1);
+    expect(&outcomes(&failed), &[("sane", "failed"), ("report", "skipped")]);
+    assert!(failed.stderr.contains("new_york: 37.8 degrees on 2013-07-18"), "{}", failed.stderr);
+    assert_eq!(project.read("data/report.md"), report);
+    // With the limit of before nothing has changed.
+    settled(&project, &[]);
+}
+
+#[test]
+fn weather_a_variable_counts_for_what_names_it() {
+    let project = weather();
+    let told = materialized(&project, &["--var", "wet_mm=5.0"]);
+    expect(&told, &[("monthly", "built"), ("report", "built")]);
+}
+
+#[test]
+fn weather_a_city_that_did_not_change_is_left_alone() {
+    let project = weather();
+    project.edit("raw/weather.csv", "Seattle,2014-06-01,0.0,", "Seattle,2014-06-01,3.0,");
+    let expected = [
+        ("days/new_york", "built"),
+        ("days/seattle", "built"),
+        ("years/new_york", "cut_off"),
+        ("years/seattle", "built"),
+        ("monthly", "built"),
+        ("extremes", "built"),
+        ("sane", "cut_off"),
+        ("report", "built"),
+    ];
+    expect(&materialized(&project, &[]), &expected);
+    settled(&project, &[]);
+}
+
+#[test]
+fn weather_targets_have_places_of_their_own() {
+    let project = weather();
+    let dev = materialized(&project, &["-t", "dev"]);
+    assert_eq!(dev.len(), WEATHER.len(), "{dev:?}");
+    assert_eq!(names(&project, "build/dev/years/seattle"), ["2015.csv"]);
+    settled(&project, &["-t", "dev"]);
+    materialized(&project, &["-t", "prod"]);
+    assert_eq!(project.read("build/prod/sane.txt"), "no temperature above 41 in 2 cities\n");
+    assert_eq!(names(&project, "build/prod/years/seattle").len(), 4);
+    settled(&project, &["-t", "prod"]);
+    // What one target made is no answer for another, and does no harm to it.
+    assert_eq!(names(&project, "data/years/seattle").len(), 4);
+    materialized(&project, &[]);
+    settled(&project, &[]);
+}
