@@ -4,7 +4,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Write},
+    io::{self, Read, Seek, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -67,6 +67,28 @@ pub fn read_at_most(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
 pub fn is_writable(path: &Path) -> bool {
     use rustix::fs::{Access, AtFlags, CWD, accessat};
     accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
+}
+
+/// What a file holds from `offset` on; `None` if it is not there.
+pub fn read_from(path: &Path, offset: u64) -> Result<Option<Vec<u8>>> {
+    let mut file = match open(path) {
+        Ok(it) => it,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    let read = file.seek(io::SeekFrom::Start(offset)).and_then(|_| file.read_to_end(&mut bytes));
+    named("read", path, read).map(|_| Some(bytes))
+}
+
+/// The first `len` bytes, or as many as there are; `None` if it is not there.
+pub fn read_start(path: &Path, len: u64) -> Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    match named("read", path, File::open(path).and_then(|it| it.take(len).read_to_end(&mut bytes))) {
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 pub fn open(path: &Path) -> Result<File> {
@@ -214,6 +236,18 @@ pub fn list(path: &Path) -> Result<Option<Vec<fs::DirEntry>>> {
     let mut found = named("list", path, entries.collect::<io::Result<Vec<_>>>())?;
     found.sort_by_key(fs::DirEntry::file_name);
     Ok(Some(found))
+}
+
+/// Bytes of a file, or of all files in a folder; what cannot be looked at counts nothing.
+pub fn bytes_of(path: &Path) -> u64 {
+    match look(path) {
+        Ok(Some(it)) if it.is_dir() => {
+            let entries = list(path).ok().flatten().unwrap_or_default();
+            entries.iter().map(|it| bytes_of(&it.path())).sum()
+        }
+        Ok(Some(it)) => it.len(),
+        _ => 0,
+    }
 }
 
 /// Absolute, with every link resolved.
