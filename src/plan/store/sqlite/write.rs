@@ -17,7 +17,7 @@ use crate::{
             StepRecord,
         },
         store::{
-            Change, KEPT, OBSERVED_KEPT,
+            Change, KEPT, OBSERVED_KEPT, SEALED_KEPT,
             encode::{self, Coded},
         },
     },
@@ -341,7 +341,14 @@ impl<'c> Writing<'c> {
     fn session_sealed(&mut self, id: &str) -> Answer<()> {
         let Some(mut row) = self.session_row(id)? else { return Ok(()) };
         row.record.sealed = true;
-        self.put_session(row.number, &row.record)
+        self.put_session(row.number, &row.record)?;
+        let mut sealed = read::sessions(self.connection)?;
+        sealed.retain(|it| it.sealed);
+        let spare = sealed.len().saturating_sub(SEALED_KEPT);
+        for session in &sealed[..spare] {
+            self.execute("DELETE FROM session WHERE id = ?1", [&session.id])?;
+        }
+        Ok(())
     }
 
     // Names.
