@@ -63,6 +63,12 @@ pub fn read_at_most(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     Ok(if bytes.len() as u64 > limit { None } else { Some(bytes) })
 }
 
+/// Whether this process may write to what is there. Opens nothing.
+pub fn is_writable(path: &Path) -> bool {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
+}
+
 /// What a file holds from `offset` on; `None` if it is not there.
 pub fn read_from(path: &Path, offset: u64) -> Result<Option<Vec<u8>>> {
     let mut file = match open(path) {
@@ -141,6 +147,12 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = fs::remove_file(&beside);
     }
     done
+}
+
+/// Makes a file, or the names in a folder, survive a power loss. An error here is final: a second try
+/// would not tell what the first one lost.
+pub fn sync(path: &Path) -> Result<()> {
+    named("sync", path, File::open(path).and_then(|it| it.sync_all()))
 }
 
 pub fn create_folder(path: &Path) -> Result<()> {

@@ -146,7 +146,7 @@ fn of_state(root: &Path, state: &StateFolder) -> Vec<Check> {
             checks.push(Check::fail("database", error.to_string(), help));
         }
         Ok(opened) => {
-            checks.push(database(&opened.store, &opened.notes));
+            checks.push(database(state, disk, &opened.notes));
             checks.push(locks(state));
             checks.extend(killed_runs(&opened.store, state));
         }
@@ -155,11 +155,11 @@ fn of_state(root: &Path, state: &StateFolder) -> Vec<Check> {
     checks
 }
 
-fn database(store: &SqliteStore, notes: &[String]) -> Check {
+fn database(state: &StateFolder, disk: Disk, notes: &[String]) -> Check {
     if let Some(note) = notes.first() {
         return Check::warn("database", note.clone(), "any command that writes puts it right, with nothing rerun");
     }
-    match store.quick_check() {
+    match SqliteStore::examine(state.path(), disk) {
         Ok(wrong) if wrong.is_empty() => Check::ok("database", "healthy"),
         Ok(wrong) => Check::warn(
             "database",
