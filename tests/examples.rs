@@ -178,3 +178,19 @@ fn weather_targets_have_places_of_their_own() {
     materialized(&project, &[]);
     settled(&project, &[]);
 }
+
+#[test]
+fn editors_find_no_fault_with_an_example() {
+    let schema = jsonschema::draft7::new(&assets::model::manifest::json_schema()).unwrap();
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(examples).unwrap() {
+        let path = entry.unwrap().path().join("assets.toml");
+        let table: toml::Table = std::fs::read_to_string(&path).unwrap().parse().unwrap();
+        let json = serde_json::to_value(table).unwrap();
+        let errors: Vec<String> = schema.iter_errors(&json).map(|it| format!("{}: {it}", it.instance_path())).collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", path.display());
+        seen += 1;
+    }
+    assert!(seen >= 2);
+}

@@ -6,12 +6,15 @@
     reason = "tests set up the world from outside and tell people about it"
 )]
 
+mod anchors;
 mod docs;
 mod examples;
 mod executor;
 mod io;
 mod layers;
 mod manifest;
+mod mutations;
+mod promises;
 mod source;
 #[expect(clippy::allow_attributes, reason = "`expect` would complain as soon as the last helper is used")]
 #[allow(dead_code, reason = "helpers for every end-to-end test")]

@@ -375,7 +375,8 @@ fn every_event_is_a_line_of_json() {
     for event in &events {
         assert!(schema.is_valid(event), "{event}");
     }
-    let runs: Vec<&str> = events.iter().filter(|it| it["event"] == "run_started").filter_map(|it| it["run"].as_str()).collect();
+    let runs: Vec<&str> =
+        events.iter().filter(|it| it["event"] == "run_started").filter_map(|it| it["run"].as_str()).collect();
     assert_eq!(runs.len(), 2);
     // The same lines as in the logs of the runs.
     let logs: String = runs.iter().map(|it| project.read(&format!(".assets/logs/{it}/events.jsonl"))).collect();

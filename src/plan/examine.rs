@@ -174,6 +174,11 @@ fn own_reasons(case: &Case<'_>, inputs: &Inputs) -> Vec<Reason> {
     match case.stored {
         OutputState::Same => {}
         OutputState::Missing(what) => reasons.push(output(ReasonCode::OutputMissing, what, "output is missing")),
+        // A format that changed says it already.
+        OutputState::Elsewhere(what) if reasons.is_empty() => {
+            reasons.push(output(ReasonCode::OutputMissing, what, "output belongs elsewhere now"));
+        }
+        OutputState::Elsewhere(_) => {}
         OutputState::Modified(what) => {
             reasons.push(output(ReasonCode::OutputModified, what, "output was modified outside of assets"));
         }

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod hash;
 pub mod observe;
 pub mod planner;
+pub mod recall;
 pub mod record;
 pub mod store;
 pub mod survey;

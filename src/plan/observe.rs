@@ -42,6 +42,8 @@ pub struct OpFacts {
 pub enum SourceFacts {
     Known {
         observation: Observation,
+        /// Those of a `files` source, as they were found.
+        files: Vec<TrackedFile>,
         /// Seen longer ago than its limit on age allows.
         expired: bool,
     },
@@ -53,6 +55,17 @@ pub enum SourceFacts {
 pub struct Facts {
     pub ops: HashMap<OpId, OpFacts>,
     pub sources: HashMap<NodeId, SourceFacts>,
+}
+
+impl Facts {
+    /// Every code and source file among the facts.
+    pub fn files(&self) -> impl Iterator<Item = &TrackedFile> {
+        let of_sources = self.sources.values().filter_map(|it| match it {
+            SourceFacts::Known { files, .. } => Some(files),
+            SourceFacts::Missing(_) => None,
+        });
+        self.ops.values().map(|it| &it.files).chain(of_sources).flatten()
+    }
 }
 
 /// Gathers the facts of `ops` and `sources`. `observed` are the latest observations of sources
@@ -110,7 +123,9 @@ impl Wanted {
                 self.paths.extend(files.iter().cloned());
                 Expansion { files, problems: Vec::new() }
             }
-            Err(errors) => Expansion { files: Vec::new(), problems: errors.iter().map(GlobError::to_string).collect() },
+            Err(errors) => {
+                Expansion { files: Vec::new(), problems: errors.iter().map(|it| unexpanded(set, it)).collect() }
+            }
         }
     }
 
@@ -118,6 +133,19 @@ impl Wanted {
         let paths: Vec<ProjectPath> = self.paths.into_iter().collect();
         let facts = world.sweep.look(&paths);
         paths.into_iter().zip(facts).collect()
+    }
+}
+
+/// What is wrong with a pattern, by its text.
+fn unexpanded(set: &FileSet, error: &GlobError) -> String {
+    let text = |pattern: &usize| &set.patterns[*pattern].text;
+    match error {
+        GlobError::NoMatch { pattern, nearest: None } => format!("nothing matches `{}`", text(pattern)),
+        GlobError::NoMatch { pattern, nearest: Some(near) } => {
+            format!("nothing matches `{}` (there is {near})", text(pattern))
+        }
+        GlobError::Bad { pattern, .. } => format!("`{}` is {error}", text(pattern)),
+        GlobError::Unreadable { .. } => error.to_string(),
     }
 }
 
@@ -193,6 +221,9 @@ fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
     parts
 }
 
+/// What a recorded command that is a text for the shell begins with.
+pub const SHELL: &str = "sh -c ";
+
 /// The command as written. A list is JSON, which begins with `[`; a text for the shell begins with
 /// `sh -c`, so the two can never be the same.
 pub fn command_text(action: &Action) -> String {
@@ -201,7 +232,7 @@ pub fn command_text(action: &Action) -> String {
             let words: Vec<&str> = words.iter().map(|it| it.text()).collect();
             serde_json::to_string(&words).expect("strings are JSON")
         }
-        Action::Shell(text) => format!("sh -c {}", text.text()),
+        Action::Shell(text) => format!("{SHELL}{}", text.text()),
     }
 }
 
@@ -223,13 +254,15 @@ fn env_part(world: &World<'_>, name: &str, secret: bool) -> Part {
 
 fn files_source(world: &World<'_>, id: NodeId, expansion: &Expansion, looked: &Looked) -> SourceFacts {
     if let Some(problem) = expansion.problems.first() {
-        return SourceFacts::Missing(problem.clone());
+        return SourceFacts::Missing(format!("source {}: {problem}", world.project.key(id)));
     }
     let mut files = Vec::with_capacity(expansion.files.len());
+    let mut tracked = Vec::with_capacity(expansion.files.len());
     let mut hasher = blake3::Hasher::new_derive_key(SOURCE_CONTEXT);
     for path in &expansion.files {
         match &looked[path] {
-            FileFact::Present { digest, .. } => {
+            fact @ FileFact::Present { digest, .. } => {
+                tracked.extend(fact.tracked(path.clone()));
                 hasher.update(&(path.as_bytes().len() as u64).to_le_bytes());
                 hasher.update(path.as_bytes());
                 hasher.update(&digest.0);
@@ -241,7 +274,7 @@ fn files_source(world: &World<'_>, id: NodeId, expansion: &Expansion, looked: &L
     let key = world.project.key(id).clone();
     let data_version = hasher.finalize().into();
     let observation = Observation { key, data_version, at: world.now, shown: None, files };
-    SourceFacts::Known { observation, expired: false }
+    SourceFacts::Known { observation, files: tracked, expired: false }
 }
 
 fn asked_source(world: &World<'_>, id: NodeId, observed: Option<&Observation>) -> SourceFacts {
@@ -254,7 +287,7 @@ fn asked_source(world: &World<'_>, id: NodeId, observed: Option<&Observation>) -
             let age = world.now.duration_since(observation.at);
             // Seen in the future, by a clock that was set back since: not young.
             let expired = max_age.is_some_and(|max| age.is_negative() || age.unsigned_abs() >= max);
-            SourceFacts::Known { observation: observation.clone(), expired }
+            SourceFacts::Known { observation: observation.clone(), files: Vec::new(), expired }
         }
         None => SourceFacts::Missing(format!(
             "source {} was never asked for its version: `assets materialize` or `--refresh` does that",

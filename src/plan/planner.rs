@@ -6,9 +6,10 @@ use crate::{
         node_set::NodeSet,
         plan::{Plan, PlanStep, StepAction},
         project::{NodeId, OpId},
-        staleness::{Reason, ReasonCode, Verdict},
+        staleness::{ReasonCode, Verdict},
     },
     plan::{
+        recall::recall,
         store::StoreError,
         survey::{Survey, ops_of},
         world::World,
@@ -62,10 +63,5 @@ fn restorable(world: &World<'_>, survey: &Survey, node: NodeId) -> Result<bool, 
         return Ok(false);
     }
     let Some(fingerprint) = &surveyed.fingerprint else { return Ok(false) };
-    let history = world.store.history(world.project.key(node), &PartitionKey::whole())?;
-    let Some(known) = history.iter().find(|it| it.fingerprint == *fingerprint) else { return Ok(false) };
-    let spoilt = |it: &Reason| matches!(it.code, ReasonCode::OutputMissing | ReasonCode::OutputModified);
-    let in_place = survey.records.get(&node).is_some_and(|it| it.data_version == known.data_version)
-        && !surveyed.verdict.reasons().iter().any(spoilt);
-    Ok(in_place || world.probe.keeps(node, &known.data_version))
+    Ok(recall(world, node, &PartitionKey::whole(), fingerprint)?.is_some())
 }

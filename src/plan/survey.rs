@@ -135,7 +135,7 @@ pub fn check_stored<'r>(
             && let StoredOutput::Files(them) = &record.output
             && them.first().is_none_or(|it| it.path != path)
         {
-            states.insert(node, OutputState::Missing(path.to_string()));
+            states.insert(node, OutputState::Elsewhere(path.to_string()));
             continue;
         }
         match &record.output {
@@ -324,6 +324,7 @@ pub fn standing(
     match (record, stored) {
         (None, _) => Err("was never built"),
         (Some(_), Some(OutputState::Missing(_))) => Err("has lost its output"),
+        (Some(_), Some(OutputState::Elsewhere(_))) => Err("was made for another place"),
         (Some(_), Some(OutputState::Modified(_) | OutputState::Unknown(_))) => Err("was modified outside of assets"),
         (Some(record), _) => Ok(record.data_version),
     }

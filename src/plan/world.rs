@@ -30,6 +30,8 @@ pub trait Probe: Sync {
 pub enum OutputState {
     Same,
     Missing(String),
+    /// It was stored in another place than the one where it belongs now: this one.
+    Elsewhere(String),
     Modified(String),
     /// It is there, and nobody could say what it holds.
     Unknown(String),

@@ -13,6 +13,7 @@
 
 mod filter;
 pub mod pty;
+pub mod told;
 
 use std::{
     fs,

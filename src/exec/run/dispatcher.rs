@@ -392,7 +392,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
     }
 
     fn submit(&mut self, index: StepIndex, attempting: Box<Attempting>) {
-        if self.stopping.is_some() {
+        if self.stopping.is_some() || self.failed && self.options.fail_fast {
             give_up(self.context, &attempting, AttemptState::Interrupted);
             drop(attempting);
             self.leave(index);

@@ -1,7 +1,10 @@
 //! The second half of a step: look at what the command made, make sure that its inputs held still,
 //! publish, record. The order of the steps is the crash protocol; `docs/reliability.md` tells it.
 
+use std::{collections::HashMap, path::Path};
+
 use crate::{
+    base::path::ProjectPath,
     exec::{
         executor::{StepExit, StepResult},
         io::{Content, IoError},
@@ -17,8 +20,10 @@ use crate::{
     },
     plan::{
         examine::Examined,
-        observe::{observe, sources_of},
-        record::{AttemptState, Intent, Materialization, StoredOutput},
+        hash::FileKind,
+        observe::{OpFacts, observe, sources_of},
+        recall::{Recalled, recall},
+        record::{AttemptState, Intent, Materialization, StoredOutput, TrackedFile},
         store::{Change, StoreError},
         survey::load_observations,
     },
@@ -141,8 +146,12 @@ fn moved_input(
     attempting: &Attempting,
 ) -> Result<Option<String>, StoreError> {
     let workspace = context.workspace;
-    if let Some(index) = workspace.sweep.verify(&attempting.inputs).changed.first() {
+    let verified = workspace.sweep.verify(&attempting.inputs);
+    if let Some(index) = verified.changed.first() {
         return Ok(Some(format!("{} changed during the run", attempting.inputs[*index].path)));
+    }
+    if let Some((_, now)) = verified.refreshed.iter().find(|(index, now)| written(&attempting.inputs[*index], now)) {
+        return Ok(Some(format!("{} was written during the run", now.path)));
     }
     let world = workspace.world();
     let op = &world.project.ops[step.op];
@@ -162,7 +171,20 @@ fn moved_input(
         _ => None,
     };
     let moved = sources.iter().find(|it| version(&now, **it) != version(before, **it));
-    Ok(moved.map(|it| format!("source {} changed during the run", world.project.key(*it))))
+    if let Some(source) = moved {
+        return Ok(Some(format!("source {} changed during the run", world.project.key(*source))));
+    }
+    let earlier: HashMap<&ProjectPath, &TrackedFile> = before.files().map(|it| (&it.path, it)).collect();
+    let back = now.files().find(|it| earlier.get(&it.path).is_some_and(|before| written(before, it)));
+    Ok(back.map(|it| format!("{} was written during the run", it.path)))
+}
+
+/// Whether a file with the same content is not the same file, untouched: it may have held something
+/// else for a while, and the command may have read that. The change time alone tells nothing here:
+/// a new name or mode changes it too.
+fn written(before: &TrackedFile, now: &TrackedFile) -> bool {
+    let identity = |it: &TrackedFile| (it.signature.dev, it.signature.ino, it.signature.size, it.signature.mtime_ns);
+    before.signature.kind == FileKind::File && identity(before) != identity(now)
 }
 
 fn publish(
@@ -217,7 +239,7 @@ fn publish(
         changes.push(Change::Materialized(Box::new(record)));
     }
     changes.extend(attempting.observations.iter().cloned().map(Change::Observed));
-    changes.extend(texts(context, step, attempting));
+    changes.extend(texts(&workspace.root, &attempting.facts.ops[&step.op]));
     let state = AttemptState::Succeeded(StepOutcome::Built);
     changes.push(Change::AttemptEnded { id: attempting.id.clone(), state, at: workspace.clock.now() });
     workspace.store.commit(&changes)?;
@@ -268,13 +290,11 @@ fn unchanged(output: &OutputAttempt, new: &Materialization) -> Option<StoredOutp
 }
 
 /// Small code files, kept by digest for the diffs of `why`.
-fn texts(context: &RunContext<'_>, step: &PlanStep, attempting: &Attempting) -> Vec<Change> {
+pub fn texts(root: &Path, facts: &OpFacts) -> Vec<Change> {
     use crate::{
         base::digest::Digest,
         model::fingerprint::{PartKind, PartValue},
     };
-    let workspace = context.workspace;
-    let facts = &attempting.facts.ops[&step.op];
     let mut changes = Vec::new();
     for part in facts.parts.iter().filter(|it| it.kind == PartKind::Code) {
         let PartValue::Digest(digest) = &part.value else { continue };
@@ -282,7 +302,7 @@ fn texts(context: &RunContext<'_>, step: &PlanStep, attempting: &Attempting) -> 
         if file.signature.size > TEXT_BYTES_MAX {
             continue;
         }
-        let bytes = crate::base::fs::read_at_most(&file.path.under(&workspace.root), TEXT_BYTES_MAX);
+        let bytes = crate::base::fs::read_at_most(&file.path.under(root), TEXT_BYTES_MAX);
         if let Ok(Some(bytes)) = bytes
             && Digest::of(&bytes) == *digest
             && let Ok(text) = String::from_utf8(bytes)
@@ -294,44 +314,38 @@ fn texts(context: &RunContext<'_>, step: &PlanStep, attempting: &Attempting) -> 
 }
 
 /// Puts back earlier materializations with today's fingerprints, if the content of every output is
-/// still kept, or is what is in place (`standing`); else does nothing.
+/// in place or kept; else does nothing.
 ///
 /// # Errors
 /// State or content that cannot be read or moved.
-pub fn restore<'r>(
+pub fn restore(
     context: &RunContext<'_>,
     step: &PlanStep,
     examined: &[(NodeId, Examined)],
-    standing: &dyn Fn(NodeId) -> Option<&'r Materialization>,
 ) -> Result<Option<Vec<StepReport>>, PrepareError> {
     let workspace = context.workspace;
-    let in_place = |node, version| standing(node).filter(|it| it.data_version == version);
-    let mut known: Vec<(NodeId, Materialization)> = Vec::new();
+    let world = workspace.world();
+    let mut known: Vec<Recalled> = Vec::new();
     for (node, it) in examined {
         let Some(fingerprint) = &it.fingerprint else { return Ok(None) };
-        let history = workspace.store.history(workspace.project.key(*node), &step.partition)?;
-        let Some(record) = history.into_iter().find(|it| it.fingerprint == *fingerprint) else { return Ok(None) };
-        let target = workspace.target(*node, &step.partition);
-        if in_place(*node, record.data_version).is_none()
-            && !workspace.io_of(*node).keeps(&target, &record.data_version)
-        {
-            return Ok(None);
-        }
-        known.push((*node, record));
+        let Some(recalled) = recall(&world, *node, &step.partition, fingerprint)? else { return Ok(None) };
+        known.push(recalled);
     }
     let mut reports = Vec::new();
-    for ((node, record), (_, it)) in known.into_iter().zip(examined) {
-        let reasons = it.verdict.reasons().to_vec();
-        let target = workspace.target(node, &step.partition);
-        let output = match in_place(node, record.data_version) {
-            Some(it) => Some(it.output.clone()),
-            None => workspace.io_of(node).restore(&target, &record.data_version)?,
+    for (recalled, (node, it)) in known.into_iter().zip(examined) {
+        let record = match recalled {
+            Recalled::InPlace(record) => record,
+            Recalled::Kept(record) => {
+                let target = workspace.target(*node, &step.partition);
+                match workspace.io_of(*node).restore(&target, &record.data_version)? {
+                    Some(output) => Materialization { output, ..record },
+                    None => return Ok(None),
+                }
+            }
         };
-        let Some(output) = output else { return Ok(None) };
         let restored = Materialization {
             run: context.run.clone(),
             at: workspace.clock.now(),
-            output,
             session: context.run.0.clone(),
             ..record
         };
@@ -339,8 +353,8 @@ pub fn restore<'r>(
             data_version: Some(restored.data_version),
             bytes: restored.bytes,
             rows: restored.rows,
-            reasons,
-            ..report(context, node, &step.partition, StepOutcome::Restored)
+            reasons: it.verdict.reasons().to_vec(),
+            ..report(context, *node, &step.partition, StepOutcome::Restored)
         });
         workspace.store.commit(&[Change::Materialized(Box::new(restored))])?;
     }

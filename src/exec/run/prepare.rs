@@ -13,6 +13,7 @@ use crate::{
         lock::{LockError, LockGuard, LockName, Locked},
         run::{
             context::RunContext,
+            recover::recover_held,
             render::{Given, render},
         },
     },
@@ -105,7 +106,9 @@ pub fn prepare(
         Locked::Held(guard) => guard,
         Locked::Busy(name) => return Ok(Prepared::Contended { name }),
     };
-
+    // I5: whoever held these locks before us and died may have left a publication to finish, which must
+    // never be finished over what we are about to make.
+    recover_held(context.workspace, &op.name, &step.partition)?;
     let now = Now::look(context, step)?;
     let examined: Vec<(NodeId, Examined)> =
         op.outputs.iter().map(|it| (*it, now.examine(context, step, *it))).collect();
@@ -117,7 +120,7 @@ pub fn prepare(
         return Ok(Prepared::Failed { error: blocked_error(&reasons), reasons });
     }
     if !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced)
-        && let Some(reports) = super::finish::restore(context, step, &examined, &|it| now.whole(it))?
+        && let Some(reports) = super::finish::restore(context, step, &examined)?
     {
         return Ok(Prepared::Settled(reports));
     }
@@ -173,7 +176,13 @@ impl Now {
             .any(|it| !matches!(world.project.nodes[*it].source(), Some(crate::model::project::Source::Files(_))));
         let observed = if asked { load_observations(&world)? } else { HashMap::new() };
         let facts = observe(&world, &[step.op], &sources, &observed);
-        let (stored, _) = check_stored(&world, records.iter().map(|(node, it)| (*node, it)));
+        let (stored, refreshed) = check_stored(&world, records.iter().map(|(node, it)| (*node, it)));
+        // What was only touched is from now on what it looks like now.
+        for record in refreshed {
+            if let Some(node) = world.project.node(record.key.as_str()) {
+                records.insert(node, record);
+            }
+        }
         Ok(Now { facts, records, stored })
     }
 

@@ -10,7 +10,7 @@ use crate::{
         lock::{LockName, LockTable},
         run::{context::Workspace, prepare::PrepareError},
     },
-    model::{event::StepOutcome, project::NodeId},
+    model::{event::StepOutcome, key::PartitionKey, project::NodeId},
     plan::{
         record::{Attempt, AttemptState, Materialization},
         store::Change,
@@ -43,6 +43,19 @@ pub fn recover(workspace: &Workspace, locks: &Arc<LockTable>) -> Result<Recovery
         }
     }
     Ok(recovery)
+}
+
+/// The same for one op whose locks the caller holds: their last owner may have died since the run began.
+///
+/// # Errors
+/// As [`recover`].
+pub fn recover_held(workspace: &Workspace, op: &str, partition: &PartitionKey) -> Result<(), PrepareError> {
+    for attempt in workspace.store.unfinished_attempts()? {
+        if attempt.op == op && attempt.partition == *partition {
+            one(workspace, &attempt, &mut Recovery::default())?;
+        }
+    }
+    Ok(())
 }
 
 fn one(workspace: &Workspace, attempt: &Attempt, recovery: &mut Recovery) -> Result<(), PrepareError> {

@@ -170,7 +170,7 @@ pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>)
     remember_touched(app, &surveyed)?;
     warn_unselected(context, app, selected, &plan)?;
     let brought = start(context, app, &locks, signals, &Prepared { asked, plan: &plan, survey: &surveyed })?;
-    app.keep_cache();
+    app.keep_cache(&context.ui);
     Ok(brought)
 }
 
@@ -368,7 +368,7 @@ fn shown_names<'a>(project: &'a Project, step: &PlanStep) -> impl Iterator<Item 
 }
 
 /// Everything of this run is made to survive a power loss, and only then called so.
-fn seal(app: &App, run: &RunId) {
+pub fn seal(app: &App, run: &RunId) {
     let workspace = &app.workspace;
     let project = app.project();
     let mut folders: Vec<PathBuf> = vec![app.state.path().to_owned()];
@@ -404,7 +404,7 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn random() -> Result<u16, Failure> {
+pub fn random() -> Result<u16, Failure> {
     let mut bytes = [0; 2];
     getrandom::fill(&mut bytes).map_err(|it| Failure::new(Exit::State, format!("no random numbers: {it}")))?;
     Ok(u16::from_le_bytes(bytes))

@@ -150,7 +150,7 @@ impl Keeping<'_> {
         selected.subtract(&hopeless);
         let stale = selected.iter().any(|it| surveyed.get(it).is_some_and(|it| !it.verdict.is_fresh()));
         if !stale {
-            app.keep_cache();
+            app.keep_cache(&self.context.ui);
             return Ok(None);
         }
         let exit = self.bring(&app, &selected)?;

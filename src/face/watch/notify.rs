@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use notify::{ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::AccessKind};
+use notify::{
+    ErrorKind, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, ModifyKind},
+};
 
 use crate::{
     base::fs,
@@ -24,7 +27,8 @@ pub struct SystemChanges {
     /// `None`: the system cannot tell, everything is looked at from time to time.
     watcher: Option<RecommendedWatcher>,
     arrived: Arc<Arrived>,
-    /// With the device and number of each folder: another one of the same name has to be watched anew.
+    /// With the device and number of each folder: another one of the same name has to be watched anew,
+    /// and so does one that was gone for a while, as numbers come back.
     watched: BTreeMap<Folder, (u64, u64)>,
     /// Said by the next `watch`.
     trouble: Option<String>,
@@ -41,6 +45,10 @@ struct State {
     paths: BTreeSet<PathBuf>,
     overflow: bool,
     woken: bool,
+    /// Removed or renamed since folders were looked at last; they may be there again.
+    gone: BTreeSet<PathBuf>,
+    /// More than can be named.
+    much_is_gone: bool,
 }
 
 impl Arrived {
@@ -54,14 +62,24 @@ impl Arrived {
         match event {
             // Reading is no change; closing after writing is.
             Ok(it) if matches!(it.kind, EventKind::Access(kind) if !matches!(kind, AccessKind::Close(_))) => return,
-            Ok(it) if !it.need_rescan() => state.paths.extend(it.paths),
-            Ok(_) | Err(_) => state.overflow = true,
+            Ok(it) if !it.need_rescan() => {
+                if matches!(it.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))) {
+                    state.gone.extend(it.paths.iter().cloned());
+                }
+                state.paths.extend(it.paths);
+            }
+            Ok(_) | Err(_) => {
+                state.overflow = true;
+                state.much_is_gone = true;
+            }
         }
-        if state.paths.len() > PATHS_MAX {
-            state.overflow = true;
-        }
+        state.overflow |= state.paths.len() > PATHS_MAX;
         if state.overflow {
             state.paths.clear();
+        }
+        state.much_is_gone |= state.gone.len() > PATHS_MAX;
+        if state.much_is_gone {
+            state.gone.clear();
         }
         self.moved.notify_all();
     }
@@ -102,6 +120,18 @@ impl Changes for SystemChanges {
             return Err(why);
         }
         let Some(watcher) = &mut self.watcher else { return Ok(Watched::AsBefore) };
+        let (gone, all) = {
+            let mut state = self.arrived.lock();
+            (std::mem::take(&mut state.gone), std::mem::take(&mut state.much_is_gone))
+        };
+        self.watched.retain(|it, _| {
+            let stays = !all && !gone.contains(&it.path);
+            if !stays {
+                // One that was removed from disk is unwatched already.
+                let _ = watcher.unwatch(&it.path);
+            }
+            stays
+        });
         let number = |it: &Folder| {
             let found = fs::look_through(&it.path).ok().flatten().filter(|it| it.is_dir())?;
             Some((it.clone(), (found.dev(), found.ino())))
@@ -110,7 +140,6 @@ impl Changes for SystemChanges {
         let stays =
             |it: &Folder, number: &(u64, u64), them: &BTreeMap<Folder, (u64, u64)>| them.get(it) == Some(number);
         for (gone, _) in self.watched.iter().filter(|(it, number)| !stays(it, number, &wanted)) {
-            // One that was removed from disk is unwatched already.
             let _ = watcher.unwatch(&gone.path);
         }
         let mut came = Watched::AsBefore;

@@ -1,0 +1,210 @@
+//! What `docs/commands.md` and `docs/staleness.md` promise, each shown on a tiny project.
+
+use rustix::process::Signal;
+
+use crate::support::{Project, asset, asset_of, log};
+
+/// `raw.txt` -> `first` -> `second`, built.
+fn chain() -> Project {
+    let first = format!("{}sources = [\"raw.txt\"]\n", asset("first", "cat raw.txt > {{ output }}"));
+    let second = asset_of("second", &["first"], "wc -l < {{ inputs.first }} > {{ output }}");
+    let project = Project::new().manifest(&format!("{first}{second}")).file("raw.txt", "one\ntwo\n");
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(project.ran_in_order(), ["first", "second"]);
+    project
+}
+
+/// Codes of the reasons that `status` gives for an asset.
+fn codes(project: &Project, key: &str) -> Vec<String> {
+    let document = project.run(&["status", "--json", "--exit-zero"]).succeeded().json();
+    let assets = document["assets"].as_array().unwrap().clone();
+    let asset = assets.iter().find(|it| it["key"] == key).unwrap_or_else(|| panic!("{key} is not in {document}"));
+    asset["reasons"].as_array().unwrap().iter().map(|it| it["code"].as_str().unwrap().to_owned()).collect()
+}
+
+#[track_caller]
+fn reruns(project: &Project, expected: &[&str]) {
+    let before = project.snapshot();
+    project.run(&["materialize", "-n"]).succeeded();
+    assert!(project.ran().is_empty(), "a dry run ran something");
+    let data =
+        |them: Vec<(String, Vec<u8>)>| them.into_iter().filter(|it| !it.0.starts_with(".assets")).collect::<Vec<_>>();
+    assert_eq!(data(before), data(project.snapshot()), "a dry run changed something");
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(project.ran(), expected);
+    project.run(&["status"]).succeeded();
+    project.run(&["materialize"]).succeeded();
+    assert!(project.ran().is_empty(), "a second run ran something");
+}
+
+/// Sets the times of a file to what they were, as `cp -p` and `tar -x` do.
+fn touch_like(project: &Project, relative: &str, modified: std::time::SystemTime) {
+    let file = std::fs::File::options().write(true).open(project.path(relative)).unwrap();
+    file.set_modified(modified).unwrap();
+}
+
+#[test]
+fn an_edit_of_the_same_size_with_its_time_set_back_is_seen() {
+    let project = chain();
+    let before = project.path("raw.txt").metadata().unwrap().modified().unwrap();
+    project.write("raw.txt", "one\nTWO\n");
+    touch_like(&project, "raw.txt", before);
+    assert_eq!(codes(&project, "first"), ["source_changed"]);
+    assert_eq!(codes(&project, "second"), ["upstream_stale"]);
+    reruns(&project, &["first", "second"]);
+}
+
+#[test]
+fn a_touched_file_is_the_same_file() {
+    let project = chain();
+    project.write("raw.txt", "one\ntwo\n");
+    touch_like(&project, "raw.txt", std::time::SystemTime::UNIX_EPOCH);
+    touch_like(&project, "data/first", std::time::SystemTime::UNIX_EPOCH);
+    reruns(&project, &[]);
+}
+
+#[test]
+fn an_output_edited_by_hand_is_remade() {
+    let project = chain();
+    project.write("data/first", "mine\n");
+    assert_eq!(codes(&project, "first"), ["output_modified"]);
+    reruns(&project, &["first"]);
+    assert_eq!(project.read("data/first"), "one\ntwo\n");
+}
+
+#[test]
+fn an_output_that_is_gone_is_remade() {
+    let project = chain();
+    project.remove("data/second");
+    assert_eq!(codes(&project, "second"), ["output_missing"]);
+    reruns(&project, &["second"]);
+}
+
+#[test]
+fn an_asset_that_is_kept_elsewhere_now_is_missing_there() {
+    let project = chain();
+    project.edit("assets.toml", "[asset.second]\n", "[asset.second]\npath = \"elsewhere/second\"\n");
+    assert!(codes(&project, "second").contains(&"output_missing".to_owned()));
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(project.read("data/elsewhere/second").trim(), "2");
+}
+
+#[test]
+fn a_command_sees_what_is_declared_and_nothing_else() {
+    let command = "env | cut -d= -f1 | sort > {{ output }}";
+    let manifest = format!("{}env = [\"STAGE\", \"UNSET\"]\n", asset("seen", command));
+    let project = Project::new().manifest(&manifest).env("STAGE", "dev").env("STRAY", "1").env("LANG", "C");
+    project.run(&["materialize"]).succeeded();
+    let seen = project.read("data/seen");
+    // Some shells add variables of their own; those for nested builds depend on what is installed.
+    let may_be = ["CARGO_MAKEFLAGS", "MAKEFLAGS", "OLDPWD", "PWD", "SHLVL", "_"];
+    let names: Vec<&str> = seen.lines().filter(|it| !may_be.contains(it)).collect();
+    let ours = ["ASSETS_ATTEMPT", "ASSETS_KEY", "ASSETS_OUTPUT", "ASSETS_OUTPUT_SEEN", "ASSETS_RUN_ID"];
+    assert_eq!(names, [&ours[..], &["HOME", "LANG", "PATH", "STAGE", "TMPDIR"]].concat());
+}
+
+#[test]
+fn a_declared_variable_counts_also_when_it_is_set_or_unset() {
+    let manifest = format!("{}env = [\"STAGE\"]\n", asset("seen", "echo ${STAGE-none} > {{ output }}"));
+    let mut project = Project::new().manifest(&manifest);
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(project.ran(), ["seen"]);
+    project.set_env("STAGE", "");
+    assert_eq!(codes(&project, "seen"), ["env_changed"]);
+    reruns(&project, &["seen"]);
+    project.unset_env("STAGE");
+    assert_eq!(codes(&project, "seen"), ["env_changed"]);
+    project.run(&["materialize"]).succeeded();
+    assert!(project.ran().is_empty(), "the first version is restored");
+    assert_eq!(project.read("data/seen"), "none\n");
+}
+
+#[test]
+fn inserted_values_stay_one_word() {
+    let manifest = format!(
+        "[vars]\nname = \"it's $HOME; a  'b'\"\n{}",
+        asset("said", "printf '%s' {{ vars.name }} > {{ output }}")
+    );
+    let project = Project::new().manifest(&manifest);
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(project.read("data/said"), "it's $HOME; a  'b'");
+}
+
+#[test]
+fn exit_0_without_an_output_is_a_failure() {
+    let project = Project::new().manifest(&asset("lazy", "true"));
+    let failed = project.run(&["materialize"]).exited(1);
+    assert!(failed.stderr.contains("output is missing: data/lazy"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("ASSETS_OUTPUT"), "{}", failed.stderr);
+}
+
+#[test]
+fn a_fifo_is_no_output() {
+    let project = Project::new().manifest(&asset("pipe", "mkfifo {{ output }}"));
+    project.run(&["materialize"]).exited(1);
+    assert!(!project.exists("data/pipe"));
+}
+
+#[test]
+fn a_failed_command_leaves_the_last_good_version() {
+    let project = chain();
+    project.write("raw.txt", "three\n");
+    project.edit("assets.toml", "cat raw.txt > {{ output }}", "cat raw.txt > {{ output }}; exit 3");
+    let failed = project.run(&["materialize"]).exited(1);
+    assert!(failed.stderr.contains("exit status 3"), "{}", failed.stderr);
+    assert_eq!(project.read("data/first"), "one\ntwo\n");
+    let left: Vec<String> = project.snapshot().into_iter().map(|it| it.0).filter(|it| it.contains("tmp")).collect();
+    assert_eq!(left, Vec::<String>::new());
+}
+
+#[test]
+fn in_place_is_put_back_when_the_command_fails() {
+    let command = "echo half > data/fixed.txt; cat ok > data/fixed.txt";
+    let manifest = format!("{}in_place = true\nformat = \"txt\"\n", asset("fixed", command));
+    let project = Project::new().manifest(&manifest).file("ok", "whole\n");
+    project.run(&["materialize"]).succeeded();
+    project.remove("ok");
+    project.run(&["materialize", "-f"]).exited(1);
+    assert_eq!(project.read("data/fixed.txt"), "whole\n");
+}
+
+#[test]
+fn an_input_that_changes_while_it_is_read_makes_the_attempt_void() {
+    // The first attempt edits its own input after reading it; the second finds it still.
+    let command = "cp raw.txt {{ output }}\nif [ ! -e once ]; then touch once; echo late >> raw.txt; fi";
+    let project = Project::new()
+        .manifest(&format!("{}sources = [\"raw.txt\"]\n", asset("copy", command)))
+        .file("raw.txt", "early\n");
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(project.ran(), ["copy", "copy"]);
+    assert_eq!(project.read("data/copy"), "early\nlate\n");
+    project.run(&["status"]).succeeded();
+}
+
+#[test]
+fn nothing_outlives_a_killed_tool_and_nothing_is_to_be_unlocked() {
+    let slow = format!("{}\n(setsid sh -c 'touch begun; sleep 600') &\nsleep 600\ntouch {{{{ output }}}}", log("slow"));
+    let project = Project::new().manifest(&format!("[asset.slow]\ncommand = '''{slow}'''\n"));
+    let running = project.start(&["materialize"]);
+    project.wait_for("begun");
+    running.signal(Signal::KILL);
+    // `finish` waits until the last process that holds the output is gone.
+    assert_eq!(running.finish().code, 128 + 9);
+    assert!(!project.exists("data/slow"));
+    project.edit("assets.toml", &slow, "touch {{ output }}");
+    project.run(&["materialize"]).succeeded();
+    project.run(&["status"]).succeeded();
+}
+
+#[test]
+fn two_runs_at_once_run_a_command_once() {
+    let command = "touch begun\nwhile [ ! -e go ]; do sleep 0.01; done\ntouch {{ output }}";
+    let project = Project::new().manifest(&asset("slow", command));
+    let first = project.start(&["materialize"]);
+    project.wait_for("begun");
+    let second = project.start(&["materialize"]);
+    project.write("go", "");
+    first.finish().succeeded();
+    second.finish().succeeded();
+    assert_eq!(project.ran(), ["slow"]);
+}
