@@ -28,8 +28,9 @@ pub fn foreign(text: &str, style: Style) -> String {
     while let Some((at, length)) = next_color(rest) {
         shown.push_str(&visible_lines(&rest[..at]));
         if style.color {
-            shown.push_str(&rest[at..at + length]);
-            colored = true;
+            let color = &rest[at..at + length];
+            shown.push_str(color);
+            colored = color.contains(['1', '2', '3', '4', '5', '6', '7', '8', '9']);
         }
         rest = &rest[at + length..];
     }
@@ -264,7 +265,8 @@ mod tests {
         let colored = Style { color: true, ..Style::PLAIN };
         let text = "a \x1b[1;31mred\x1b[m\x1b[2J\x1b[31";
         assert_eq!(foreign(text, Style::PLAIN), "a red\\u{1b}[2J\\u{1b}[31");
-        assert_eq!(foreign(text, colored), "a \x1b[1;31mred\x1b[m\\u{1b}[2J\\u{1b}[31\x1b[0m");
+        assert_eq!(foreign(text, colored), "a \x1b[1;31mred\x1b[m\\u{1b}[2J\\u{1b}[31");
+        assert_eq!(foreign("\x1b[31mred", colored), "\x1b[31mred\x1b[0m");
         assert_eq!(foreign("plain", colored), "plain");
     }
 }
