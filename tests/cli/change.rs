@@ -172,6 +172,32 @@ fn a_rename_hides_no_other_change() {
 }
 
 #[test]
+fn one_of_several_assets_of_a_command_is_renamed() {
+    let manifest = "[op.split]\ncommand = 'echo split >> \"$HOME/ran\"; touch {{ outputs.a }} {{ outputs.b }}'\n\
+                    [asset.a]\nop = \"split\"\n[asset.b]\nop = \"split\"\n";
+    let project = Project::new().manifest(manifest);
+    project.run(&["materialize"]).succeeded();
+    project.ran();
+    project.write_manifest(&manifest.replace("outputs.b", "outputs.c").replace("[asset.b]", "[asset.c]"));
+    project.run(&["mv", "b", "c"]).succeeded();
+    fresh(&project);
+}
+
+#[test]
+fn two_inputs_that_would_become_one_are_not_taken_for_one() {
+    let manifest = asset("a", "echo 1 > {{ output }}") + &asset("b", "echo 2 > {{ output }}");
+    let both = manifest.clone() + &asset_of("both", &["a", "b"], "cat $ASSETS_INPUT_B > {{ output }}");
+    let project = Project::new().manifest(&both);
+    project.run(&["materialize"]).succeeded();
+    project.run(&["clean", "b", "-y"]).succeeded();
+    project.run(&["mv", "a", "b"]).exited(2);
+    let only_b = asset("b", "echo 1 > {{ output }}") + &asset_of("both", &["b"], "cat $ASSETS_INPUT_B > {{ output }}");
+    project.write_manifest(&only_b);
+    project.run(&["mv", "a", "b"]).succeeded();
+    project.run(&["status", "both"]).exited(3);
+}
+
+#[test]
 fn an_output_in_a_place_of_its_own_stays_there() {
     let project = Project::new().manifest(&(asset("a", "echo 1 > {{ output }}") + "path = \"kept/one.txt\"\n"));
     project.run(&["materialize"]).succeeded();
