@@ -7,6 +7,7 @@
 )]
 
 mod anchors;
+mod cli;
 mod docs;
 mod examples;
 mod executor;
