@@ -16,6 +16,7 @@ mod layers;
 mod manifest;
 mod mutations;
 mod promises;
+mod review;
 mod source;
 #[expect(clippy::allow_attributes, reason = "`expect` would complain as soon as the last helper is used")]
 #[allow(dead_code, reason = "helpers for every end-to-end test")]

@@ -72,7 +72,7 @@ pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
     }
     let app = App::open(&context.opening, Access::Write, args.verify, &context.ui)?;
     let mut selected = selecting::select(app.project(), Some(&app), &args.words, &args.selection, &context.ui)?;
-    selected = selecting::assets_of(app.project(), &selected);
+    selected = selecting::made_of(app.project(), &selected);
     let wanted = match &args.plan {
         Some(file) => Some(plan::read(&app, file)?),
         None => None,
@@ -113,6 +113,7 @@ pub fn materialize(
     how: &RunArgs,
     wanted: Option<&plan::PlanFile>,
 ) -> Result<Exit, Failure> {
+    let selected = &selecting::made_of(app.project(), selected);
     let locks = app.locks()?;
     let recovery = recover(&app.workspace, &locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
     for note in &recovery.notes {
