@@ -269,7 +269,7 @@ fn env_part(world: &World<'_>, name: &str, secret: bool) -> Part {
 
 fn files_source(world: &World<'_>, id: NodeId, expansion: &Expansion, looked: &Looked) -> SourceFacts {
     if let Some(problem) = expansion.problems.first() {
-        return SourceFacts::Missing(problem.clone());
+        return SourceFacts::Missing(format!("source {}: {problem}", world.project.key(id)));
     }
     let mut files = Vec::with_capacity(expansion.files.len());
     let mut tracked = Vec::with_capacity(expansion.files.len());

@@ -20,6 +20,34 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Text that a command wrote: its colours only where there are colours, and never beyond its end.
+pub fn foreign(text: &str, style: Style) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut colored = false;
+    let mut rest = text;
+    while let Some((at, length)) = next_color(rest) {
+        shown.push_str(&visible_lines(&rest[..at]));
+        if style.color {
+            shown.push_str(&rest[at..at + length]);
+            colored = true;
+        }
+        rest = &rest[at + length..];
+    }
+    shown.push_str(&visible_lines(rest));
+    if colored {
+        shown.push_str("\x1b[0m");
+    }
+    shown
+}
+
+/// Where the next `ESC [ numbers m` is, and its length.
+fn next_color(text: &str) -> Option<(usize, usize)> {
+    text.match_indices("\x1b[").find_map(|(at, _)| {
+        let numbers = text[at + 2..].find(|it: char| !(it.is_ascii_digit() || it == ';' || it == ':'))?;
+        text[at + 2 + numbers..].starts_with('m').then_some((at, numbers + 3))
+    })
+}
+
 fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
     let is_unsafe = |it: char| is_unsafe(it) || reorders(it);
     if !text.chars().any(is_unsafe) {
@@ -229,5 +257,14 @@ mod tests {
         assert_eq!(visible("a\x1b[2J\tb\u{202e}c"), "a\\u{1b}[2J\\tb\\u{202e}c");
         assert_eq!(visible_lines("a\tb\nc\r"), "a    b\nc\\r");
         assert_eq!(visible("Ürün"), "Ürün");
+    }
+
+    #[test]
+    fn a_commands_colours_are_shown_where_there_are_colours() {
+        let colored = Style { color: true, ..Style::PLAIN };
+        let text = "a \x1b[1;31mred\x1b[m\x1b[2J\x1b[31";
+        assert_eq!(foreign(text, Style::PLAIN), "a red\\u{1b}[2J\\u{1b}[31");
+        assert_eq!(foreign(text, colored), "a \x1b[1;31mred\x1b[m\\u{1b}[2J\\u{1b}[31\x1b[0m");
+        assert_eq!(foreign("plain", colored), "plain");
     }
 }
