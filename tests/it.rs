@@ -14,6 +14,7 @@ mod io;
 mod layers;
 mod manifest;
 mod mutations;
+mod oracle;
 mod promises;
 mod source;
 #[expect(clippy::allow_attributes, reason = "`expect` would complain as soon as the last helper is used")]

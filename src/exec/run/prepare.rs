@@ -291,6 +291,9 @@ fn stage(
     let started_at = workspace.clock.now();
     let mut outputs: Vec<OutputAttempt> = Vec::new();
     let all_reasons = told_reasons(&examined);
+    let log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
+    // Before anything is staged: what a crash leaves behind belongs to an attempt that is known.
+    workspace.store.commit(&[Change::AttemptStarted(begun(context, step, &id, started_at, &log))])?;
     let made = (|| {
         for (node, it) in examined {
             let own = it.verdict.reasons();
@@ -306,30 +309,16 @@ fn stage(
             });
         }
         let given = given_inputs(context, step, &now)?;
-        let log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
-        let spec = spec(context, step, &id, &outputs, &given, &log)?;
-        let attempt = Attempt {
-            id: id.clone(),
-            run: context.run.clone(),
-            op: op.name.clone(),
-            partition: step.partition.clone(),
-            outputs: op.outputs.iter().map(|it| project.key(*it).clone()).collect(),
-            started_at,
-            ended_at: None,
-            state: AttemptState::Running,
-            log: Some(log.clone()),
-            pid: std::process::id(),
-            host: context.host.clone(),
-        };
-        workspace.store.commit(&[Change::AttemptStarted(attempt)])?;
-        Ok::<_, PrepareError>((spec, log))
+        spec(context, step, &id, &outputs, &given, &log)
     })();
-    let (spec, log) = match made {
+    let spec = match made {
         Ok(it) => it,
         Err(error) => {
             for it in &outputs {
                 let _ = workspace.io_of(it.node).discard(&it.staged);
             }
+            let state = AttemptState::Failed(error.to_string());
+            workspace.store.commit(&[Change::AttemptEnded { id, state, at: workspace.clock.now() }])?;
             return Err(error);
         }
     };
@@ -344,6 +333,24 @@ fn stage(
         .collect();
     let inputs = now.inputs(op);
     Ok(Attempting { id, spec, started_at, outputs, inputs, observations, log: Some(log), facts: now.facts, locks })
+}
+
+fn begun(context: &RunContext<'_>, step: &PlanStep, id: &AttemptId, started_at: Timestamp, log: &str) -> Attempt {
+    let project = &*context.workspace.project;
+    let op = &project.ops[step.op];
+    Attempt {
+        id: id.clone(),
+        run: context.run.clone(),
+        op: op.name.clone(),
+        partition: step.partition.clone(),
+        outputs: op.outputs.iter().map(|it| project.key(*it).clone()).collect(),
+        started_at,
+        ended_at: None,
+        state: AttemptState::Running,
+        log: Some(log.to_owned()),
+        pid: std::process::id(),
+        host: context.host.clone(),
+    }
 }
 
 /// A name for people: the op, then what makes it unique.
