@@ -83,10 +83,10 @@ fn an_output_that_is_gone_is_remade() {
 #[test]
 fn an_asset_that_is_kept_elsewhere_now_is_missing_there() {
     let project = chain();
-    project.edit("assets.toml", "[asset.second]\n", "[asset.second]\npath = \"elsewhere/second.txt\"\n");
+    project.edit("assets.toml", "[asset.second]\n", "[asset.second]\npath = \"elsewhere/second\"\n");
     assert!(codes(&project, "second").contains(&"output_missing".to_owned()));
     project.run(&["materialize"]).succeeded();
-    assert_eq!(project.read("data/elsewhere/second.txt").trim(), "2");
+    assert_eq!(project.read("data/elsewhere/second").trim(), "2");
 }
 
 #[test]

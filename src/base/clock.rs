@@ -35,3 +35,13 @@ pub fn file_clock_ns() -> i64 {
     let now = rustix::time::clock_gettime(id);
     now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec)
 }
+
+/// Milliseconds since the system was started, also while it slept.
+pub fn uptime_ms() -> u64 {
+    #[cfg(target_os = "linux")]
+    let id = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let id = rustix::time::ClockId::Monotonic;
+    let now = rustix::time::clock_gettime(id);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000
+}

@@ -4,7 +4,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Write},
+    io::{self, Read, Seek, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -61,6 +61,24 @@ pub fn read_at_most(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     named("read", path, File::open(path).and_then(|it| it.take(limit + 1).read_to_end(&mut bytes)))?;
     Ok(if bytes.len() as u64 > limit { None } else { Some(bytes) })
+}
+
+/// Whether this process may write to what is there. Opens nothing.
+pub fn is_writable(path: &Path) -> bool {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
+}
+
+/// What a file holds from `offset` on; `None` if it is not there.
+pub fn read_from(path: &Path, offset: u64) -> Result<Option<Vec<u8>>> {
+    let mut file = match open(path) {
+        Ok(it) => it,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    let read = file.seek(io::SeekFrom::Start(offset)).and_then(|_| file.read_to_end(&mut bytes));
+    named("read", path, read).map(|_| Some(bytes))
 }
 
 /// The first `len` bytes, or as many as there are; `None` if it is not there.
@@ -129,6 +147,12 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = fs::remove_file(&beside);
     }
     done
+}
+
+/// Makes a file, or the names in a folder, survive a power loss. An error here is final: a second try
+/// would not tell what the first one lost.
+pub fn sync(path: &Path) -> Result<()> {
+    named("sync", path, File::open(path).and_then(|it| it.sync_all()))
 }
 
 pub fn create_folder(path: &Path) -> Result<()> {
@@ -212,6 +236,18 @@ pub fn list(path: &Path) -> Result<Option<Vec<fs::DirEntry>>> {
     let mut found = named("list", path, entries.collect::<io::Result<Vec<_>>>())?;
     found.sort_by_key(fs::DirEntry::file_name);
     Ok(Some(found))
+}
+
+/// Bytes of a file, or of all files in a folder; what cannot be looked at counts nothing.
+pub fn bytes_of(path: &Path) -> u64 {
+    match look(path) {
+        Ok(Some(it)) if it.is_dir() => {
+            let entries = list(path).ok().flatten().unwrap_or_default();
+            entries.iter().map(|it| bytes_of(&it.path())).sum()
+        }
+        Ok(Some(it)) => it.len(),
+        _ => 0,
+    }
 }
 
 /// Absolute, with every link resolved.

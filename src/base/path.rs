@@ -52,6 +52,13 @@ impl ProjectPath {
         Ok(ProjectPath(path))
     }
 
+    /// A path that was normalised before, as [`ProjectPath::as_bytes`] gave it; `None` if it was not.
+    pub fn from_normal(bytes: &[u8]) -> Option<Self> {
+        let plain = |part: &[u8]| !part.is_empty() && part != b"." && part != b".." && !part.contains(&0);
+        let normal = bytes.is_empty() || bytes.split(|it| *it == b'/').all(plain);
+        normal.then(|| ProjectPath(PathBuf::from(OsStr::from_bytes(bytes))))
+    }
+
     pub fn as_path(&self) -> &Path {
         &self.0
     }
@@ -125,6 +132,11 @@ mod tests {
         assert_eq!(ProjectPath::resolve(&base, "../../.."), Err(BadPath::Escapes));
         assert_eq!(ProjectPath::resolve(&base, "/etc"), Err(BadPath::Absolute));
         assert_eq!(ProjectPath::resolve(&base, "x\0y"), Err(BadPath::Nul));
+        assert_eq!(ProjectPath::from_normal(b"a/b"), Some(base.clone()));
+        assert!(ProjectPath::from_normal(b"").unwrap().is_root());
+        for odd in ["/", "/a", "a/", "a//b", "./a", "a/..", "x\0y"] {
+            assert_eq!(ProjectPath::from_normal(odd.as_bytes()), None, "{odd:?}");
+        }
         assert_eq!(base.join(OsStr::from_bytes(b"\xff\n")).to_string(), r"a/b/\xff\n");
     }
 }

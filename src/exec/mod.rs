@@ -1,10 +1,12 @@
 //! Does: run loop, executors, IO managers. Only this layer runs user code.
 
+pub mod accept;
 pub mod executor;
 pub mod io;
 pub mod jobserver;
 pub mod lock;
 pub mod log;
+pub mod rename;
 pub mod run;
 pub mod signal;
 pub mod source;

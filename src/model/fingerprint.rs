@@ -115,6 +115,12 @@ impl Fingerprint {
         Fingerprint { parts }
     }
 
+    /// Of parts that are in order already; `None` if they are not.
+    pub fn from_sorted(parts: Vec<Part>) -> Option<Self> {
+        let sorted = parts.is_sorted_by(|a, b| (a.kind, &a.name) < (b.kind, &b.name));
+        sorted.then_some(Fingerprint { parts })
+    }
+
     pub fn parts(&self) -> &[Part] {
         &self.parts
     }

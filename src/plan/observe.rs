@@ -206,6 +206,9 @@ fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
     parts
 }
 
+/// What a recorded command that is a text for the shell begins with.
+pub const SHELL: &str = "sh -c ";
+
 /// The command as written. A list is JSON, which begins with `[`; a text for the shell begins with
 /// `sh -c`, so the two can never be the same.
 pub fn command_text(action: &Action) -> String {
@@ -214,7 +217,7 @@ pub fn command_text(action: &Action) -> String {
             let words: Vec<&str> = words.iter().map(|it| it.text()).collect();
             serde_json::to_string(&words).expect("strings are JSON")
         }
-        Action::Shell(text) => format!("sh -c {}", text.text()),
+        Action::Shell(text) => format!("{SHELL}{}", text.text()),
     }
 }
 

@@ -119,6 +119,34 @@ pub enum AttemptState {
     Void(String),
 }
 
+impl AttemptState {
+    /// As reports name them; stable.
+    pub const NAMES: [&'static str; 6] = ["running", "committing", "succeeded", "failed", "interrupted", "void"];
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            AttemptState::Running => "running",
+            AttemptState::Committing(_) => "committing",
+            AttemptState::Succeeded(_) => "succeeded",
+            AttemptState::Failed(_) => "failed",
+            AttemptState::Interrupted => "interrupted",
+            AttemptState::Void(_) => "void",
+        }
+    }
+
+    /// Why it came to nothing.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            AttemptState::Failed(why) | AttemptState::Void(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    pub fn has_ended(&self) -> bool {
+        !matches!(self, AttemptState::Running | AttemptState::Committing(_))
+    }
+}
+
 /// One output about to be published: enough to roll forward after a crash.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Intent {

@@ -170,6 +170,27 @@ impl Kept {
         Ok(bytes)
     }
 
+    /// Forgets every version that was kept before `before_ns` (since 1970): how many and their bytes. With
+    /// `dry_run` only counts.
+    pub fn trim(&self, before_ns: i64, dry_run: bool) -> Result<(usize, u64), IoError> {
+        let root = Folder::open_root(&self.project_root, Swaps::Allowed)?;
+        let Some(folder) = root.open(&kept_path())? else { return Ok((0, 0)) };
+        let (mut count, mut bytes) = (0, 0);
+        for name in folder.list()? {
+            // A rename sets the change time: when it was kept.
+            let Some(found) = folder.look(&name)?.filter(|it| it.signature.ctime_ns < before_ns) else { continue };
+            count += 1;
+            bytes += Name::parse(&name).map_or(found.signature.size, |it| it.1);
+            if !dry_run {
+                folder.remove(&name)?;
+            }
+        }
+        if count > 0 && !dry_run {
+            *self.lock() = None;
+        }
+        Ok((count, bytes))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<BTreeMap<Name, u64>>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -220,7 +241,7 @@ fn kept_path() -> ProjectPath {
 }
 
 /// Bytes of a file, or of all files in a folder.
-fn bytes_of(folder: &Folder, name: &OsStr) -> Result<u64, IoError> {
+pub(super) fn bytes_of(folder: &Folder, name: &OsStr) -> Result<u64, IoError> {
     let Some(found) = folder.look(name)? else { return Ok(0) };
     if !found.is_folder() {
         return Ok(found.signature.size);

@@ -1,7 +1,7 @@
 //! The second half of a step: look at what the command made, make sure that its inputs held still,
 //! publish, record. The order of the steps is the crash protocol; `docs/reliability.md` tells it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::Path};
 
 use crate::{
     base::path::ProjectPath,
@@ -21,7 +21,7 @@ use crate::{
     plan::{
         examine::Examined,
         hash::FileKind,
-        observe::{observe, sources_of},
+        observe::{OpFacts, observe, sources_of},
         recall::{Recalled, recall},
         record::{AttemptState, Intent, Materialization, StoredOutput, TrackedFile},
         store::{Change, StoreError},
@@ -234,7 +234,7 @@ fn publish(
         changes.push(Change::Materialized(Box::new(record)));
     }
     changes.extend(attempting.observations.iter().cloned().map(Change::Observed));
-    changes.extend(texts(context, step, attempting));
+    changes.extend(texts(&workspace.root, &attempting.facts.ops[&step.op]));
     let state = AttemptState::Succeeded(StepOutcome::Built);
     changes.push(Change::AttemptEnded { id: attempting.id.clone(), state, at: workspace.clock.now() });
     workspace.store.commit(&changes)?;
@@ -285,13 +285,11 @@ fn unchanged(output: &OutputAttempt, new: &Materialization) -> Option<StoredOutp
 }
 
 /// Small code files, kept by digest for the diffs of `why`.
-fn texts(context: &RunContext<'_>, step: &PlanStep, attempting: &Attempting) -> Vec<Change> {
+pub fn texts(root: &Path, facts: &OpFacts) -> Vec<Change> {
     use crate::{
         base::digest::Digest,
         model::fingerprint::{PartKind, PartValue},
     };
-    let workspace = context.workspace;
-    let facts = &attempting.facts.ops[&step.op];
     let mut changes = Vec::new();
     for part in facts.parts.iter().filter(|it| it.kind == PartKind::Code) {
         let PartValue::Digest(digest) = &part.value else { continue };
@@ -299,7 +297,7 @@ fn texts(context: &RunContext<'_>, step: &PlanStep, attempting: &Attempting) -> 
         if file.signature.size > TEXT_BYTES_MAX {
             continue;
         }
-        let bytes = crate::base::fs::read_at_most(&file.path.under(&workspace.root), TEXT_BYTES_MAX);
+        let bytes = crate::base::fs::read_at_most(&file.path.under(root), TEXT_BYTES_MAX);
         if let Ok(Some(bytes)) = bytes
             && Digest::of(&bytes) == *digest
             && let Ok(text) = String::from_utf8(bytes)

@@ -6,6 +6,7 @@
 //! the locks are free only when nobody is left who could write. One thread, no state on disk; it knows
 //! nothing of assets.
 
+pub mod alive;
 mod link;
 mod process_table;
 mod program;

@@ -52,6 +52,11 @@ impl ProcessTable {
     }
 }
 
+/// When a process was started, in ticks since the system was; `None` if that cannot be seen.
+pub fn started(pid: u32) -> Option<u64> {
+    parse_stat(&fs::read_if_there(Path::new(&format!("/proc/{pid}/stat"))).ok()??).map(|it| it.started)
+}
+
 /// Whether the process was started with `word` standing by itself somewhere in its environment.
 pub fn environment_names(pid: i32, word: &str) -> bool {
     let Ok(Some(bytes)) = fs::read_if_there(Path::new(&format!("/proc/{pid}/environ"))) else { return false };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 /// A build tool for data: knows from content what is out of date, says why, and remakes only that.
 #[derive(Parser, Debug)]
@@ -32,7 +32,14 @@ pub struct Cli {
 #[derive(Args, Debug, Clone)]
 pub struct Global {
     /// Work as if started in this folder.
-    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true, help_heading = "Everywhere")]
+    #[arg(
+        short = 'C',
+        long = "directory",
+        value_name = "DIR",
+        value_hint = ValueHint::DirPath,
+        global = true,
+        help_heading = "Everywhere"
+    )]
     pub directory: Option<PathBuf>,
     /// Apply the overrides of `[target.NAME]` [env: ASSETS_TARGET].
     #[arg(short, long, value_name = "NAME", global = true, help_heading = "Everywhere")]
@@ -66,6 +73,10 @@ pub enum Command {
     /// Start a project that materializes at once.
     Init(InitArgs),
     /// Check the manifest alone, without looking at any data.
+    #[command(after_help = "Examples:
+  assets validate
+  assets validate -t prod
+  assets validate --json | jq .assets")]
     Validate,
     /// Show what a selection means.
     #[command(visible_alias = "ls")]
@@ -102,6 +113,11 @@ pub enum Command {
     /// Remove what was made.
     Clean(CleanArgs),
     /// Look for what could go wrong on this machine.
+    #[command(after_help = "Exits with 1 if a check failed; warnings are no failure.
+
+Examples:
+  assets doctor
+  assets doctor --json | jq '.checks[] | select(.verdict != \"ok\")'")]
     Doctor,
     /// Print the JSON Schema of `assets.toml` or of a document.
     Schema(SchemaArgs),
@@ -301,7 +317,11 @@ pub struct WatchArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets show report
+  assets show report --json | jq .materializations")]
 pub struct KeyArgs {
+    /// An asset or a source.
     #[arg(value_name = "KEY")]
     pub key: String,
 }
@@ -312,11 +332,11 @@ pub struct KeyArgs {
   assets init python my-project
   assets init --list")]
 pub struct InitArgs {
-    /// Which project to start from.
+    /// Which project to start from: shell, python or files.
     #[arg(value_name = "TEMPLATE", default_value = "shell")]
     pub template: String,
-    /// Where; default: this folder.
-    #[arg(value_name = "FOLDER")]
+    /// Where; made if it is not there. Default: this folder.
+    #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub folder: Option<PathBuf>,
     /// Show the templates.
     #[arg(long)]
@@ -324,8 +344,13 @@ pub struct InitArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets runs
+  assets runs -n 5
+  assets runs latest
+  assets runs --json | jq -r '.runs[].run'")]
 pub struct RunsArgs {
-    /// Show the steps of this run; `latest` for the last one.
+    /// Show the steps of this run; `latest` for the last one, or the beginning of a name.
     #[arg(value_name = "RUN")]
     pub run: Option<String>,
     /// At most so many.
@@ -336,11 +361,12 @@ pub struct RunsArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   assets logs                    of the last run
+  assets logs report             of the last attempt at this asset
   assets logs latest report
   assets logs --follow report")]
 pub struct LogsArgs {
-    /// A run, `latest`, or an asset.
-    #[arg(value_name = "RUN|KEY")]
+    /// A run, `latest`, an asset, or a run and an asset.
+    #[arg(value_name = "RUN|KEY", num_args = 0..=2)]
     pub words: Vec<String>,
     /// Go on showing what is written, until the step ends.
     #[arg(short, long)]
@@ -348,17 +374,22 @@ pub struct LogsArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets retry
+  assets retry -j 1
+  assets retry 20261120-231502-4f2a")]
 pub struct RetryArgs {
-    #[command(flatten)]
-    pub how: RunArgs,
     /// Of this run instead of the last.
     #[arg(value_name = "RUN")]
     pub run: Option<String>,
+    #[command(flatten)]
+    pub how: RunArgs,
 }
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  assets accept report --reason 'only the title of the chart changed'")]
+  assets accept report --reason 'only the title of the chart changed'
+  assets accept '+report' --reason 'made by hand from the same data'")]
 pub struct AcceptArgs {
     /// Assets to accept (a selection).
     #[arg(value_name = "KEY", required = true)]
@@ -374,15 +405,26 @@ pub struct AcceptArgs {
 Examples:
   assets mv sales daily_sales")]
 pub struct MvArgs {
+    /// The key that it had.
     #[arg(value_name = "OLD")]
     pub old: String,
+    /// The key that it has from now on.
     #[arg(value_name = "NEW")]
     pub new: String,
 }
 
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Removes the history and logs of old runs, kept versions that nobody came back to, and what killed runs
+left behind. Never an output, and nothing that is running.
+
+Examples:
+  assets gc
+  assets gc --dry-run
+  assets gc --days 7 --runs 20"
+)]
 pub struct GcArgs {
-    /// Keep the runs of so many days.
+    /// Keep the runs and kept versions of so many days.
     #[arg(long, value_name = "N", default_value_t = 30)]
     pub days: u32,
     /// Keep at most so many runs.
@@ -398,6 +440,7 @@ pub struct GcArgs {
 
 Examples:
   assets clean -s 'staging/*'
+  assets clean --orphans -n
   assets clean --all --yes")]
 pub struct CleanArgs {
     /// The same as --select.
@@ -406,10 +449,10 @@ pub struct CleanArgs {
     #[command(flatten)]
     pub selection: Selection,
     /// Everything that was made.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["words", "select", "exclude", "job", "orphans"])]
     pub all: bool,
     /// Outputs of assets that are not in the manifest any more.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["words", "select", "exclude", "job"])]
     pub orphans: bool,
     /// Do not ask.
     #[arg(short, long)]
@@ -420,6 +463,9 @@ pub struct CleanArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets schema > assets.schema.json
+  assets schema status")]
 pub struct SchemaArgs {
     /// `assets` (the manifest) or a document: status, plan, materialize, list, why, ...
     #[arg(value_name = "NAME", default_value = "assets")]
@@ -428,9 +474,11 @@ pub struct SchemaArgs {
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  source <(assets completions bash)
+  source <(assets completions bash)       in ~/.bashrc
+  source <(assets completions zsh)        in ~/.zshrc
   assets completions fish > ~/.config/fish/completions/assets.fish")]
 pub struct CompletionsArgs {
+    /// The shell that is to read it.
     #[arg(value_name = "SHELL")]
     pub shell: Shell,
 }
@@ -445,13 +493,20 @@ pub enum Shell {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets man | man -l -
+  assets man ~/.local/share/man/man1")]
 pub struct ManArgs {
     /// Write one page for each command into this folder.
-    #[arg(value_name = "FOLDER")]
+    #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub folder: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets help materialize
+  assets help selection
+  assets help exit-codes")]
 pub struct HelpArgs {
     /// A command, or a topic: selection, exit-codes, environment.
     #[arg(value_name = "COMMAND|TOPIC")]

@@ -64,6 +64,12 @@ pub fn changed(workspace: &Workspace, git_ref: &str) -> Result<NodeSet, String> 
     Ok(found)
 }
 
+/// How many files below `folder` the repository tracks.
+pub fn tracked(root: &Path, folder: &str) -> Result<usize, String> {
+    let names = git(root, ["ls-files", "-z", "--", folder])?;
+    Ok(names.split(|it| *it == 0).filter(|it| !it.is_empty()).count())
+}
+
 fn same_op(project: &Project, op: &Op, before: &Option<Project>, old: &Op) -> bool {
     let Some(before) = before else { return false };
     let keys = |project: &Project, op: &Op| op.deps.iter().map(|it| project.key(*it).clone()).collect::<Vec<_>>();

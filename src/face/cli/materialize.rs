@@ -307,7 +307,7 @@ fn listeners<'a>(
 }
 
 /// Everything of this run is made to survive a power loss, and only then called so.
-fn seal(app: &App, run: &RunId) {
+pub fn seal(app: &App, run: &RunId) {
     let workspace = &app.workspace;
     let project = app.project();
     let mut folders: Vec<PathBuf> = vec![app.state.path().to_owned()];
@@ -343,7 +343,7 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn random() -> Result<u16, Failure> {
+pub fn random() -> Result<u16, Failure> {
     let mut bytes = [0; 2];
     getrandom::fill(&mut bytes).map_err(|it| Failure::new(Exit::State, format!("no random numbers: {it}")))?;
     Ok(u16::from_le_bytes(bytes))

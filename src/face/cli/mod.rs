@@ -1,15 +1,31 @@
 //! The command line: arguments in, an exit code out. One file for each command.
 
+mod accept;
 pub mod args;
+mod clean;
 mod codes;
+pub mod complete;
+mod completions;
+mod doctor;
 pub mod error;
+mod gc;
 mod git;
 mod graph;
+mod help;
+mod init;
 mod list;
+mod logs;
+mod man;
 mod materialize;
+mod mv;
+mod past;
 mod plan;
 mod refresh;
+mod retry;
+mod runs;
+mod schema;
 mod selecting;
+mod show;
 mod status;
 mod validate;
 mod watch;
@@ -43,6 +59,9 @@ pub struct Context {
 
 /// Runs one command.
 pub fn main(arguments: Vec<OsString>, env: Environment) -> Exit {
+    if complete::answer(&arguments, &env) {
+        return Exit::Done;
+    }
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -110,6 +129,19 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(context, &args),
         Command::Materialize(args) => materialize::run(context, &args),
         Command::Watch(args) => watch::run(context, &args),
-        _ => Err(Failure::usage("this command is not there yet")),
+        Command::Init(args) => init::run(context, &args),
+        Command::Show(args) => show::run(context, &args),
+        Command::Runs(args) => runs::run(context, &args),
+        Command::Logs(args) => logs::run(context, &args),
+        Command::Retry(args) => retry::run(context, &args),
+        Command::Accept(args) => accept::run(context, &args),
+        Command::Mv(args) => mv::run(context, &args),
+        Command::Gc(args) => gc::run(context, &args),
+        Command::Clean(args) => clean::run(context, &args),
+        Command::Doctor => doctor::run(context),
+        Command::Schema(args) => schema::run(context, &args),
+        Command::Completions(args) => completions::run(context, &args),
+        Command::Man(args) => man::run(context, &args),
+        Command::Help(args) => help::run(context, &args),
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::{
     base::{
-        diagnostic::{Code, Diagnostic, Severity},
+        diagnostic::{Diagnostic, Severity},
         span::{SourceMap, Span},
     },
     face::{
         app::App,
-        cli::{args::Selection, error::Failure, git},
+        cli::{args::Selection, codes, error::Failure, git},
         ui::Ui,
     },
     model::{
@@ -18,9 +18,6 @@ use crate::{
     },
     plan::survey::{Request, Survey, survey},
 };
-
-/// A selection that cannot be understood, or names what is not there.
-pub const SELECTION: Code = Code("A0901");
 
 /// The world as far as `status:` and `changed:` ask for it; looked at once, and only if they do.
 struct Looked<'a> {
@@ -99,7 +96,7 @@ fn drawn(words: &[String], them: &[SelectError], severity: Severity) -> (Vec<Dia
         .iter()
         .map(|it| {
             let place = Span::new(files[it.argument], it.at.clone());
-            let drawn = Diagnostic { severity, ..Diagnostic::error(SELECTION, it.message.as_str()).at(place) };
+            let drawn = Diagnostic { severity, ..Diagnostic::error(codes::SELECTION, it.message.as_str()).at(place) };
             match &it.help {
                 Some(help) => drawn.help(help.as_str()),
                 None => drawn,

@@ -4,7 +4,10 @@ use crate::face::{
     app,
     cli::{Context, error::Failure},
     exit::Exit,
-    report::json,
+    report::{
+        json,
+        validate::{SCHEMA, ValidateDocument},
+    },
     ui::words,
 };
 
@@ -16,15 +19,14 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
     let assets = read.project.assets().count();
     let sources = read.project.len() - assets;
     if context.json {
-        let document = serde_json::json!({
-            "schema": "assets.validate/1",
-            "project": read.project.name,
-            "target": read.project.target,
-            "manifests": read.project.manifests.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "assets": assets,
-            "sources": sources,
-        });
-        context.ui.print(&json(&document))?;
+        context.ui.print(&json(&ValidateDocument {
+            schema: SCHEMA,
+            project: read.project.name.clone(),
+            target: read.project.target.clone(),
+            manifests: read.project.manifests.iter().map(ToString::to_string).collect(),
+            assets,
+            sources,
+        }))?;
     } else {
         let files = words::count(read.project.manifests.len(), "file");
         let (assets, sources) = (words::count(assets, "asset"), words::count(sources, "source"));

@@ -3,14 +3,19 @@
 //! Pure: what is told comes in plain rows that the commands fill; nothing here reads or decides.
 
 pub mod diff;
+pub mod doctor;
 pub mod events;
 pub mod graph;
+pub mod init;
 pub mod list;
+pub mod logs;
 pub mod materialize;
 pub mod plan;
 pub mod runs;
 pub mod show;
 pub mod status;
+pub mod upkeep;
+pub mod validate;
 pub mod why;
 
 use jiff::Timestamp;

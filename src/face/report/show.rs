@@ -10,7 +10,7 @@ use crate::{
         ui::{Role, reason, words},
     },
     model::staleness::{Reason, State},
-    plan::record::Materialization,
+    plan::record::{Attempt, Materialization, Observation},
 };
 
 pub const SCHEMA: &str = "assets.show/1";
@@ -34,6 +34,15 @@ pub struct Show {
     pub command: Option<String>,
     /// The files whose content is part of the code, as declared.
     pub code: Vec<String>,
+    /// The op that makes it together with others.
+    pub op: Option<String>,
+    /// Names of the variables that count.
+    pub env: Vec<String>,
+    /// Declared by hand.
+    pub version: Option<String>,
+    pub pool: Option<String>,
+    pub retries: u32,
+    pub timeout_ms: Option<u64>,
     /// Where it is declared: `assets.toml:12`.
     pub declared: Option<String>,
     pub deps: Vec<String>,
@@ -43,6 +52,10 @@ pub struct Show {
     pub reasons: Vec<Reason>,
     /// Newest first.
     pub history: Vec<Materialization>,
+    /// The latest try at making it, whatever came of it.
+    pub attempt: Option<Attempt>,
+    /// Of a source: what it was when it was last looked at.
+    pub observed: Option<Observation>,
 }
 
 /// The answer to `assets show`.
@@ -68,6 +81,15 @@ pub struct ShowDocument {
     /// What makes it, as declared.
     pub command: Option<String>,
     pub code: Vec<String>,
+    /// The op that makes it together with others.
+    pub op: Option<String>,
+    /// Names of the variables whose values count.
+    pub env: Vec<String>,
+    /// Declared by hand.
+    pub version: Option<String>,
+    pub pool: Option<String>,
+    pub retries: u32,
+    pub timeout_ms: Option<u64>,
     /// File and line.
     pub declared: Option<String>,
     pub deps: Vec<String>,
@@ -77,6 +99,69 @@ pub struct ShowDocument {
     pub reasons: Vec<ReasonDocument>,
     /// Newest first.
     pub materializations: Vec<MaterializationDocument>,
+    /// The latest try at making it, whatever came of it.
+    pub last_attempt: Option<AttemptDocument>,
+    /// Of a source: what it was when it was last looked at.
+    pub observed: Option<ObservedDocument>,
+}
+
+/// One try at a step.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Attempt"))]
+pub struct AttemptDocument {
+    pub attempt: String,
+    pub run: String,
+    #[cfg_attr(test, schemars(extend("enum" = crate::plan::record::AttemptState::NAMES)))]
+    pub state: &'static str,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// Null while it runs.
+    pub ended_at: Option<String>,
+    /// One sentence; null unless it failed.
+    pub error: Option<String>,
+    /// Where its output was captured, if it wrote anything; relative to the project.
+    pub log: Option<String>,
+}
+
+impl From<&Attempt> for AttemptDocument {
+    fn from(it: &Attempt) -> Self {
+        AttemptDocument {
+            attempt: it.id.0.clone(),
+            run: it.run.0.clone(),
+            state: it.state.name(),
+            started_at: it.started_at.to_string(),
+            ended_at: it.ended_at.map(|it| it.to_string()),
+            error: it.state.why().map(str::to_owned),
+            log: it.log.clone(),
+        }
+    }
+}
+
+/// What a source was found to be.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Observed"))]
+pub struct ObservedDocument {
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// Identity of the content: `blake3:` and 64 hex digits.
+    pub data_version: String,
+    /// As the source itself says it: what its command printed, an ETag.
+    pub shown: Option<String>,
+    /// Of a `files` source.
+    pub files: usize,
+}
+
+impl From<&Observation> for ObservedDocument {
+    fn from(it: &Observation) -> Self {
+        ObservedDocument {
+            at: it.at.to_string(),
+            data_version: it.data_version.to_string(),
+            shown: it.shown.clone(),
+            files: it.files.len(),
+        }
+    }
 }
 
 /// One stored version.
@@ -127,12 +212,20 @@ pub fn document(show: &Show) -> ShowDocument {
         format: show.format.clone(),
         command: show.command.clone(),
         code: show.code.clone(),
+        op: show.op.clone(),
+        env: show.env.clone(),
+        version: show.version.clone(),
+        pool: show.pool.clone(),
+        retries: show.retries,
+        timeout_ms: show.timeout_ms,
         declared: show.declared.clone(),
         deps: show.deps.clone(),
         dependents: show.dependents.clone(),
         state: show.state.map(State::name),
         reasons: report::reasons(&show.reasons),
         materializations: show.history.iter().map(MaterializationDocument::from).collect(),
+        last_attempt: show.attempt.as_ref().map(AttemptDocument::from),
+        observed: show.observed.as_ref().map(ObservedDocument::from),
     }
 }
 
@@ -156,10 +249,18 @@ pub fn text(show: &Show, layout: Layout) -> String {
         ("kinds", list(&show.kinds)),
         ("stored in", stored),
         ("command", show.command.clone()),
+        ("made by op", show.op.clone()),
         ("code", list(&show.code)),
+        ("variables", list(&show.env)),
+        ("version", show.version.clone()),
+        ("pool", show.pool.clone()),
+        ("retries", (show.retries > 0).then(|| show.retries.to_string())),
+        ("timeout", show.timeout_ms.map(words::duration)),
         ("depends on", list(&show.deps)),
         ("used by", list(&show.dependents)),
         ("declared in", show.declared.clone()),
+        ("last attempt", show.attempt.as_ref().map(|it| attempt(it, layout))),
+        ("observed", show.observed.as_ref().map(|it| observed(it, layout))),
     ];
     let mut text = format!("{} ({})\n", layout.style.paint(Role::Strong, &show.key), show.kind);
     if let Some(description) = &show.description {
@@ -177,6 +278,21 @@ pub fn text(show: &Show, layout: Layout) -> String {
         let _ = writeln!(text, "{}  {}", layout.style.paint(Role::Dim, &format!("{name:>12}")), built(it, layout));
     }
     text
+}
+
+/// `failed 3 minutes ago: exit status 1, run 20261120-115700-4f2a`.
+fn attempt(it: &Attempt, layout: Layout) -> String {
+    let why = it.state.why().map(|it| format!(": {it}")).unwrap_or_default();
+    format!("{} {}{why}, run {}", it.state.name(), words::ago(it.started_at, layout.now), it.run.0)
+}
+
+/// `just now, 12 files, 9c0b77123456`.
+fn observed(it: &Observation, layout: Layout) -> String {
+    let mut parts = vec![words::ago(it.at, layout.now)];
+    parts.extend((!it.files.is_empty()).then(|| words::count(it.files.len(), "file")));
+    parts.extend(it.shown.clone());
+    parts.push(it.data_version.short());
+    parts.join(", ")
 }
 
 /// `3 minutes ago in 0.8s, 1.2 MB, run 20261120-115700-4f2a, 9c0b77123456`.

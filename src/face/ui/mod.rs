@@ -148,6 +148,11 @@ impl Ui {
         }
     }
 
+    /// A question, with the cursor left behind it.
+    pub fn ask(&self, question: &str) {
+        let _ = self.err.sink().write(question);
+    }
+
     pub fn warn(&self, message: &str) {
         if !self.quiet {
             let label = self.err.style().paint(Role::Warn, "warning");

@@ -71,6 +71,30 @@ pub enum Quoting {
     Shell,
 }
 
+/// `text` with every input and output that is written out as `old` written as `new`; the same text if
+/// there is none.
+pub fn renamed(text: &str, old: &str, new: &str) -> String {
+    let mut told = String::with_capacity(text.len());
+    let mut done = 0;
+    for reference in scan::scan(text).references {
+        let Some(name) = reference.path.first().filter(|it| it.text == old) else { continue };
+        if !matches!(reference.root, scan::Root::Inputs | scan::Root::Outputs) {
+            continue;
+        }
+        let after_dot = text[..name.at.start].ends_with('.');
+        let start = if after_dot { name.at.start - 1 } else { name.at.start };
+        told.push_str(&text[done..start]);
+        if after_dot {
+            told.push_str(&scan::written_name(new))
+        } else {
+            told.push_str(new)
+        }
+        done = name.at.end;
+    }
+    told.push_str(&text[done..]);
+    told
+}
+
 /// Why a template cannot be rendered. `at` is a range of bytes in the template's text, if known.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{message}")]

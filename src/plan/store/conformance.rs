@@ -10,7 +10,7 @@ use std::{
 };
 
 use self::sample::{at, attempt, digest, key, made, materialization, observation, run, session, step};
-use super::{Change, KEPT, OBSERVED_KEPT, StateStore};
+use super::{Change, KEPT, OBSERVED_KEPT, SEALED_KEPT, StateStore};
 use crate::{
     model::{
         event::{RunOutcome, StepOutcome},
@@ -296,6 +296,13 @@ fn sessions(make: Make<'_>) {
     assert_eq!(store.sessions().unwrap(), [sealed, session("a")], "in the order of opening");
     commit(&*store, &[Change::SessionOpened(session("z"))]);
     assert_eq!(store.sessions().unwrap(), [session("z"), session("a")], "opened again, it is no longer sealed");
+    for number in 0..SEALED_KEPT as i64 + 5 {
+        let id = format!("s{number}");
+        commit(&*store, &[Change::SessionOpened(session(&id)), Change::SessionSealed(id)]);
+    }
+    let left: Vec<_> = store.sessions().unwrap().into_iter().map(|it| it.id).collect();
+    assert_eq!(left.len(), 2 + SEALED_KEPT);
+    assert_eq!(left[..3], ["z", "a", "s5"], "what is not sealed is never dropped");
 }
 
 fn generation_moves(make: Make<'_>) {

@@ -183,6 +183,9 @@ impl<T: Coded> Coded for Option<T> {
     }
 }
 
+/// Room that is made on the word of a length alone.
+const ITEMS_AT_ONCE: usize = 64;
+
 impl<T: Coded> Coded for Vec<T> {
     fn write(&self, out: &mut Vec<u8>) {
         write_number(out, self.len() as u64);
@@ -197,7 +200,7 @@ impl<T: Coded> Coded for Vec<T> {
         if len > from.rest.len() as u64 {
             return Err(Malformed("shorter than its length"));
         }
-        let mut items = Vec::new();
+        let mut items = Vec::with_capacity(usize::try_from(len).map_or(0, |it| it.min(ITEMS_AT_ONCE)));
         for _ in 0..len {
             items.push(T::read(from)?);
         }

@@ -78,6 +78,11 @@ impl StateFolder {
         }
     }
 
+    /// One sentence for each thing in the store that is not as it should be. Changes nothing.
+    pub fn examine(&self, disk: Disk) -> Result<Vec<String>, StoreError> {
+        SqliteStore::examine(&self.path, disk)
+    }
+
     /// What secrets are hashed with: random, of this project alone. A reader gets none if none was
     /// ever made: then there is no hash either that it could be compared with.
     pub fn secret_key(&self) -> Result<Option<[u8; 32]>, StoreError> {

@@ -126,6 +126,15 @@ impl Contents {
         self.frames.iter().map(|it| it.sequence).max().unwrap_or(0)
     }
 
+    /// "2 damaged stretches"; `None` if all is whole.
+    pub fn said_of_damage(&self) -> Option<String> {
+        match self.damaged {
+            0 => None,
+            1 => Some("1 damaged stretch".to_owned()),
+            more => Some(format!("{more} damaged stretches")),
+        }
+    }
+
     fn scan(&mut self, name: JournalName, bytes: &[u8]) {
         let mut rest = bytes;
         let mut lost = false;
@@ -211,12 +220,14 @@ impl Journal {
         self.open = Some((name, file));
         Ok(())
     }
+}
 
-    /// Makes everything appended so far survive a power loss.
-    pub fn sync(&self) -> Result<(), StoreError> {
-        let Some((name, file)) = &self.open else { return Ok(()) };
-        let path = name.path_in(&self.folder);
-        file.sync_data().map_err(|source| fs::FsError { doing: "sync", path, source })?;
-        Ok(())
+/// Makes everything appended so far survive a power loss.
+pub fn sync(folder: &Path, name: JournalName) -> Result<(), StoreError> {
+    let path = name.path_in(folder);
+    if fs::look(&path)?.is_some() {
+        fs::sync(&path)?;
+        fs::sync(folder)?;
     }
+    Ok(())
 }

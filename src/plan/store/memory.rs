@@ -8,7 +8,7 @@ use std::{
     sync::{PoisonError, RwLock, RwLockReadGuard},
 };
 
-use super::{Change, KEPT, OBSERVED_KEPT, StateStore, StoreError};
+use super::{Change, KEPT, OBSERVED_KEPT, SEALED_KEPT, StateStore, StoreError};
 use crate::{
     base::digest::Digest,
     model::key::{AssetKey, PartitionKey},
@@ -151,6 +151,12 @@ impl Records {
             },
             Change::SessionSealed(id) => {
                 self.sessions.iter_mut().filter(|it| it.id == *id).for_each(|it| it.sealed = true);
+                let mut spare = self.sessions.iter().filter(|it| it.sealed).count().saturating_sub(SEALED_KEPT);
+                self.sessions.retain(|it| {
+                    let goes = it.sealed && spare > 0;
+                    spare -= usize::from(goes);
+                    !goes
+                });
             }
             Change::Renamed { old, new } if old == new => {}
             Change::Renamed { old, new } => self.rename(old, new),

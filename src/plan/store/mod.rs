@@ -64,7 +64,7 @@ pub enum Change {
         text: String,
     },
     SessionOpened(Session),
-    /// Everything recorded in the session is on disk.
+    /// Everything recorded in the session is on disk. Of all that are, the last [`SEALED_KEPT`] are kept.
     SessionSealed(String),
     /// All that is known of `old` is now known of `new`; what was known of `new` is forgotten, as far
     /// as there is something of `old` to take its place.
@@ -83,6 +83,9 @@ pub const KEPT: usize = 4;
 
 /// How many versions of one source are kept.
 pub const OBSERVED_KEPT: usize = 8;
+
+/// How many sealed sessions are kept; of what was recorded in older ones nothing is left to be doubted.
+pub const SEALED_KEPT: usize = 32;
 
 /// What can go wrong in a store. What is stored stays as it was.
 #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,7 @@
 
 mod compact;
 mod connect;
+mod examine;
 mod migrate;
 mod place;
 mod read;
@@ -35,6 +36,7 @@ use self::{
     connect::ReadConnection,
     place::{Held, Place},
     standing::{Damage, Ready, Standing},
+    summary::Summary,
     trouble::Trouble,
     write::Writing,
 };
@@ -44,7 +46,7 @@ use super::{
     memory::MemoryStore,
 };
 use crate::{
-    base::digest::Digest,
+    base::{digest::Digest, fs},
     model::key::{AssetKey, PartitionKey},
     plan::record::{Attempt, AttemptId, Materialization, Observation, RunId, RunRecord, Session},
 };
@@ -69,8 +71,8 @@ enum Backing {
     Database(Database),
     /// What a reader is given if there is no database, or only a damaged one.
     Memory(MemoryStore),
-    /// Mending failed; it is tried again by whoever asks next. Which file it was.
-    Closed(Option<u64>),
+    /// Mending failed; it is tried again by whoever asks next.
+    Closed(Damage),
 }
 
 impl Backing {
@@ -78,7 +80,7 @@ impl Backing {
         match self {
             Backing::Database(database) => database.inode,
             Backing::Memory(_) => None,
-            Backing::Closed(inode) => *inode,
+            Backing::Closed(damage) => damage.inode,
         }
     }
 }
@@ -96,6 +98,8 @@ struct Database {
 struct Writer {
     connection: Connection,
     journal: Journal,
+    /// The first append to the journal that failed.
+    failed: Option<StoreError>,
 }
 
 /// One call of `commit` on its way.
@@ -104,6 +108,14 @@ struct Ticket {
     /// What goes to the journal, if anything does.
     payload: Option<Payload>,
     result: Mutex<Option<Result<(), StoreError>>>,
+}
+
+impl Ticket {
+    fn new(changes: &[Change]) -> Arc<Self> {
+        let kept: Vec<_> = changes.iter().filter(|it| journal::holds(it)).collect();
+        let payload = (!kept.is_empty()).then(|| Payload::new(false, &kept));
+        Arc::new(Ticket { changes: changes.to_vec(), payload, result: Mutex::default() })
+    }
 }
 
 /// A thread that panicked holding a lock leaves nothing half done: transactions are rolled back.
@@ -127,6 +139,12 @@ impl SqliteStore {
         Ok(Opened { store: SqliteStore::with(place, disk, false, backing), notes })
     }
 
+    /// Looks at everything in a state folder: one sentence for each thing that is not as it should be.
+    pub fn examine(folder: &Path, disk: Disk) -> Result<Vec<String>, StoreError> {
+        let place = Place::within(folder);
+        examine::examine(&place, disk).map_err(|it| it.at(&place.database))
+    }
+
     fn with(place: Place, disk: Disk, writes: bool, backing: Backing) -> Self {
         SqliteStore {
             place,
@@ -147,7 +165,7 @@ impl SqliteStore {
         self.mending(|backing| match backing {
             Backing::Memory(memory) => Ok(stand_in(memory)?),
             Backing::Database(database) => database.read(&self.place, self.disk, &query),
-            Backing::Closed(_) => Err(Trouble::Damaged("it is closed".to_owned())),
+            Backing::Closed(damage) => Err(Trouble::Damaged(damage.cause.clone())),
         })
     }
 
@@ -176,7 +194,7 @@ impl SqliteStore {
             return Ok(());
         }
         // Closes its connections and lets go of its lock.
-        *backing = Backing::Closed(damage.inode);
+        *backing = Backing::Closed(damage.clone());
         let opened = if self.writes {
             open_to_write(&self.place, self.disk, Some(damage))
         } else {
@@ -191,7 +209,7 @@ impl SqliteStore {
     fn lead(&self, backing: &Backing, own: &Arc<Ticket>) -> Result<(), Trouble> {
         let Backing::Database(Database { writer: Some(writer), .. }) = backing else {
             return match backing {
-                Backing::Closed(_) => Err(Trouble::Damaged("it is closed".to_owned())),
+                Backing::Closed(damage) => Err(Trouble::Damaged(damage.cause.clone())),
                 _ => Err(Trouble::ReadOnly),
             };
         };
@@ -223,7 +241,7 @@ impl SqliteStore {
 
 fn open_to_write(place: &Place, disk: Disk, damage: Option<Damage>) -> Result<(Backing, Vec<String>), Trouble> {
     let Ready { connection, held, notes } = standing::open(place, disk, damage)?;
-    let writer = Writer { connection, journal: Journal::new(place.journal.clone()) };
+    let writer = Writer { connection, journal: Journal::new(place.journal.clone()), failed: None };
     let database = Database {
         readers: Mutex::default(),
         writer: Some(Mutex::new(writer)),
@@ -257,13 +275,13 @@ fn open_to_read(place: &Place, disk: Disk, damage: Option<Damage>) -> Result<(Ba
         Err(Trouble::CannotOpen) => "cannot be read in this folder".to_owned(),
         Err(other) => return Err(other),
     };
-    let (memory, damaged) = rebuild::in_memory(place)?;
+    let (memory, damage) = rebuild::in_memory(place)?;
     let missing = what == "is missing" && memory.is_empty();
     let mut notes = Vec::new();
     if !missing {
         let mut note = format!("state.db {what}: read from the journal instead; the next run puts it right");
-        if damaged > 0 {
-            note += &format!("; {damaged} damaged places of the journal were left out");
+        if let Some(damage) = damage {
+            note += &format!("; left out of it: {damage} of the journal");
         }
         notes.push(note);
     }
@@ -315,19 +333,28 @@ impl Writer {
         transaction.commit()?;
         // It is committed. A frame that is missing is noticed by its length when the state is next
         // opened, and the journal is then written anew.
-        if !frames.is_empty() {
-            let _ = self.journal.append(journal, &frames);
+        if !frames.is_empty()
+            && let Err(error) = self.journal.append(journal, &frames)
+        {
+            self.failed.get_or_insert(error);
         }
         Ok(())
     }
 
     fn sync(&mut self, place: &Place) -> Result<(), Trouble> {
-        if summary::Summary::load(&self.connection)?.wants_compaction() {
+        if Summary::load(&self.connection)?.wants_compaction() {
             compact::rewrite_now(&self.connection, place)?;
         }
-        // Syncs the log even if readers keep it from being emptied.
-        self.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)")?;
-        self.journal.sync()?;
+        let (pages, moved): (i64, i64) =
+            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?;
+        if moved < pages {
+            // A reader keeps the log from being moved, and then SQLite may not even sync it.
+            fs::sync(&place.beside("-wal"))?;
+        }
+        journal::sync(&place.journal, Summary::load(&self.connection)?.journal)?;
+        if let Some(folder) = place.database.parent() {
+            fs::sync(folder)?;
+        }
         Ok(())
     }
 }
@@ -337,19 +364,19 @@ impl StateStore for SqliteStore {
         if !self.writes {
             return Err(StoreError::ReadOnly { path: self.place.database.clone() });
         }
-        let kept: Vec<_> = changes.iter().filter(|it| journal::holds(it)).collect();
-        let payload = (!kept.is_empty()).then(|| Payload::new(false, &kept));
-        let ticket = Arc::new(Ticket { changes: changes.to_vec(), payload, result: Mutex::default() });
+        let ticket = Ticket::new(changes);
         lock(&self.waiting).push(ticket.clone());
         self.mending(|backing| self.lead(backing, &ticket))
     }
 
     fn generation(&self) -> Result<u64, StoreError> {
-        self.ask(|it| Ok(summary::Summary::load(it)?.generation), MemoryStore::generation)
+        self.ask(|it| Ok(Summary::load(it)?.generation), MemoryStore::generation)
     }
 
     fn latest_all(&self) -> Result<Vec<Materialization>, StoreError> {
-        self.ask(read::latest_all, MemoryStore::latest_all)
+        let found = self.ask(read::latest_all, MemoryStore::latest_all)?;
+        self.set_verified();
+        Ok(found)
     }
 
     fn latest(&self, key: &AssetKey, partition: &PartitionKey) -> Result<Option<Materialization>, StoreError> {
@@ -408,13 +435,20 @@ impl StateStore for SqliteStore {
     fn sync(&self) -> Result<(), StoreError> {
         self.mending(|backing| match backing {
             Backing::Database(Database { writer: Some(writer), .. }) => lock(writer).sync(&self.place),
-            Backing::Closed(_) => Err(Trouble::Damaged("it is closed".to_owned())),
+            Backing::Closed(damage) => Err(Trouble::Damaged(damage.cause.clone())),
             _ => Ok(()),
         })
     }
 
     fn notes(&self) -> Vec<String> {
-        std::mem::take(&mut *lock(&self.notes))
+        let mut notes = std::mem::take(&mut *lock(&self.notes));
+        if let Backing::Database(Database { writer: Some(writer), .. }) =
+            &*self.backing.read().unwrap_or_else(PoisonError::into_inner)
+            && let Some(error) = lock(writer).failed.take()
+        {
+            notes.push(format!("the journal is not complete until the next run: {error}"));
+        }
+        notes
     }
 }
 
@@ -432,9 +466,15 @@ impl SqliteStore {
     fn verify(&self) -> Result<(), StoreError> {
         self.mending(|backing| {
             let Backing::Database(database) = backing else { return Ok(()) };
-            database.read(&self.place, self.disk, read::verify)?;
+            database.read(&self.place, self.disk, read::verify)
+        })?;
+        self.set_verified();
+        Ok(())
+    }
+
+    fn set_verified(&self) {
+        if let Backing::Database(database) = &*self.backing.read().unwrap_or_else(PoisonError::into_inner) {
             database.verified.store(true, Ordering::Relaxed);
-            Ok(())
-        })
+        }
     }
 }

@@ -30,7 +30,7 @@ use crate::{
 };
 use measure::{Measured, Measurer, check_shape, kind_name};
 use names::Token;
-pub use sweep::{Swept, sweep_leftovers};
+pub use sweep::{Swept, find_leftovers, sweep_leftovers};
 
 /// The `fs` IO manager.
 #[derive(Debug)]

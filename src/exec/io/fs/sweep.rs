@@ -7,6 +7,7 @@ use crate::{
     exec::io::{
         IoError,
         beneath::{Folder, Found, Swaps},
+        keep::bytes_of,
     },
     plan::record::AttemptId,
 };
@@ -23,6 +24,27 @@ pub struct Swept {
     pub removed: usize,
     /// Outputs that an `in_place` attempt had moved aside and that are back.
     pub restored: usize,
+}
+
+/// What [`sweep_leftovers`] would remove of `folder`, and its bytes.
+pub fn find_leftovers(
+    project_root: &Path,
+    folder: &ProjectPath,
+    is_live: &dyn Fn(&AttemptId) -> bool,
+) -> Result<Vec<(ProjectPath, u64)>, IoError> {
+    let mut found = Vec::new();
+    let Some(folder) = Folder::open_root(project_root, Swaps::Allowed)?.open(folder)? else { return Ok(found) };
+    for name in folder.list()? {
+        let dead = match names::leftover(&name) {
+            Some(Leftover::Temporary(attempts)) => !attempts.iter().any(is_live),
+            Some(Leftover::Aside(attempt)) => !is_live(&attempt),
+            None => false,
+        };
+        if dead {
+            found.push((folder.path().join(&name), bytes_of(&folder, &name)?));
+        }
+    }
+    Ok(found)
 }
 
 /// Cleans `folder` of the project, not what is below it. An attempt is live while its process runs,

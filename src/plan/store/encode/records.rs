@@ -1,8 +1,6 @@
 //! The written form of each record and change. Order and numbers are the format: only add at the end,
 //! under a new form.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
-
 use jiff::Timestamp;
 
 use super::{Coded, Malformed, Reader, write_bytes};
@@ -130,11 +128,7 @@ impl Coded for ProjectPath {
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let bytes = from.bytes()?;
-        match ProjectPath::resolve(&ProjectPath::root(), OsStr::from_bytes(bytes)) {
-            Ok(path) if path.as_bytes() == bytes => Ok(path),
-            _ => Err(Malformed("not a path below the project")),
-        }
+        ProjectPath::from_normal(from.bytes()?).ok_or(Malformed("not a path below the project"))
     }
 }
 
@@ -163,9 +157,7 @@ impl Coded for Fingerprint {
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let parts = Vec::<Part>::read(from)?;
-        let sorted = parts.is_sorted_by(|a, b| (a.kind, &a.name) < (b.kind, &b.name));
-        if sorted { Ok(Fingerprint::new(parts)) } else { Err(Malformed("parts are out of order")) }
+        Fingerprint::from_sorted(Coded::read(from)?).ok_or(Malformed("parts are out of order"))
     }
 }
 

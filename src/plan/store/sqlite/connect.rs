@@ -1,4 +1,7 @@
 //! Opening connections: for writing, and for reading without leaving a trace.
+//!
+//! Nothing but SQLite ever opens the database's files: the kernel drops a process's locks on a file
+//! when *any* descriptor of it is closed.
 
 use std::{os::unix::ffi::OsStrExt, path::Path, time::Duration};
 
@@ -18,8 +21,9 @@ pub enum Disk {
 /// How long a statement waits for another process.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Pages in the log before they are moved to the database, which syncs: 64 MB.
-const LOG_PAGES: u32 = 64 * 1024 * 1024 / schema::PAGE_SIZE;
+/// How long the log grows before it is moved to the database, which syncs.
+const LOG_BYTES: u32 = 64 * 1024 * 1024;
+const LOG_PAGES: u32 = LOG_BYTES / schema::PAGE_SIZE;
 
 fn uri(path: &Path, query: &str) -> String {
     use std::fmt::Write;
@@ -35,7 +39,6 @@ fn uri(path: &Path, query: &str) -> String {
 }
 
 fn open(path: &Path, query: &str, flags: OpenFlags) -> Result<Connection, Trouble> {
-    check_header(path)?;
     let flags = flags | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(uri(path, query), flags)?;
     connection.busy_timeout(PATIENCE)?;
@@ -43,28 +46,13 @@ fn open(path: &Path, query: &str, flags: OpenFlags) -> Result<Connection, Troubl
     Ok(connection)
 }
 
-/// What SQLite would take for a database that it may only read, or for one of the future.
-fn check_header(path: &Path) -> Result<(), Trouble> {
-    let Some(header) = fs::read_start(path, 24)? else { return Ok(()) };
-    let [.., write, read, reserved, 64, 32, 32] = header.as_slice() else {
-        let empty = header.is_empty();
-        return if empty { Ok(()) } else { Err(Trouble::Damaged("its header is damaged".to_owned())) };
-    };
-    let known = [1, 2].contains(write) && read == write && *reserved == 0;
-    if known { Ok(()) } else { Err(Trouble::Damaged("its header is damaged".to_owned())) }
-}
-
 /// A connection that writes, and makes the file if it is not there.
 pub fn writer(place: &Place, disk: Disk) -> Result<Connection, Trouble> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let connection = open(&place.database, "", flags)?;
-    // Opened for reading only where it may not be written: say so before anything is tried.
-    if connection.is_readonly(MAIN_DB)? {
-        return Err(Trouble::ReadOnly);
-    }
     let settings = match disk {
         Disk::Local => format!(
-            "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {LOG_PAGES}; PRAGMA journal_size_limit = 0;
+            "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {LOG_PAGES}; PRAGMA journal_size_limit = {LOG_BYTES};
              PRAGMA cell_size_check = ON; PRAGMA cache_size = -16000;"
         ),
         Disk::Network => "PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON; PRAGMA locking_mode = EXCLUSIVE;
@@ -74,7 +62,17 @@ pub fn writer(place: &Place, disk: Disk) -> Result<Connection, Trouble> {
     connection.execute_batch(&settings)?;
     // The log stays when the last writer goes, emptied: readers then never have to make it.
     connection.file_control(Some(MAIN_DB), FileControl::PersistWal(&mut 1))?;
-    Ok(connection)
+    // Reads the first page; that of a damaged header may say that only a later version of SQLite writes.
+    connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?;
+    match connection.is_readonly(MAIN_DB)? {
+        false => Ok(connection),
+        true if is_writable(place) => Err(Trouble::Damaged("its header is damaged".to_owned())),
+        true => Err(Trouble::ReadOnly),
+    }
+}
+
+fn is_writable(place: &Place) -> bool {
+    fs::is_writable(&place.database) && place.database.parent().is_some_and(fs::is_writable)
 }
 
 /// A connection that only reads.

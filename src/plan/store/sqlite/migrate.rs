@@ -21,7 +21,8 @@ pub fn migrate(connection: &mut Connection, place: &Place, from: u32) -> Answer<
     migrate_by(connection, place, from, schema::VERSION, STEPS)
 }
 
-fn migrate_by(connection: &mut Connection, place: &Place, from: u32, to: u32, steps: &[Step]) -> Answer<String> {
+/// See [`migrate`]; tests bring their own steps.
+pub fn migrate_by(connection: &mut Connection, place: &Place, from: u32, to: u32, steps: &[Step]) -> Answer<String> {
     let backup = place.beside(&format!(".backup-v{from}"));
     let unfinished = place.beside(".backup-new");
     fs::remove_file(&unfinished)?;

@@ -139,12 +139,15 @@ pub fn unfinished_attempts(connection: &Connection) -> Answer<Vec<Attempt>> {
 pub fn last_attempts(connection: &Connection) -> Answer<Vec<Attempt>> {
     let mut found = one_moment(connection, || {
         let mut found = unfinished_rows(connection)?;
-        found.extend(rows::<Attempt>(connection, "attempt", "SELECT id, body FROM last_attempt", [])?);
+        let sql = "SELECT id, body FROM last_attempt ORDER BY op, partition";
+        found.extend(rows::<Attempt>(connection, "attempt", sql, [])?);
         Ok(found)
     })?;
     // Of one op's partition the one that started last comes first, and only that one is kept.
-    let place = |it: &Row<Attempt>| (it.record.op.clone(), it.record.partition.clone());
-    found.sort_by_cached_key(|it| (place(it), Reverse(it.number)));
+    found.sort_by(|a, b| {
+        let place = (&a.record.op, &a.record.partition).cmp(&(&b.record.op, &b.record.partition));
+        place.then(b.number.cmp(&a.number))
+    });
     found.dedup_by(|b, a| a.record.op == b.record.op && a.record.partition == b.record.partition);
     Ok(records(found))
 }

@@ -34,7 +34,7 @@ use crate::{
 pub fn rebuild(place: &Place, disk: Disk, what: &str) -> Answer<String> {
     let aside = move_aside(place)?;
     let contents = journal::read(&place.journal)?;
-    let (damaged, files) = (contents.damaged, contents.files.clone());
+    let (damage, files) = (contents.said_of_damage(), contents.files.clone());
     let (generation, sequence) = (contents.generation, contents.sequence());
     let mut connection = connect::writer(place, disk)?;
     prepare(&connection, disk)?;
@@ -52,23 +52,23 @@ pub fn rebuild(place: &Place, disk: Disk, what: &str) -> Answer<String> {
     writing.finish()?;
     let current = writing.summary.journal;
     transaction.commit()?;
-    if damaged > 0 {
+    if damage.is_some() {
         for file in files {
             fs::rename(&file, &file.with_extension("damaged"))?;
         }
     }
     compact::remove_older(place, current)?;
-    Ok(note(place, what, aside.as_deref(), made, damaged))
+    Ok(note(place, what, aside.as_deref(), made, damage))
 }
 
-fn note(place: &Place, what: &str, aside: Option<&Path>, made: i64, damaged: usize) -> String {
+fn note(place: &Place, what: &str, aside: Option<&Path>, made: i64, damage: Option<String>) -> String {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut note = format!("{} {what}: rebuilt from the journal, {made} materializations", name(&place.database));
     if let Some(aside) = aside {
         note += &format!("; the old file is kept as {}", name(aside));
     }
-    if damaged > 0 {
-        note += &format!("; {damaged} damaged places of the journal were left out");
+    if let Some(damage) = damage {
+        note += &format!("; left out of it: {damage} of the journal");
     }
     note
 }
@@ -108,33 +108,43 @@ fn salvage(damaged: &Path, writing: &mut Writing<'_>) -> Answer<()> {
     else {
         return Ok(());
     };
-    for (_, made) in readable::<Materialization>(&old, "made", "SELECT 0, key, partition, body FROM latest") {
+    for Salvaged { record: made, .. } in readable(&old, "made", "SELECT 0, key, partition, body FROM latest") {
+        let made: Materialization = made;
         if !writing.knows(&made.key, &made.partition)? {
             writing.apply(&Change::Materialized(Box::new(made)))?;
         }
     }
-    for (_, seen) in readable::<Observation>(&old, "seen", "SELECT 0, key, body FROM source") {
+    for Salvaged { record: seen, .. } in readable(&old, "seen", "SELECT 0, key, body FROM source") {
+        let seen: Observation = seen;
         if !writing.knows_source(&seen.key)? {
             writing.apply(&Change::Observed(seen))?;
         }
     }
-    for sql in ["SELECT 0, id, body FROM attempt ORDER BY n", "SELECT 0, id, body FROM unfinished"] {
-        for (_, attempt) in readable::<Attempt>(&old, "attempt", sql) {
-            writing.apply(&Change::AttemptStarted(attempt))?;
-        }
+    let mut attempts = readable::<Attempt>(&old, "attempt", "SELECT 0, id, body FROM attempt");
+    attempts.extend(readable(&old, "attempt", "SELECT 0, id, body FROM unfinished"));
+    attempts.sort_by_key(|it| it.number);
+    for attempt in attempts {
+        writing.apply(&Change::AttemptStarted(attempt.record))?;
     }
     let runs = readable::<RunRecord>(&old, "run", "SELECT n, id, body FROM run");
-    for (run, step) in readable::<StepRecord>(&old, "step", "SELECT run, body FROM step ORDER BY run, n") {
-        if let Some((_, run)) = runs.iter().find(|(n, _)| *n == run) {
-            writing.apply(&Change::RunStep { run: run.id.clone(), step })?;
+    for step in readable::<StepRecord>(&old, "step", "SELECT run, body FROM step ORDER BY run, n") {
+        if let Some(run) = runs.iter().find(|it| it.of == step.of) {
+            writing.apply(&Change::RunStep { run: run.record.id.clone(), step: step.record })?;
         }
     }
     Ok(())
 }
 
+struct Salvaged<T> {
+    /// The first column that the statement selects.
+    of: i64,
+    number: u64,
+    record: T,
+}
+
 /// Records whose seal holds, up to where the table cannot be read on. The statement selects a number,
 /// the sealed columns and the body.
-fn readable<T: Coded>(old: &Connection, seal: &str, sql: &str) -> Vec<(i64, T)> {
+fn readable<T: Coded>(old: &Connection, seal: &str, sql: &str) -> Vec<Salvaged<T>> {
     let mut found = Vec::new();
     let Ok(mut statement) = old.prepare(sql) else { return found };
     let sealed = statement.column_count() - 2;
@@ -143,9 +153,9 @@ fn readable<T: Coded>(old: &Connection, seal: &str, sql: &str) -> Vec<(i64, T)> 
         let columns: Result<Vec<&[u8]>, _> = (0..sealed)
             .map(|it| row.get_ref(it + 1).map_err(|_| ()).and_then(|it| it.as_bytes().map_err(|_| ())))
             .collect();
-        let (Ok(number), Ok(columns), Ok(body)) = (row.get(0), columns, row.get_ref(sealed + 1)) else { continue };
+        let (Ok(of), Ok(columns), Ok(body)) = (row.get(0), columns, row.get_ref(sealed + 1)) else { continue };
         if let Ok(row) = body.as_blob().map_err(Into::into).and_then(|it| open_body::<T>(seal, &columns, it)) {
-            found.push((number, row.record));
+            found.push(Salvaged { of, number: row.number, record: row.record });
         }
     }
     found
@@ -169,14 +179,19 @@ pub fn catch_up(connection: &mut Connection, place: &Place) -> Answer<String> {
     transaction.commit()?;
     compact::remove_older(place, current)?;
     let name = place.database.file_name().unwrap_or_default().to_string_lossy();
-    Ok(format!("{name} had lost its latest commits: {} were put back from the journal", frames.len()))
+    Ok(match frames.len() {
+        0 => format!("the journal of {name} had bytes in it that nobody wrote: it was written anew"),
+        some => format!("{name} had lost its latest commits: {some} were put back from the journal"),
+    })
 }
 
 /// What the journal knows, in memory: for a reader that may not mend anything.
-pub fn in_memory(place: &Place) -> Result<(MemoryStore, usize), StoreError> {
+///
+/// Also what of the journal is damaged.
+pub fn in_memory(place: &Place) -> Result<(MemoryStore, Option<String>), StoreError> {
     let contents = journal::read(&place.journal)?;
-    let damaged = contents.damaged;
+    let damage = contents.said_of_damage();
     let store = MemoryStore::new();
     store.commit(&contents.changes())?;
-    Ok((store.into_read_only(place.database.clone()), damaged))
+    Ok((store.into_read_only(place.database.clone()), damage))
 }

@@ -2,7 +2,7 @@
 //!
 //! The usual case costs one small query and one `stat`.
 
-use std::os::unix::fs::MetadataExt;
+use std::{os::unix::fs::MetadataExt, thread, time::Duration};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -36,6 +36,7 @@ pub enum Standing {
 }
 
 /// Damage that a query found, and in which file.
+#[derive(Clone)]
 pub struct Damage {
     pub cause: String,
     pub inode: Option<u64>,
@@ -115,7 +116,7 @@ pub fn open(place: &Place, disk: Disk, mut damage: Option<Damage>) -> Result<Rea
         let held = place.hold_shared()?;
         match look_to_write(place, disk, damage.as_ref()) {
             Ok((connection, standing @ (Standing::Ready | Standing::JournalBehind))) => {
-                if standing == Standing::JournalBehind || Summary::load(&connection)?.wants_compaction() {
+                if is_behind(&connection, place, standing)? || Summary::load(&connection)?.wants_compaction() {
                     compact::rewrite_now(&connection, place)?;
                 }
                 return Ok(Ready { connection, held, notes });
@@ -128,6 +129,16 @@ pub fn open(place: &Place, disk: Disk, mut damage: Option<Damage>) -> Result<Rea
         let _alone = place.hold_alone()?;
         notes.extend(put_right(place, disk, damage.take())?);
     }
+}
+
+/// Between a commit and its frame every journal is behind for a moment: that of a process at work is
+/// given time.
+fn is_behind(connection: &Connection, place: &Place, standing: Standing) -> Result<bool, Trouble> {
+    if standing != Standing::JournalBehind {
+        return Ok(false);
+    }
+    thread::sleep(Duration::from_millis(10));
+    Ok(look(connection, place)? == Standing::JournalBehind)
 }
 
 fn look_to_write(place: &Place, disk: Disk, damage: Option<&Damage>) -> Result<(Connection, Standing), Trouble> {

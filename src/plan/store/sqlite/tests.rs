@@ -135,6 +135,107 @@ fn the_journal_is_written_anew_when_it_has_grown_old() {
 }
 
 #[test]
+fn a_full_disk_fails_the_commit_and_nothing_else() {
+    let project = Project::new();
+    let store = project.store();
+    store.commit(&[made("a", "", 1)]).unwrap();
+    let limit = |pages: i64| {
+        store
+            .act(|backing| {
+                let Backing::Database(database) = backing else { panic!("a database") };
+                let writer = lock(database.writer.as_ref().unwrap());
+                Ok(writer.connection.execute_batch(&format!("PRAGMA max_page_count = {pages}"))?)
+            })
+            .0
+            .unwrap();
+    };
+    limit(1);
+    let many: Vec<_> = (0..200).map(|it| made(&format!("b{it}"), "", it)).collect();
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let (store, many) = (&store, &many);
+            scope.spawn(move || {
+                assert!(matches!(store.commit(many), Err(StoreError::Full { .. })));
+                // What fits is written, whoever it shared a transaction with.
+                store.commit(&[made("a", "", thread)]).unwrap();
+            });
+        }
+    });
+    limit(100_000);
+    assert_eq!(store.latest_all().unwrap().len(), 1);
+    assert_eq!(store.history(&key("a"), &PartitionKey::whole()).unwrap().len(), 4);
+    store.commit(&many).unwrap();
+    assert_eq!(store.latest_all().unwrap().len(), 201);
+    drop(store);
+    assert_eq!(project.store().latest_all().unwrap().len(), 201);
+}
+
+#[test]
+fn commits_of_many_threads_share_transactions() {
+    let project = Project::new();
+    let store = project.store();
+    store.commit(&[Change::SessionOpened(session("s"))]).unwrap();
+    let tickets: Vec<_> = (0..5).map(|it| Ticket::new(&[made("a", "", it)])).collect();
+    let (own, others) = tickets.split_first().unwrap();
+    lock(&store.waiting).extend(others.iter().cloned());
+    store.act(|backing| store.lead(backing, own)).0.unwrap();
+    assert!(others.iter().all(|it| matches!(*lock(&it.result), Some(Ok(())))), "written along with the first");
+    assert_eq!(store.history(&key("a"), &PartitionKey::whole()).unwrap().len(), 4);
+}
+
+/// Run by the test below in a process of its own, and killed.
+#[test]
+#[ignore = "a part of the next test"]
+fn commits_until_killed() {
+    use std::io::Write;
+    let Some(root) = std::env::args().skip_while(|it| it != "--skip").nth(1) else { return };
+    let store = StateFolder::open(Path::new(&root), Access::Write).unwrap().store(Disk::Local).unwrap().store;
+    for number in 0.. {
+        store.commit(&[made("left", "", number), made("right", "", number)]).unwrap();
+        let mut told = std::io::stderr().lock();
+        writeln!(told, "committed {number}").unwrap();
+    }
+}
+
+#[test]
+fn what_was_committed_survives_a_kill_at_any_moment() {
+    use std::{
+        io::{BufRead, BufReader},
+        process::{Command, Stdio},
+    };
+    let project = Project::new();
+    let mut last = -1;
+    for round in 0..6 {
+        let root = project.0.path().to_str().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "plan::store::sqlite::tests::commits_until_killed", "--nocapture"])
+            .args(["--skip", root])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut told = || lines.next()?.ok()?.strip_prefix("committed ")?.parse::<i64>().ok();
+        let enough = 20 + 37 * round;
+        while told().is_some_and(|it| it < enough) {}
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let known = std::iter::from_fn(told).last().unwrap_or(enough);
+        let check = |store: &SqliteStore, when: &str| {
+            let seen: Vec<_> = store.latest_all().unwrap().iter().map(|it| it.duration_ms as i64 - 1500).collect();
+            assert!(seen.len() == 2 && seen[0] == seen[1], "{when}: {seen:?}");
+            assert!(seen[0] >= known, "{when}: {} of {known}", seen[0]);
+            seen[0]
+        };
+        check(&project.open_to_read().store, "to a reader");
+        last = check(&project.store(), "to a writer");
+    }
+    std::fs::remove_file(project.state("state.db")).unwrap();
+    let rebuilt = project.open().store.latest_all().unwrap();
+    assert_eq!(rebuilt[0].duration_ms as i64 - 1500, last, "the journal has what the last kill kept from it");
+}
+
+#[test]
 fn nobody_else_may_read_the_state() {
     use std::os::unix::fs::MetadataExt;
     let project = Project::new();

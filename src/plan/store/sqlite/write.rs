@@ -17,7 +17,7 @@ use crate::{
             StepRecord,
         },
         store::{
-            Change, KEPT, OBSERVED_KEPT,
+            Change, KEPT, OBSERVED_KEPT, SEALED_KEPT,
             encode::{self, Coded},
         },
     },
@@ -26,6 +26,7 @@ use crate::{
 /// One transaction's view: the connection, and the summary as it will be.
 pub struct Writing<'c> {
     connection: &'c Connection,
+    found: Summary,
     pub summary: Summary,
 }
 
@@ -40,11 +41,12 @@ fn shift(sum: &mut u64, minus: Option<u64>, plus: Option<u64>) {
 impl<'c> Writing<'c> {
     /// Inside a write transaction, so that the summary holds until it ends.
     pub fn begin(connection: &'c Connection) -> Answer<Self> {
-        Ok(Writing { connection, summary: Summary::load(connection)? })
+        let found = Summary::load(connection)?;
+        Ok(Writing { connection, summary: found.clone(), found })
     }
 
     pub fn finish(&self) -> Answer<()> {
-        self.summary.save(self.connection)
+        if self.summary == self.found { Ok(()) } else { self.summary.save(self.connection) }
     }
 
     fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Answer<usize> {
@@ -201,8 +203,8 @@ impl<'c> Writing<'c> {
     fn put_ended(&mut self, number: u64, attempt: &Attempt) -> Answer<()> {
         let (body, _) = sealed("attempt", &[attempt.id.0.as_bytes()], number, attempt);
         self.execute(
-            "INSERT OR REPLACE INTO attempt (n, id, run, body) VALUES (?1, ?2, ?3, ?4)",
-            params![number.cast_signed(), attempt.id.0, attempt.run.0, body],
+            "INSERT OR REPLACE INTO attempt (id, run, body) VALUES (?1, ?2, ?3)",
+            params![attempt.id.0, attempt.run.0, body],
         )?;
         Ok(())
     }
@@ -257,6 +259,13 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
+    /// Steps are numbered within their run, so that they leave the summary as it is.
+    fn add_step(&self, run: u64, step: &StepRecord) -> Answer<()> {
+        let sql = "SELECT coalesce(max(n) + 1, 0) FROM step WHERE run = ?1";
+        let number: i64 = self.connection.prepare_cached(sql)?.query_row([run.cast_signed()], |row| row.get(0))?;
+        self.put_step(run, number.cast_unsigned(), step)
+    }
+
     fn put_step(&self, run: u64, number: u64, step: &StepRecord) -> Answer<()> {
         let (body, _) = sealed("step", &[], number, step);
         let sql = "INSERT OR REPLACE INTO step (run, n, body) VALUES (?1, ?2, ?3)";
@@ -268,17 +277,12 @@ impl<'c> Writing<'c> {
         self.remove_run(&run.id)?;
         let number = self.summary.next_number();
         self.put_run(number, &RunRecord { steps: Vec::new(), ..run.clone() })?;
-        for step in &run.steps {
-            let place = self.summary.next_number();
-            self.put_step(number, place, step)?;
-        }
-        Ok(())
+        run.steps.iter().try_for_each(|it| self.add_step(number, it))
     }
 
     fn run_step(&mut self, run: &RunId, step: &StepRecord) -> Answer<()> {
         let Some(row) = read::run_row(self.connection, run)? else { return Ok(()) };
-        let number = self.summary.next_number();
-        self.put_step(row.number, number, step)
+        self.add_step(row.number, step)
     }
 
     fn change_run(&mut self, id: &RunId, change: impl FnOnce(&mut RunRecord)) -> Answer<()> {
@@ -304,7 +308,7 @@ impl<'c> Writing<'c> {
                 "DELETE FROM last_attempt WHERE op = ?1 AND partition = ?2 AND id = ?3",
                 [&*attempt.op, attempt.partition.as_str(), &attempt.id.0],
             )?;
-            self.execute("DELETE FROM attempt WHERE n = ?1", [row.number.cast_signed()])?;
+            self.execute("DELETE FROM attempt WHERE id = ?1", [&attempt.id.0])?;
         }
         Ok(())
     }
@@ -337,7 +341,14 @@ impl<'c> Writing<'c> {
     fn session_sealed(&mut self, id: &str) -> Answer<()> {
         let Some(mut row) = self.session_row(id)? else { return Ok(()) };
         row.record.sealed = true;
-        self.put_session(row.number, &row.record)
+        self.put_session(row.number, &row.record)?;
+        let mut sealed = read::sessions(self.connection)?;
+        sealed.retain(|it| it.sealed);
+        let spare = sealed.len().saturating_sub(SEALED_KEPT);
+        for session in &sealed[..spare] {
+            self.execute("DELETE FROM session WHERE id = ?1", [&session.id])?;
+        }
+        Ok(())
     }
 
     // Names.

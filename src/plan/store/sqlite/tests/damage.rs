@@ -244,7 +244,7 @@ fn damage_to_both_leaves_what_is_whole_in_either() {
     let opened = recorded.project.open();
     let known = opened.store.latest_all().unwrap();
     let notes = [opened.notes, opened.store.notes()].concat();
-    assert!(notes[0].contains("1 damaged places of the journal were left out"), "{notes:?}");
+    assert!(notes[0].contains("left out of it: 1 damaged stretch of the journal"), "{notes:?}");
     assert!(known.len() >= recorded.latest.len() - 1, "{} of {}", known.len(), recorded.latest.len());
     assert!(known.iter().all(|it| recorded.latest.iter().any(|known| known.key == it.key)));
     assert!(recorded.project.names("journal").iter().any(|it| it.ends_with(".damaged")));
@@ -300,4 +300,50 @@ fn damage_met_in_the_middle_of_work_is_mended_behind_it() {
     assert_eq!(store.latest_all().unwrap().len(), expected.len() + 4);
     assert_eq!(store.notes().len(), 1);
     assert_eq!(store.notes(), NO_NOTES);
+}
+
+#[test]
+fn an_examination_finds_what_is_wrong_and_changes_nothing() {
+    let recorded = recorded();
+    let examine = || SqliteStore::examine(&recorded.project.state(""), Disk::Local).unwrap();
+    assert_eq!(examine(), NO_NOTES);
+    let (journal, bytes) = &recorded.files[3];
+    fs::write(journal, &bytes[..bytes.len() - 1]).unwrap();
+    assert_eq!(
+        examine(),
+        ["the journal is not complete; the next run completes it", "the journal has 1 damaged stretch"]
+    );
+    fs::write(journal, [bytes, &b"junk"[..]].concat()).unwrap();
+    assert!(examine()[0].starts_with("the database has lost commits"));
+    let opened = recorded.project.open();
+    assert_eq!(opened.notes, ["the journal of state.db had bytes in it that nobody wrote: it was written anew"]);
+    drop(opened);
+    recorded.restore();
+    let (database, bytes) = &recorded.files[0];
+    let mut bytes = bytes.clone();
+    bytes[2 * schema::PAGE_SIZE as usize..].fill(0);
+    fs::write(database, &bytes).unwrap();
+    assert!(examine().iter().all(|it| it.starts_with("the database is damaged: ")), "{:?}", examine());
+    assert!(!examine().is_empty());
+    assert_eq!(fs::read(database).unwrap(), bytes);
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_is_said_and_completed_later() {
+    let project = Project::new();
+    let store = project.store();
+    store.commit(&[made("a", "", 1)]).unwrap();
+    drop(store);
+    let store = project.store();
+    fs::remove_dir_all(project.state("journal")).unwrap();
+    fs::write(project.state("journal"), "not a folder").unwrap();
+    store.commit(&[made("b", "", 2)]).unwrap();
+    assert_eq!(store.latest_all().unwrap().len(), 2);
+    let notes = store.notes();
+    assert!(notes.len() == 1 && notes[0].starts_with("the journal is not complete until the next run"), "{notes:?}");
+    drop(store);
+    fs::remove_file(project.state("journal")).unwrap();
+    drop(project.store());
+    fs::remove_file(project.state("state.db")).unwrap();
+    assert_eq!(project.open().store.latest_all().unwrap().len(), 2);
 }

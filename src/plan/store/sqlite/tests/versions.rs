@@ -88,3 +88,46 @@ fn databases_of_every_released_version_open() {
         assert_eq!(store.sessions().unwrap(), expected.sessions().unwrap());
     }
 }
+
+fn to_next(transaction: &rusqlite::Transaction<'_>) -> Result<(), Trouble> {
+    transaction.execute_batch("ALTER TABLE run RENAME COLUMN body TO record")?;
+    let mut summary = summary::Summary::load(transaction)?;
+    summary.version += 1;
+    summary.save(transaction)
+}
+
+fn that_fails(transaction: &rusqlite::Transaction<'_>) -> Result<(), Trouble> {
+    to_next(transaction)?;
+    Err(Trouble::Full)
+}
+
+#[test]
+fn a_migration_keeps_a_copy_and_happens_whole_or_not_at_all() {
+    let project = Project::new();
+    project.store().commit(&[made("a", "", 1)]).unwrap();
+    let place = Place::within(&project.state(""));
+    let version = || -> u32 {
+        let connection = Connection::open(project.state("state.db")).unwrap();
+        connection.query_row("PRAGMA user_version", [], |it| it.get(0)).unwrap()
+    };
+    let migrate = |apply| {
+        let mut connection = connect::writer(&place, Disk::Local).unwrap();
+        migrate::migrate_by(&mut connection, &place, 1, 2, &[migrate::Step { to: 2, apply }])
+    };
+    assert!(matches!(migrate(that_fails), Err(Trouble::Full)));
+    assert_eq!(version(), 1);
+    assert_eq!(project.store().latest_all().unwrap().len(), 1);
+    for _ in 0..2 {
+        // Also if one was killed after the copy.
+        fs::write(project.state("state.db.backup-new"), "half").unwrap();
+        if version() == 1 {
+            let note = migrate(to_next).unwrap();
+            assert_eq!(note, "the state was brought from version 1 to 2; the old one is kept as state.db.backup-v1");
+        }
+    }
+    assert_eq!(version(), 2);
+    let backup = Project::new();
+    StateFolder::open(backup.0.path(), Access::Write).unwrap();
+    fs::copy(project.state("state.db.backup-v1"), backup.state("state.db")).unwrap();
+    assert_eq!(backup.store().latest_all().unwrap(), [materialization("a", "", 1)]);
+}

@@ -1,0 +1,255 @@
+//! Another key for an asset: its records, the records of what is made from it, and its output, so that
+//! what was fresh stays fresh.
+//!
+//! Only what follows from the name is rewritten in fingerprints: the name of an input, and mentions
+//! of it in templates. Whatever else the manifest changed is still seen.
+
+use std::{path::Path, sync::Arc};
+
+use crate::{
+    base::path::ProjectPath,
+    exec::{
+        io::{
+            IoError, Target,
+            beneath::{Folder, Swaps},
+        },
+        lock::{Holder, LockError, LockName, LockTable, Locked},
+        run::context::Workspace,
+    },
+    model::{
+        fingerprint::{Fingerprint, Part, PartKind, PartValue},
+        key::{AssetKey, PartitionKey},
+        project::{Asset, IoId, Shape},
+        template,
+    },
+    plan::{
+        observe::SHELL,
+        record::{Materialization, StoredOutput},
+        store::{Change, StoreError},
+    },
+};
+
+/// What became of the name and of the output.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Renamed {
+    /// From where the output was moved to where.
+    pub moved: Option<(ProjectPath, ProjectPath)>,
+    /// Where the output stays although the new key belongs elsewhere, and why.
+    pub stays: Option<(ProjectPath, String)>,
+    /// Assets whose records speak of the new key now.
+    pub dependents: Vec<AssetKey>,
+}
+
+/// Why nothing was renamed.
+#[derive(Debug, thiserror::Error)]
+pub enum RenameError {
+    #[error("nothing is recorded of `{0}`")]
+    NothingKnown(AssetKey),
+    #[error("`{0}` was built already")]
+    Taken(AssetKey),
+    #[error("both `{0}` and `{1}` are in the manifest")]
+    BothDeclared(AssetKey, AssetKey),
+    #[error("`{0}` is a source: it is observed, not made")]
+    Source(AssetKey),
+    #[error("{0} is worked on by another process")]
+    Busy(AssetKey, Option<Holder>),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Io(#[from] IoError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+}
+
+/// Gives all that is known of `old` to `new`.
+///
+/// # Errors
+/// See [`RenameError`]; nothing was changed then.
+pub fn rename(
+    workspace: &Workspace,
+    locks: &Arc<LockTable>,
+    old: &AssetKey,
+    new: &AssetKey,
+) -> Result<Renamed, RenameError> {
+    let whole = PartitionKey::whole();
+    let project = &*workspace.project;
+    let declared = |key: &AssetKey| project.node(key.as_str());
+    for key in [old, new] {
+        if declared(key).is_some_and(|it| project.nodes[it].asset().is_none()) {
+            return Err(RenameError::Source(key.clone()));
+        }
+    }
+    if declared(old).is_some() && declared(new).is_some() {
+        return Err(RenameError::BothDeclared(old.clone(), new.clone()));
+    }
+    let others = speaking_of(workspace, old, new)?;
+    let mut keys = vec![old.clone(), new.clone()];
+    keys.extend(others.iter().map(|it| it.key.clone()));
+    let names: Vec<LockName> = keys.iter().map(|it| LockName::of(it, &whole)).collect();
+    let _held = match locks.try_exclusive(&names)? {
+        Locked::Held(guard) => guard,
+        Locked::Busy(busy) => {
+            let held = names.iter().position(|it| *it == busy).unwrap_or(0);
+            return Err(RenameError::Busy(keys[held].clone(), locks.holder(busy)));
+        }
+    };
+    let record = workspace.store.latest(old, &whole)?.ok_or_else(|| RenameError::NothingKnown(old.clone()))?;
+    if workspace.store.latest(new, &whole)?.is_some() {
+        return Err(RenameError::Taken(new.clone()));
+    }
+    // Read again under the locks.
+    let others = speaking_of(workspace, old, new)?;
+    let mut renamed =
+        Renamed { moved: None, stays: None, dependents: others.iter().map(|it| it.key.clone()).collect() };
+    let mut own = Materialization { key: new.clone(), ..respelled(&record, old, new) };
+    if let Some(place) = place_of(workspace, old, new) {
+        bring(workspace, &place, &record, &mut own, &mut renamed)?;
+    }
+    let mut changes = vec![Change::Renamed { old: old.clone(), new: new.clone() }, Change::Refreshed(Box::new(own))];
+    changes.extend(others.into_iter().map(|it| Change::Refreshed(Box::new(it))));
+    if let Err(error) = workspace.store.commit(&changes) {
+        if let Some((from, to)) = &renamed.moved {
+            // What was recorded stands, so it must find the output where it says.
+            move_output(&workspace.root, to, from)?;
+        }
+        return Err(error.into());
+    }
+    Ok(renamed)
+}
+
+/// The latest records of other assets that name `old`, naming `new` instead.
+fn speaking_of(workspace: &Workspace, old: &AssetKey, new: &AssetKey) -> Result<Vec<Materialization>, StoreError> {
+    let all = workspace.store.latest_all()?;
+    let others = all.into_iter().filter(|it| it.key != *old);
+    Ok(others
+        .filter_map(|it| {
+            let told = respelled(&it, old, new);
+            (told != it).then_some(told)
+        })
+        .collect())
+}
+
+fn respelled(record: &Materialization, old: &AssetKey, new: &AssetKey) -> Materialization {
+    let part = |part: &Part| match (part.kind, &part.value) {
+        (PartKind::Input, value) if *part.name == *old.as_str().as_bytes() => {
+            Part::new(PartKind::Input, new.as_str(), value.clone())
+        }
+        (PartKind::Command, PartValue::Text(text)) => {
+            Part::new(PartKind::Command, &*part.name, PartValue::Text(command(text, old, new).into()))
+        }
+        _ => part.clone(),
+    };
+    let parts = record.fingerprint.parts().iter().map(part).collect();
+    Materialization { fingerprint: Fingerprint::new(parts), ..record.clone() }
+}
+
+/// The command as it is recorded (see `plan::observe::command_text`), speaking of `new`.
+fn command(text: &str, old: &AssetKey, new: &AssetKey) -> String {
+    let (old, new) = (old.as_str(), new.as_str());
+    if let Some(script) = text.strip_prefix(SHELL) {
+        return format!("{SHELL}{}", template::renamed(script, old, new));
+    }
+    match serde_json::from_str::<Vec<String>>(text) {
+        Ok(words) => {
+            let words: Vec<String> = words.iter().map(|it| template::renamed(it, old, new)).collect();
+            serde_json::to_string(&words).expect("strings are JSON")
+        }
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// Where the output of `new` belongs.
+struct Place {
+    io: IoId,
+    target: Target,
+    path: ProjectPath,
+}
+
+/// What the manifest says of `new`; or, while it still has `old` at the default place, what it will say.
+fn place_of(workspace: &Workspace, old: &AssetKey, new: &AssetKey) -> Option<Place> {
+    let project = &*workspace.project;
+    let whole = PartitionKey::whole();
+    if let Some(node) = project.node(new.as_str()) {
+        let asset = project.nodes[node].asset()?;
+        return Some(Place { io: asset.io, target: workspace.target(node, &whole), path: project.output_path(node)? });
+    }
+    let node = project.node(old.as_str())?;
+    let asset = project.nodes[node].asset()?;
+    if asset.path != default_path(asset, old) {
+        return None;
+    }
+    let now = project.output_path(node)?;
+    let path = default_path(asset, new);
+    // Below the same root, which is what remains of the path without its own part.
+    let below = asset.path.as_path();
+    let root = now.as_path().ancestors().nth(below.components().count())?;
+    let root = ProjectPath::resolve(&ProjectPath::root(), root).ok()?;
+    let whole_path = ProjectPath::resolve(&root, path.as_path()).ok()?;
+    let target = Target { key: new.clone(), path, ..workspace.target(node, &whole) };
+    Some(Place { io: asset.io, target, path: whole_path })
+}
+
+fn default_path(asset: &Asset, key: &AssetKey) -> ProjectPath {
+    let name = match &asset.format {
+        Some(format) if asset.shape == Shape::File => format!("{key}.{format}"),
+        _ => key.to_string(),
+    };
+    ProjectPath::resolve(&ProjectPath::root(), name).expect("a key is a path that stays below")
+}
+
+/// Moves the output to its place if it is still what was recorded and the place is free.
+fn bring(
+    workspace: &Workspace,
+    place: &Place,
+    record: &Materialization,
+    own: &mut Materialization,
+    renamed: &mut Renamed,
+) -> Result<(), RenameError> {
+    let StoredOutput::Files(files) = &record.output else { return Ok(()) };
+    let Some(from) = files.first().map(|it| it.path.clone()).filter(|it| *it != place.path) else { return Ok(()) };
+    let io = &workspace.io[place.io];
+    let whole = workspace.sweep.verify(files).changed.is_empty();
+    if !whole {
+        // It may have been moved there by hand, or by a rename that was cut short.
+        match io.adopt(&place.target, &record.data_version)? {
+            Some(output) => own.output = output,
+            None => renamed.stays = Some((from, "it is not what was recorded".to_owned())),
+        }
+        return Ok(());
+    }
+    let taken = workspace.project.assets().any(|(id, ..)| {
+        let declared_new = workspace.project.key(id) == &place.target.key;
+        !declared_new && workspace.project.output_path(id).is_some_and(|it| overlaps(&it, &place.path))
+    });
+    if taken || io.current(&place.target)?.is_some() {
+        renamed.stays = Some((from, format!("{} is in the way", place.path)));
+        return Ok(());
+    }
+    move_output(&workspace.root, &from, &place.path)?;
+    match io.adopt(&place.target, &record.data_version)? {
+        Some(output) => {
+            own.output = output;
+            renamed.moved = Some((from, place.path.clone()));
+        }
+        None => {
+            move_output(&workspace.root, &place.path, &from)?;
+            renamed.stays = Some((from, "it is not of the kind that the manifest declares".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn overlaps(one: &ProjectPath, other: &ProjectPath) -> bool {
+    one.is_within(other) || other.is_within(one)
+}
+
+/// By one rename, seen from the project's folder down.
+fn move_output(root: &Path, from: &ProjectPath, to: &ProjectPath) -> Result<(), IoError> {
+    let top = Folder::open_root(root, Swaps::Allowed)?;
+    let named = |it: &ProjectPath| Some((it.parent()?, it.file_name()?.to_owned()));
+    let (Some((from_folder, from_name)), Some((to_folder, to_name))) = (named(from), named(to)) else {
+        return Err(IoError::NotFound(from.to_string()));
+    };
+    let source = top.open(&from_folder)?.ok_or_else(|| IoError::NotFound(from.to_string()))?;
+    source.rename(&from_name, &top.make(&to_folder)?, &to_name)
+}

@@ -1,0 +1,161 @@
+//! `assets gc`: forgets old runs with their logs, versions that were kept for nothing, and what killed
+//! runs left behind. Never an output, never a record that a decision stands on, never what is at work.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::PathBuf,
+};
+
+use crate::{
+    base::{fs, path::ProjectPath},
+    exec::{
+        io::{
+            IoError,
+            fs::{find_leftovers, sweep_leftovers},
+            keep::Kept,
+        },
+        run::recover::recover,
+    },
+    face::{
+        app::App,
+        cli::{Context, args::GcArgs, error::Failure, past},
+        exit::Exit,
+        report::{
+            json,
+            runs::Life,
+            upkeep::{GC, GcDocument},
+        },
+        ui::words,
+    },
+    plan::{
+        record::{AttemptId, RunId, RunRecord},
+        store::{Change, folder::Access},
+    },
+};
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+pub fn run(context: &Context, args: &GcArgs) -> Result<Exit, Failure> {
+    let access = if args.dry_run { Access::Read } else { Access::Write };
+    let app = App::open(&context.opening, access, false, &context.ui)?;
+    if !args.dry_run {
+        let locks = app.locks()?;
+        let recovery = recover(&app.workspace, &locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
+        recovery.notes.iter().for_each(|it| context.ui.warn(it));
+    }
+    let before_ms = app.workspace.clock.now().as_millisecond().saturating_sub(i64::from(args.days) * DAY_MS);
+    let mut document = GcDocument {
+        schema: GC,
+        dry_run: args.dry_run,
+        runs: Vec::new(),
+        logs_bytes: 0,
+        kept_versions: 0,
+        kept_bytes: 0,
+        leftovers: Vec::new(),
+        leftovers_bytes: 0,
+    };
+    runs(&app, args, before_ms, &mut document)?;
+    let kept = Kept::new(app.workspace.root.clone());
+    (document.kept_versions, document.kept_bytes) =
+        kept.trim(before_ms.saturating_mul(1_000_000), args.dry_run).map_err(io_failure)?;
+    leftovers(&app, args.dry_run, &mut document)?;
+    if context.json {
+        context.ui.print(&json(&document))?;
+    } else {
+        context.ui.print(&text(&document))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn io_failure(error: IoError) -> Failure {
+    Failure::new(Exit::Failed, error.to_string())
+}
+
+/// Forgets runs that are too old or too many, and removes the folders of runs that nobody knows.
+fn runs(app: &App, args: &GcArgs, before_ms: i64, document: &mut GcDocument) -> Result<(), Failure> {
+    let store = &app.workspace.store;
+    let all = store.runs(usize::MAX)?;
+    let old = |(place, run): &(usize, &RunRecord)| *place >= args.runs || run.started_at.as_millisecond() < before_ms;
+    let goes: Vec<RunId> = all
+        .iter()
+        .enumerate()
+        .filter(|it| old(it) && past::life(app, it.1) == Life::Over)
+        .map(|(_, it)| it.id.clone())
+        .collect();
+    let going: HashSet<&RunId> = goes.iter().collect();
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for (parent, ended_too) in [("logs", false), ("jobs", true)] {
+        for entry in fs::list(&app.state.path().join(parent))?.unwrap_or_default() {
+            let id = RunId(entry.file_name().to_string_lossy().into_owned());
+            // Asked now: a run is recorded before it makes a folder.
+            let known = store.run(&id)?;
+            let unused = match &known {
+                None => true,
+                Some(run) => going.contains(&id) || ended_too && past::life(app, run) == Life::Over,
+            };
+            if unused {
+                folders.push(entry.path());
+            }
+        }
+    }
+    document.logs_bytes = folders.iter().map(|it| fs::bytes_of(it)).sum();
+    document.runs = goes.iter().map(|it| it.0.clone()).collect();
+    if args.dry_run {
+        return Ok(());
+    }
+    // The records first: a log without a run is removed by the next gc, a run without its log lies.
+    let changes: Vec<Change> = goes.into_iter().map(Change::RunForgotten).collect();
+    if !changes.is_empty() {
+        store.commit(&changes)?;
+    }
+    folders.iter().try_for_each(|it| fs::remove(it))?;
+    Ok(())
+}
+
+/// What attempts that are over left beside outputs.
+fn leftovers(app: &App, dry_run: bool, document: &mut GcDocument) -> Result<(), Failure> {
+    let project = app.project();
+    let workspace = &app.workspace;
+    let folders: BTreeSet<ProjectPath> =
+        project.assets().filter_map(|(id, ..)| project.output_path(id)?.parent()).collect();
+    let unfinished: HashSet<AttemptId> = workspace.store.unfinished_attempts()?.into_iter().map(|it| it.id).collect();
+    // Asked for each name, not once: a run may have begun since. What cannot be asked is live.
+    let is_live = |attempt: &AttemptId| {
+        let run = RunId(attempt.0.splitn(4, '-').take(3).collect::<Vec<_>>().join("-"));
+        let lives = |it: Option<RunRecord>| it.is_some_and(|it| past::life(app, &it) == Life::Alive);
+        unfinished.contains(attempt) || workspace.store.run(&run).map_or(true, lives)
+    };
+    for folder in folders {
+        for (path, bytes) in find_leftovers(&workspace.root, &folder, &is_live).map_err(io_failure)? {
+            document.leftovers.push(path.to_string());
+            document.leftovers_bytes += bytes;
+        }
+        if !dry_run {
+            sweep_leftovers(&workspace.root, &folder, &is_live).map_err(io_failure)?;
+        }
+    }
+    Ok(())
+}
+
+fn text(document: &GcDocument) -> String {
+    let verb = if document.dry_run { "would remove" } else { "removed" };
+    let mut text = String::new();
+    let mut line = |what: String, bytes: u64| text.push_str(&format!("{verb} {what} ({})\n", words::size(bytes)));
+    if !document.runs.is_empty() || document.logs_bytes > 0 {
+        line(format!("{} with their logs", words::count(document.runs.len(), "run")), document.logs_bytes);
+    }
+    if document.kept_versions > 0 {
+        line(words::count(document.kept_versions, "kept version"), document.kept_bytes);
+    }
+    if !document.leftovers.is_empty() {
+        line(
+            format!("{} of killed runs", words::count(document.leftovers.len(), "leftover")),
+            document.leftovers_bytes,
+        );
+        document.leftovers.iter().for_each(|it| text.push_str(&format!("  {it}\n")));
+    }
+    if text.is_empty() {
+        text.push_str("Nothing to remove.\n");
+    }
+    text
+}

@@ -1,0 +1,95 @@
+//! `assets mv OLD NEW`: a rename that loses no history.
+
+use crate::{
+    base::suggest,
+    exec::{
+        rename::{RenameError, Renamed, rename},
+        run::recover::recover,
+    },
+    face::{
+        app::App,
+        cli::{Context, args::MvArgs, error::Failure},
+        exit::Exit,
+        report::{
+            json,
+            upkeep::{MV, Moved, MvDocument},
+        },
+    },
+    model::key::AssetKey,
+    plan::store::folder::Access,
+};
+
+pub fn run(context: &Context, args: &MvArgs) -> Result<Exit, Failure> {
+    let app = App::open(&context.opening, Access::Write, false, &context.ui)?;
+    let key = |text: &str| AssetKey::parse(text).map_err(|it| Failure::usage(format!("`{text}` is no key: {it}")));
+    let (old, new) = (key(&args.old)?, key(&args.new)?);
+    if old == new {
+        return Err(Failure::usage("the two keys are the same"));
+    }
+    let locks = app.locks()?;
+    let recovery = recover(&app.workspace, &locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
+    recovery.notes.iter().for_each(|it| context.ui.warn(it));
+    let renamed = match rename(&app.workspace, &locks, &old, &new) {
+        Ok(it) => it,
+        Err(error) => return Err(failure(&app, error)?),
+    };
+    app.keep_cache();
+    if let Some((path, why)) = &renamed.stays {
+        context.ui.warn(&format!("the output stays at {path}: {why}"));
+    }
+    let is_declared = app.project().node(new.as_str()).is_some();
+    if context.json {
+        let moved = renamed.moved.as_ref().map(|(from, to)| Moved { from: from.to_string(), to: to.to_string() });
+        let dependents = renamed.dependents.iter().map(ToString::to_string).collect();
+        let (old, new) = (old.to_string(), new.to_string());
+        context.ui.print(&json(&MvDocument { schema: MV, old, new, moved, dependents }))?;
+    } else {
+        context.ui.print(&text(&old, &new, &renamed))?;
+    }
+    if !is_declared {
+        context
+            .ui
+            .say(&format!("Now rename it in the manifest too: [asset.{old}] to [asset.{new}], and where it is named."));
+    }
+    Ok(Exit::Done)
+}
+
+fn text(old: &AssetKey, new: &AssetKey, renamed: &Renamed) -> String {
+    let mut text = format!("{old} is {new} now\n");
+    if let Some((from, to)) = &renamed.moved {
+        text.push_str(&format!("moved {from} to {to}\n"));
+    }
+    text
+}
+
+fn failure(app: &App, error: RenameError) -> Result<Failure, Failure> {
+    let message = error.to_string();
+    Ok(match error {
+        RenameError::NothingKnown(key) => {
+            let known = app.workspace.store.latest_all()?;
+            let failure = Failure::usage(message);
+            match suggest::nearest(key.as_str(), known.iter().map(|it| it.key.as_str())) {
+                Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                None => {
+                    failure.hint("it was never built, so that there is no history to keep: rename it in the manifest")
+                }
+            }
+        }
+        RenameError::Taken(key) => Failure::usage(message)
+            .hint(format!("`assets clean {key}` forgets that and deletes what it made; then try again")),
+        RenameError::BothDeclared(old, _) => {
+            Failure::usage(message).hint(format!("take {old} out of the manifest, or give another name"))
+        }
+        RenameError::Source(_) => Failure::usage(message),
+        RenameError::Busy(_, Some(it)) => {
+            Failure::new(Exit::State, message).hint(format!("wait for process {} ({})", it.pid, it.command))
+        }
+        RenameError::Busy(_, None) => Failure::new(Exit::State, message).hint("try again when it has ended"),
+        RenameError::Store(error) => error.into(),
+        RenameError::Lock(_) => Failure::new(Exit::State, message),
+        RenameError::Io(error) => match error.help() {
+            Some(help) => Failure::new(Exit::Failed, message).hint(help),
+            None => Failure::new(Exit::Failed, message),
+        },
+    })
+}
