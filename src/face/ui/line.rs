@@ -122,7 +122,7 @@ pub fn failure_details(report: &StepReport, style: Style) -> String {
     let mut text = String::new();
     let Some(error) = &report.error else { return text };
     for line in &error.output_tail {
-        let _ = writeln!(text, "    {}", words::visible_lines(line.trim_end()));
+        let _ = writeln!(text, "    {}", words::said(line.trim_end(), style).replace('\t', "    "));
     }
     for help in &error.help {
         let _ = writeln!(text, "    {}: {}", style.paint(Role::Info, "help"), words::visible_lines(help));

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt::Write};
 use jiff::Timestamp;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::face::ui::Style;
+use crate::{exec::log::strip_controls, face::ui::Style};
 
 /// `text` on one line: every character that a terminal could obey, or that reorders text, is written out.
 pub fn visible(text: &str) -> Cow<'_, str> {
@@ -18,6 +18,21 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
         Cow::Borrowed(text) if !text.contains('\t') => Cow::Borrowed(text),
         text => Cow::Owned(text.replace('\t', "    ")),
     }
+}
+
+/// What a command said: nothing in it moves the terminal, and its colours stay where colours are wanted.
+pub fn said(text: &str, style: Style) -> String {
+    let clean = strip_controls(text);
+    if style.color {
+        return clean;
+    }
+    let mut parts = clean.split("\x1b[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // Nothing but colours is left, and they end in this letter.
+        plain.push_str(part.split_once('m').map_or("", |it| it.1));
+    }
+    plain
 }
 
 fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
