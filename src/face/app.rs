@@ -162,7 +162,12 @@ impl App {
     }
 
     /// Remembers signatures that were learnt. They change no decision, so that it may fail.
-    pub fn keep_cache(&self) {
+    ///
+    /// Also tells what the state mended behind the command's back.
+    pub fn keep_cache(&self, ui: &Ui) {
+        for note in self.workspace.store.notes() {
+            ui.warn(&note);
+        }
         let _ = self.workspace.sweep.save(&self.state.path().join("files.idx"));
     }
 }

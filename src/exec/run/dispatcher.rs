@@ -21,7 +21,7 @@ use crate::{
         run::{
             context::RunContext,
             finish::{Finished, finish, give_up},
-            prepare::{Attempting, PrepareError, Prepared, Turn, prepare, report},
+            prepare::{Attempting, PrepareError, Prepared, prepare, report},
             queue::{Queue, weights},
         },
         signal::{Signal, stop_ourselves},
@@ -72,7 +72,7 @@ enum Message {
 }
 
 enum Work {
-    Prepare(StepIndex, Turn),
+    Prepare(StepIndex, u32),
     Finish(StepIndex, Box<Attempting>, Box<StepResult>),
 }
 
@@ -153,7 +153,7 @@ fn worker(context: &RunContext<'_>, plan: &Plan, todo: &Mutex<Receiver<Work>>, s
         };
         let step = &plan.steps[index];
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| match work {
-            Work::Prepare(_, turn) => Message::Prepared(index, prepare(context, step, index, turn)),
+            Work::Prepare(_, attempt) => Message::Prepared(index, prepare(context, step, index, attempt)),
             Work::Finish(_, attempting, result) => {
                 Message::Finished(index, finish(context, step, *attempting, &result))
             }
@@ -298,8 +298,8 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             step.attempts += 1;
             step.started_ms = now;
             step.token = Some(token);
-            let turn = Turn { attempt: step.attempts, after_others: step.attempts > 1 || step.said_waiting };
-            self.work.send(Work::Prepare(index, turn)).expect("workers live as long as this loop");
+            let attempt = step.attempts;
+            self.work.send(Work::Prepare(index, attempt)).expect("workers live as long as this loop");
         }
     }
 

@@ -86,20 +86,16 @@ pub enum PrepareError {
     Render { message: String, help: Vec<String> },
 }
 
-/// Which try at a step this is.
-#[derive(Clone, Copy, Debug)]
-pub struct Turn {
-    /// Counts from 1 and is unique within the run's step.
-    pub attempt: u32,
-    /// An earlier attempt, of this run or of another that we waited for, may have left something behind.
-    pub after_others: bool,
-}
-
-/// Prepares one attempt at `step`.
+/// Prepares one attempt at `step`. `attempt` counts from 1 and is unique within the run's step.
 ///
 /// # Errors
 /// State that cannot be read or written, places that cannot be made.
-pub fn prepare(context: &RunContext<'_>, step: &PlanStep, index: usize, turn: Turn) -> Result<Prepared, PrepareError> {
+pub fn prepare(
+    context: &RunContext<'_>,
+    step: &PlanStep,
+    index: usize,
+    attempt: u32,
+) -> Result<Prepared, PrepareError> {
     let project = &*context.workspace.project;
     let op = &project.ops[step.op];
     let lock_name = |it: &NodeId| LockName::of(project.key(*it), &step.partition);
@@ -110,10 +106,9 @@ pub fn prepare(context: &RunContext<'_>, step: &PlanStep, index: usize, turn: Tu
         Locked::Held(guard) => guard,
         Locked::Busy(name) => return Ok(Prepared::Contended { name }),
     };
-    if turn.after_others {
-        recover_held(context.workspace, &op.name, &step.partition)?;
-    }
-
+    // I5: whoever held these locks before us and died may have left a publication to finish, which must
+    // never be finished over what we are about to make.
+    recover_held(context.workspace, &op.name, &step.partition)?;
     let now = Now::look(context, step)?;
     let examined: Vec<(NodeId, Examined)> =
         op.outputs.iter().map(|it| (*it, now.examine(context, step, *it))).collect();
@@ -129,7 +124,7 @@ pub fn prepare(context: &RunContext<'_>, step: &PlanStep, index: usize, turn: Tu
     {
         return Ok(Prepared::Settled(reports));
     }
-    let id = AttemptId::new(&context.run, index, turn.attempt);
+    let id = AttemptId::new(&context.run, index, attempt);
     stage(context, step, id, now, examined, locks).map(|it| Prepared::Ready(Box::new(it)))
 }
 

@@ -45,7 +45,7 @@ pub fn recover(workspace: &Workspace, locks: &Arc<LockTable>) -> Result<Recovery
     Ok(recovery)
 }
 
-/// The same for one op whose locks the caller holds: while it waited for them, their owner may have died.
+/// The same for one op whose locks the caller holds: their last owner may have died since the run began.
 ///
 /// # Errors
 /// As [`recover`].

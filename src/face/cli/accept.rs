@@ -51,7 +51,7 @@ pub fn run(context: &Context, args: &AcceptArgs) -> Result<Exit, Failure> {
         }
     }
     materialize::seal(&app, &session);
-    app.keep_cache();
+    app.keep_cache(&context.ui);
     if context.json {
         context.ui.print(&json(&document))?;
     } else {

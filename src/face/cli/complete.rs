@@ -20,7 +20,7 @@ use crate::{
     base::env::Environment,
     face::{
         app::{self, Opening},
-        cli::{args::Cli, help, init, schema},
+        cli::{args::Cli, help, init, schema, shells::SHELLS},
     },
     model::project::Project,
 };
@@ -38,6 +38,7 @@ pub fn answer(arguments: &[OsString], env: &Environment) -> bool {
     let answered = CompleteEnv::with_factory(|| command(&opening))
         .var(VARIABLE)
         .completer("assets")
+        .shells(SHELLS)
         .try_complete(arguments.iter().cloned(), here.as_deref());
     // Nothing may be printed between a person and their prompt.
     answered.unwrap_or(true)
@@ -76,10 +77,9 @@ fn command(opening: &Arc<Opening>) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|it| it.get_name().to_owned()).collect();
     for name in names {
         let topics = help::topics();
-        command = command.mut_subcommand(&name, |mut it| {
-            let arguments: Vec<String> = it.get_arguments().map(|it| it.get_id().to_string()).collect();
-            for argument in arguments {
-                let completer = match (&*name, &*argument) {
+        command = command.mut_subcommand(&name, |it| {
+            it.mut_args(|argument| {
+                let completer = match (&*name, argument.get_id().as_str()) {
                     ("help", "words") => fixed(topics.clone()),
                     ("init", "template") => fixed(init::TEMPLATES.iter().map(|it| it.name).collect()),
                     ("schema", "name") => fixed(schema::ALL.iter().map(|it| it.0).collect()),
@@ -87,11 +87,10 @@ fn command(opening: &Arc<Opening>) -> Command {
                     ("show", "key") => of_project(any_key),
                     (_, "key" | "old" | "new") => of_project(asset_key),
                     (_, "job") => of_project(|project, _| project.jobs.keys().cloned().collect()),
-                    _ => continue,
+                    _ => return argument,
                 };
-                it = it.mut_arg(&argument, |it| it.add(completer));
-            }
-            it
+                argument.add(completer)
+            })
         });
     }
     command

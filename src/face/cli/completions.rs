@@ -2,14 +2,13 @@
 //!
 //! What it then answers is in `complete`.
 
-use clap_complete::env::Shells;
-
 use crate::face::{
     cli::{
         Context,
         args::{CompletionsArgs, Shell},
         complete,
         error::Failure,
+        shells::SHELLS,
     },
     exit::Exit,
 };
@@ -22,8 +21,7 @@ pub fn run(context: &Context, args: &CompletionsArgs) -> Result<Exit, Failure> {
         Shell::Elvish => "elvish",
         Shell::Powershell => "powershell",
     };
-    let shells = Shells::builtins();
-    let shell = shells.completer(name).expect("every shell of the arguments is a built-in one");
+    let shell = SHELLS.completer(name).expect("every shell of the arguments is there");
     let mut script = Vec::new();
     shell.write_registration(complete::VARIABLE, "assets", "assets", "assets", &mut script)?;
     context.ui.print(&String::from_utf8_lossy(&script))?;

@@ -142,7 +142,7 @@ fn text(document: &GcDocument) -> String {
     let mut text = String::new();
     let mut line = |what: String, bytes: u64| text.push_str(&format!("{verb} {what} ({})\n", words::size(bytes)));
     if !document.runs.is_empty() || document.logs_bytes > 0 {
-        line(format!("{} with their logs", words::count(document.runs.len(), "run")), document.logs_bytes);
+        line(format!("the logs and history of {}", words::count(document.runs.len(), "run")), document.logs_bytes);
     }
     if document.kept_versions > 0 {
         line(words::count(document.kept_versions, "kept version"), document.kept_bytes);

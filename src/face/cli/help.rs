@@ -20,7 +20,10 @@ use crate::{
 };
 
 /// Topics and what prints them.
-const TOPICS: [(&str, fn() -> String); 3] =
+/// A name, and what makes its text.
+type Topic = (&'static str, fn() -> String);
+
+const TOPICS: [Topic; 3] =
     [("selection", || select::REFERENCE.to_owned()), ("exit-codes", exit_codes), ("environment", environment)];
 
 /// Names that stand for a topic too, because people type them.

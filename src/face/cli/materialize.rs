@@ -125,7 +125,7 @@ pub fn materialize(
     warn_unselected(context, app, selected, &plan)?;
     let prepared = Prepared { selected, forced, plan: &plan, survey: &surveyed };
     let summary = start(context, app, &locks, signals, &prepared, how)?;
-    app.keep_cache();
+    app.keep_cache(&context.ui);
     Ok(exit_of(&summary))
 }
 

@@ -25,6 +25,7 @@ mod retry;
 mod runs;
 mod schema;
 mod selecting;
+mod shells;
 mod show;
 mod status;
 mod validate;

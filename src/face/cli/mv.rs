@@ -33,7 +33,7 @@ pub fn run(context: &Context, args: &MvArgs) -> Result<Exit, Failure> {
         Ok(it) => it,
         Err(error) => return Err(failure(&app, error)?),
     };
-    app.keep_cache();
+    app.keep_cache(&context.ui);
     if let Some((path, why)) = &renamed.stays {
         context.ui.warn(&format!("the output stays at {path}: {why}"));
     }

@@ -66,7 +66,7 @@ fn answer(context: &Context, asked: &Asked<'_>) -> Result<Exit, Failure> {
     let world = app.workspace.world();
     let surveyed = survey(&world, &Request { scope: &selected, runs: &selected, forced: asked.forced })?;
     let plan = planner::plan(&world, &surveyed, &selected)?;
-    app.keep_cache();
+    app.keep_cache(&context.ui);
     if let Some(file) = asked.out {
         let written = PlanFile::of(project, &surveyed, &plan, &selected, asked.forced);
         let text = serde_json::to_string_pretty(&written).expect("a plan is plain data");

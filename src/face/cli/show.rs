@@ -31,7 +31,7 @@ pub fn run(context: &Context, args: &KeyArgs) -> Result<Exit, Failure> {
         NodeBody::Asset(_) => stored(&app, node, &mut told)?,
         NodeBody::Source(_) => observed(&app, node, &mut told)?,
     }
-    app.keep_cache();
+    app.keep_cache(&context.ui);
     if context.json {
         context.ui.print(&json(&show::document(&told)))?;
     } else {

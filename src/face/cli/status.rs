@@ -35,7 +35,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
     let world = app.workspace.world();
     let surveyed = survey(&world, &Request { scope: &scope, runs: &scope, forced: false })?;
     let rows: Vec<StatusRow> = selected.iter().map(|it| row(project, &surveyed, it)).collect();
-    app.keep_cache();
+    app.keep_cache(&context.ui);
     if context.json {
         context.ui.print(&json(&status::document(&project.name, project.target.as_deref(), &rows)))?;
     } else {

@@ -37,7 +37,7 @@ pub fn run(context: &Context, args: &WhyArgs) -> Result<Exit, Failure> {
     let surveyed = survey(&world, &Request { scope: &scope, runs: &scope, forced: false })?;
     let roots = explain(&world, &surveyed, node)?;
     let told = told(project, &surveyed, node, &roots);
-    app.keep_cache();
+    app.keep_cache(&context.ui);
     if context.json {
         context.ui.print(&json(&why::document(&told)))?;
     } else {
