@@ -198,3 +198,81 @@ fn read_bytes(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let len = usize::try_from(u64::from_le_bytes(*len)).map_err(|_| Malformed("length is too large"))?;
     rest.split_at_checked(len).ok_or(Malformed("shorter than its length"))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn value() -> impl Strategy<Value = PartValue> {
+        prop_oneof![
+            Just(PartValue::Absent),
+            ".{0,20}".prop_map(|it| PartValue::Text(it.into())),
+            any::<[u8; 32]>().prop_map(|it| PartValue::Digest(Digest(it))),
+        ]
+    }
+
+    fn fingerprint() -> impl Strategy<Value = Fingerprint> {
+        let part = (0..PartKind::ALL.len(), prop::collection::vec(any::<u8>(), 0..12), value())
+            .prop_map(|(kind, name, value)| Part::new(PartKind::ALL[kind], name, value));
+        prop::collection::vec(part, 0..12).prop_map(Fingerprint::new)
+    }
+
+    proptest! {
+        /// What decodes to itself cannot collide: the written form is injective.
+        #[test]
+        fn what_is_written_is_read_back(it in fingerprint()) {
+            prop_assert_eq!(Fingerprint::decode(&it.encode()), Ok(it));
+        }
+
+        #[test]
+        fn any_bytes_are_refused_or_are_exactly_what_is_written(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            if let Ok(it) = Fingerprint::decode(&bytes) {
+                prop_assert_eq!(it.encode(), bytes);
+            }
+        }
+
+        /// One bit, and it is refused or another fingerprint.
+        #[test]
+        fn no_bit_is_idle(it in fingerprint(), at in any::<prop::sample::Index>(), bit in 0..8u32) {
+            let mut bytes = it.encode();
+            if !bytes.is_empty() {
+                let at = at.index(bytes.len());
+                bytes[at] ^= 1u8 << bit;
+                prop_assert_ne!(Fingerprint::decode(&bytes), Ok(it));
+            }
+        }
+
+        #[test]
+        fn order_of_writing_does_not_count(it in fingerprint()) {
+            let mut parts = it.parts().to_vec();
+            parts.reverse();
+            prop_assert_eq!(Fingerprint::new(parts).digest(), it.digest());
+        }
+    }
+
+    /// Names and values that run together when they are only strung together.
+    #[test]
+    fn parts_do_not_run_together() {
+        let text = |name: &str, value: &str| Part::new(PartKind::Env, name, PartValue::Text(value.into()));
+        let a = Fingerprint::new(vec![text("a", "bc")]);
+        let b = Fingerprint::new(vec![text("ab", "c")]);
+        assert_ne!(a.digest(), b.digest());
+        let unset = Fingerprint::new(vec![Part::new(PartKind::Env, "a", PartValue::Absent)]);
+        assert_ne!(unset.digest(), Fingerprint::new(vec![text("a", "")]).digest());
+        assert_ne!(unset.digest(), Fingerprint::default().digest());
+    }
+
+    /// Stored fingerprints outlive this program: the written form never changes under one context.
+    #[test]
+    fn the_written_form_is_fixed() {
+        let parts = vec![
+            Part::new(PartKind::Command, "", PartValue::Text("[\"cp\"]".into())),
+            Part::new(PartKind::Env, "MODE", PartValue::Absent),
+            Part::new(PartKind::Input, "orders", PartValue::Digest(Digest([7; 32]))),
+        ];
+        let written = Fingerprint::new(parts).digest();
+        assert_eq!(written.to_string(), "blake3:321ce5b00307a05d902af8a8c284589c3daaf53c4dd1b7494bd8c50e26595e41");
+    }
+}
