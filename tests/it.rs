@@ -18,6 +18,7 @@ mod mutations;
 mod oracle;
 mod promises;
 mod run_features;
+mod sabotage;
 mod source;
 #[expect(clippy::allow_attributes, reason = "`expect` would complain as soon as the last helper is used")]
 #[allow(dead_code, reason = "helpers for every end-to-end test")]

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::{
+    base::sabotage::Protection,
     exec::{
         executor::{SPEC_VERSION, StepSpec},
         io::{IoError, Staged},
@@ -108,18 +109,22 @@ pub fn prepare(
     };
     // I5: whoever held these locks before us and died may have left a publication to finish, which must
     // never be finished over what we are about to make.
-    recover_held(context.workspace, &op.name, &step.partition)?;
+    if !Protection::Inheritance.is_off() {
+        recover_held(context.workspace, &op.name, &step.partition)?;
+    }
     let now = Now::look(context, step)?;
     let examined: Vec<(NodeId, Examined)> =
         op.outputs.iter().map(|it| (*it, now.examine(context, step, *it))).collect();
     let reasons = told_reasons(&examined);
-    if examined.iter().all(|(_, it)| it.verdict.is_fresh()) {
+    let blind = Protection::SecondLook.is_off() && step.action == StepAction::Build;
+    if !blind && examined.iter().all(|(_, it)| it.verdict.is_fresh()) {
         return Ok(Prepared::Settled(now.settled(context, step, &examined)));
     }
     if examined.iter().any(|(_, it)| it.blocked) {
         return Ok(Prepared::Failed { error: blocked_error(&reasons), reasons });
     }
-    if !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced)
+    if !blind
+        && !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced)
         && let Some(reports) = super::finish::restore(context, step, &examined)?
     {
         return Ok(Prepared::Settled(reports));
@@ -288,7 +293,10 @@ fn stage(
     let all_reasons = told_reasons(&examined);
     let log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
     // Before anything is staged: what a crash leaves behind belongs to an attempt that is known.
-    workspace.store.commit(&[Change::AttemptStarted(begun(context, step, &id, started_at, &log))])?;
+    let begun = Change::AttemptStarted(begun(context, step, &id, started_at, &log));
+    if !Protection::AttemptFirst.is_off() {
+        workspace.store.commit(std::slice::from_ref(&begun))?;
+    }
     let made = (|| {
         for (node, it) in examined {
             let own = it.verdict.reasons();
@@ -302,6 +310,9 @@ fn stage(
                 reasons,
                 standing: now.whole(node).cloned(),
             });
+        }
+        if Protection::AttemptFirst.is_off() {
+            workspace.store.commit(&[begun])?;
         }
         let given = given_inputs(context, step, &now)?;
         spec(context, step, &id, &outputs, &given, &log)
@@ -408,7 +419,7 @@ fn spec(
         key: op.name.clone(),
         partition: step.partition.as_str().to_owned(),
         argv: rendered.argv,
-        secrets: rendered.environment.secrets.clone(),
+        secrets: if Protection::Redaction.is_off() { Vec::new() } else { rendered.environment.secrets.clone() },
         env: rendered.environment.into_pairs(),
         folder: op.folder.under(&workspace.root),
         log: workspace.root.join(log),

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt::Write};
 use jiff::Timestamp;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::{exec::log::strip_controls, face::ui::Style};
+use crate::{base::sabotage::Protection, exec::log::strip_controls, face::ui::Style};
 
 /// `text` on one line: every character that a terminal could obey, or that reorders text, is written out.
 pub fn visible(text: &str) -> Cow<'_, str> {
@@ -22,7 +22,7 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
 
 /// What a command said: nothing in it moves the terminal, and its colours stay where colours are wanted.
 pub fn said(text: &str, style: Style) -> String {
-    let clean = strip_controls(text);
+    let clean = if Protection::Controls.is_off() { text.to_owned() } else { strip_controls(text) };
     if style.color {
         return clean;
     }
