@@ -17,7 +17,7 @@ use crate::{
         template::Uses,
     },
     plan::{
-        hash::{FileFact, GlobError},
+        hash::{FileFact, FileKind, GlobError},
         record::{Observation, TrackedFile},
         world::World,
     },
@@ -55,6 +55,10 @@ pub enum SourceFacts {
 pub struct Facts {
     pub ops: HashMap<OpId, OpFacts>,
     pub sources: HashMap<NodeId, SourceFacts>,
+    /// Folders that were listed for patterns, as they were.
+    pub folders: Vec<TrackedFile>,
+    /// Something was looked at that is not among the files: a folder taken as one thing.
+    pub untracked: bool,
 }
 
 impl Facts {
@@ -84,7 +88,11 @@ pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &H
             _ => None,
         })
         .collect();
+    let folders = std::mem::take(&mut wanted.folders);
     let looked = wanted.look(world);
+    let untracked = looked
+        .values()
+        .any(|it| matches!(it, FileFact::Present { signature, .. } if signature.kind == FileKind::Folder));
     let ops = ops
         .iter()
         .zip(op_files)
@@ -98,7 +106,7 @@ pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &H
             None => (*id, asked_source(world, *id, observed.get(id))),
         })
         .collect();
-    Facts { ops, sources }
+    Facts { ops, sources, folders, untracked }
 }
 
 /// The files of one set, or what is wrong with it.
@@ -110,6 +118,7 @@ struct Expansion {
 #[derive(Default)]
 struct Wanted {
     paths: BTreeSet<ProjectPath>,
+    folders: Vec<TrackedFile>,
 }
 
 impl Wanted {
@@ -120,6 +129,12 @@ impl Wanted {
         match world.sweep.expand(set) {
             Ok(listing) => {
                 let files = listing.files();
+                self.folders.extend(listing.folders().map(|(path, signature, racy)| TrackedFile {
+                    path,
+                    signature,
+                    digest: Digest([0; 32]),
+                    racy,
+                }));
                 self.paths.extend(files.iter().cloned());
                 Expansion { files, problems: Vec::new() }
             }

@@ -32,6 +32,7 @@ use crate::{
             plan, refresh, selecting,
         },
         exit::Exit,
+        quick::{self, Asking},
         record::Recorder,
         report::{events::EventLog, json, materialize::Collector},
         ui::{
@@ -64,6 +65,10 @@ pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
     }
     if args.dry_run {
         return plan::dry_run(context, args);
+    }
+    if let Some(assets) = quick(context, args) {
+        context.ui.say(&words::all_fresh(assets));
+        return Ok(Exit::Done);
     }
     let app = App::open(&context.opening, Access::Write, args.verify, &context.ui)?;
     let mut selected = selecting::select(app.project(), Some(&app), &args.words, &args.selection, &context.ui)?;
@@ -125,6 +130,9 @@ pub fn materialize(
     warn_unselected(context, app, selected, &plan)?;
     let prepared = Prepared { selected, forced, plan: &plan, survey: &surveyed };
     let summary = start(context, app, &locks, signals, &prepared, how)?;
+    if *selected == selecting::all_assets(app.project()) && exit_of(&summary) == Exit::Done {
+        keep_answer(context, app, selected)?;
+    }
     app.keep_cache(&context.ui);
     Ok(exit_of(&summary))
 }
@@ -134,6 +142,21 @@ struct Prepared<'a> {
     forced: bool,
     plan: &'a Plan,
     survey: &'a Survey,
+}
+
+/// How many assets there are, if this is the plain wish and nothing has moved since all was fresh.
+fn quick(context: &Context, args: &MaterializeArgs) -> Option<usize> {
+    let plain = args.words.is_empty() && args.selection.is_everything() && !args.force && !args.verify;
+    let plain = plain && args.plan.is_none() && !args.watch && !context.json;
+    if plain { quick::all_fresh(&context.opening, Asking::Run) } else { None }
+}
+
+/// After a whole run everything is fresh: looked at once more, so that the next question costs nothing.
+fn keep_answer(context: &Context, app: &App, all: &NodeSet) -> Result<(), Failure> {
+    let generation = app.workspace.store.generation()?;
+    let surveyed = survey(&app.workspace.world(), &Request { scope: all, runs: all, forced: false })?;
+    quick::keep(app, &context.opening, &surveyed, generation);
+    Ok(())
 }
 
 /// Signatures of outputs that were touched and are the same, so that they are not read again.
