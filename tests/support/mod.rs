@@ -31,6 +31,9 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Longer than any test takes on a busy machine; a hang fails by name instead of for ever.
 const DEADLINE: Duration = Duration::from_secs(120);
 
+/// Names the protection that a debug build of the tool leaves out.
+pub const SABOTAGE: &str = assets::base::sabotage::VARIABLE;
+
 /// What every test manifest begins with, if it does not care.
 pub const HEAD: &str = "[project]\nname = \"test\"\n";
 
@@ -192,6 +195,8 @@ impl Project {
         command.env("PATH", std::env::var_os("PATH").expect("tests need a PATH"));
         command.env("HOME", self.folder.path().join("home")).env("TMPDIR", self.folder.path().join("tmp"));
         command.env("TZ", "UTC");
+        // Set only by `tests/sabotage.rs`, for a test that must fail then.
+        command.envs(std::env::var_os(SABOTAGE).map(|it| (SABOTAGE, it)));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }

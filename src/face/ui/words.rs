@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt::Write};
 use jiff::Timestamp;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::face::ui::Style;
+use crate::{base::sabotage::Protection, exec::log::strip_controls, face::ui::Style};
 
 /// `text` on one line: every character that a terminal could obey, or that reorders text, is written out.
 pub fn visible(text: &str) -> Cow<'_, str> {
@@ -20,32 +20,28 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Text that a command wrote: its colours only where there are colours, and never beyond its end.
+/// A line that a command wrote: its colours only where there are colours, and never beyond its end.
 pub fn foreign(text: &str, style: Style) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut colored = false;
-    let mut rest = text;
-    while let Some((at, length)) = next_color(rest) {
-        shown.push_str(&visible_lines(&rest[..at]));
-        if style.color {
-            shown.push_str(&rest[at..at + length]);
-            colored = true;
-        }
-        rest = &rest[at + length..];
-    }
-    shown.push_str(&visible_lines(rest));
-    if colored {
+    let mut shown = said(text, style).replace('\t', "    ");
+    if shown.contains('\x1b') {
         shown.push_str("\x1b[0m");
     }
     shown
 }
 
-/// Where the next `ESC [ numbers m` is, and its length.
-fn next_color(text: &str) -> Option<(usize, usize)> {
-    text.match_indices("\x1b[").find_map(|(at, _)| {
-        let numbers = text[at + 2..].find(|it: char| !(it.is_ascii_digit() || it == ';' || it == ':'))?;
-        text[at + 2 + numbers..].starts_with('m').then_some((at, numbers + 3))
-    })
+/// What a command said: nothing in it moves the terminal, and its colours stay where colours are wanted.
+pub fn said(text: &str, style: Style) -> String {
+    let clean = if Protection::Controls.is_off() { text.to_owned() } else { strip_controls(text) };
+    if style.color {
+        return clean;
+    }
+    let mut parts = clean.split("\x1b[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // Nothing but colours is left, and they end in this letter.
+        plain.push_str(part.split_once('m').map_or("", |it| it.1));
+    }
+    plain
 }
 
 fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
