@@ -7,6 +7,7 @@
 )]
 
 mod anchors;
+mod cli;
 mod docs;
 mod examples;
 mod executor;
@@ -17,9 +18,11 @@ mod manifest;
 mod mutations;
 mod oracle;
 mod promises;
+mod review;
 mod run_features;
 mod sabotage;
 mod source;
 #[expect(clippy::allow_attributes, reason = "`expect` would complain as soon as the last helper is used")]
 #[allow(dead_code, reason = "helpers for every end-to-end test")]
 mod support;
+mod watch;

@@ -14,7 +14,10 @@ use crate::{
     },
     exec::{io::registry, lock::LockTable, run::context::Workspace},
     face::{cli::error::Failure, exit::Exit, ui::Ui},
-    model::{manifest, project::Project},
+    model::{
+        manifest,
+        project::{FileSet, Pattern, Project},
+    },
     plan::{
         hash::{FileCache, GlobError, Sweep, Trust, boot},
         record::Session,
@@ -40,12 +43,15 @@ pub struct Opening {
 }
 
 /// A manifest that was read, with the texts that its diagnostics point into.
+#[derive(Clone)]
 pub struct Read {
     pub root: PathBuf,
     pub project: Project,
     pub sources: SourceMap,
     pub warnings: Vec<Diagnostic>,
     pub trace: Trace,
+    /// Where further manifests were looked for.
+    pub includes: FileSet,
 }
 
 /// What reading the manifest asked for: if none of it has moved, reading it again gives the same.
@@ -85,11 +91,14 @@ pub fn read(opening: &Opening) -> Result<Read, Failure> {
         env: &env,
         project_root: &root_text,
     };
-    let mut files = OnDisk { root: &root, trace: Trace::default() };
+    let mut files = OnDisk { root: &root, trace: Trace::default(), includes: FileSet::default() };
     let loaded = manifest::load(&mut files, &options);
     let trace = Trace { env: asked.take(), ..files.trace };
+    let includes = files.includes;
     match loaded.project {
-        Some(project) => Ok(Read { root, project, sources: loaded.sources, warnings: loaded.diagnostics, trace }),
+        Some(project) => {
+            Ok(Read { root, project, sources: loaded.sources, warnings: loaded.diagnostics, trace, includes })
+        }
         None => Err(Failure::of_diagnostics(loaded.diagnostics, loaded.sources)),
     }
 }
@@ -98,6 +107,7 @@ pub fn read(opening: &Opening) -> Result<Read, Failure> {
 struct OnDisk<'a> {
     root: &'a Path,
     trace: Trace,
+    includes: FileSet,
 }
 
 impl manifest::Files for OnDisk<'_> {
@@ -108,9 +118,10 @@ impl manifest::Files for OnDisk<'_> {
     }
 
     fn matches(&mut self, folder: &ProjectPath, pattern: &str) -> Result<Vec<ProjectPath>, String> {
-        use crate::model::project::{FileSet, Pattern};
         self.trace.searched = true;
-        let patterns = vec![Pattern { text: pattern.to_owned(), place: None }];
+        let pattern = Pattern { text: pattern.to_owned(), place: None };
+        self.includes.patterns.push(pattern.clone());
+        let patterns = vec![pattern];
         let sweep = Sweep::new(self.root, FileCache::default()).map_err(|it| it.to_string())?;
         match sweep.expand(&FileSet { folder: folder.clone(), patterns }) {
             Ok(listing) => Ok(listing.files()),
@@ -141,7 +152,8 @@ impl App {
         App::of(read, opening.env.clone(), access, verify, ui)
     }
 
-    fn of(read: Read, env: Environment, access: Access, verify: bool, ui: &Ui) -> Result<App, Failure> {
+    /// The same with a manifest that was read before.
+    pub fn of(read: Read, env: Environment, access: Access, verify: bool, ui: &Ui) -> Result<App, Failure> {
         let of_project = StateFolder::open(&read.root, access)?;
         let state = match &read.project.target {
             Some(target) => of_project.of_target(target)?,

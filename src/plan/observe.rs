@@ -115,6 +115,19 @@ struct Expansion {
     problems: Vec<String>,
 }
 
+/// With the pattern as it is written, which the error only counts.
+fn problem(error: &GlobError, set: &FileSet) -> String {
+    let pattern = |at: &usize| set.patterns.get(*at).map_or("", |it| it.text.as_str());
+    match error {
+        GlobError::NoMatch { pattern: at, nearest: None } => format!("nothing matches `{}`", pattern(at)),
+        GlobError::NoMatch { pattern: at, nearest: Some(near) } => {
+            format!("nothing matches `{}`; there is `{near}`", pattern(at))
+        }
+        GlobError::Bad { pattern: at, why } => format!("`{}` is not a pattern: {why}", pattern(at)),
+        GlobError::Unreadable { .. } => error.to_string(),
+    }
+}
+
 #[derive(Default)]
 struct Wanted {
     paths: BTreeSet<ProjectPath>,
@@ -138,7 +151,9 @@ impl Wanted {
                 self.paths.extend(files.iter().cloned());
                 Expansion { files, problems: Vec::new() }
             }
-            Err(errors) => Expansion { files: Vec::new(), problems: errors.iter().map(GlobError::to_string).collect() },
+            Err(errors) => {
+                Expansion { files: Vec::new(), problems: errors.iter().map(|it| problem(it, set)).collect() }
+            }
         }
     }
 
@@ -254,7 +269,7 @@ fn env_part(world: &World<'_>, name: &str, secret: bool) -> Part {
 
 fn files_source(world: &World<'_>, id: NodeId, expansion: &Expansion, looked: &Looked) -> SourceFacts {
     if let Some(problem) = expansion.problems.first() {
-        return SourceFacts::Missing(problem.clone());
+        return SourceFacts::Missing(format!("source {}: {problem}", world.project.key(id)));
     }
     let mut files = Vec::with_capacity(expansion.files.len());
     let mut tracked = Vec::with_capacity(expansion.files.len());

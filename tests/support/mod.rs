@@ -312,6 +312,31 @@ impl Output {
     }
 }
 
+/// Holds a document against its committed schema.
+#[track_caller]
+pub fn assert_document(name: &str, document: &serde_json::Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{name}.schema.json"));
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let schema = serde_json::from_str(&text).expect("a schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("it is a schema");
+    let wrong: Vec<String> =
+        validator.iter_errors(document).map(|it| format!("{}: {it}", it.instance_path())).collect();
+    assert!(wrong.is_empty(), "not what {name}.schema.json says: {wrong:#?}\n{document:#}");
+}
+
+/// Times told from now, as `[AGO]`.
+pub fn without_ages(text: &str) -> String {
+    let mut cleaned = text.replace("just now", "[AGO]");
+    for unit in ["second", "seconds", "minute", "minutes"] {
+        let end = format!(" {unit} ago");
+        while let Some(at) = cleaned.find(&end) {
+            let start = cleaned[..at].trim_end_matches(|it: char| it.is_ascii_digit()).len();
+            cleaned.replace_range(start..at + end.len(), "[AGO]");
+        }
+    }
+    cleaned
+}
+
 /// An asset whose shell command says that it ran and then does `command`.
 pub fn asset(key: &str, command: &str) -> String {
     format!("[asset.{}]\ncommand = '''{}\n{command}'''\n", quoted(key), log(key))

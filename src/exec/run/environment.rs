@@ -1,7 +1,11 @@
 //! The whole environment of a command: what is declared, what is ours, and a short list of what
 //! every program needs. Nothing else of the caller's environment reaches it.
 
-use std::{collections::BTreeMap, ffi::OsString, os::unix::ffi::OsStrExt};
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+};
 
 use crate::{
     base::{env::Environment, sabotage::Protection},
@@ -76,6 +80,12 @@ impl CommandEnvironment {
             }
         }
         made
+    }
+
+    /// What a template may name: variables that are declared, and with that fingerprinted, and set.
+    pub fn of_templates(&self, declared: &[EnvName]) -> BTreeMap<String, String> {
+        let value = |it: &EnvName| self.variables.get(OsStr::new(&it.name))?.to_str().map(str::to_owned);
+        declared.iter().filter_map(|it| Some((it.name.clone(), value(it)?))).collect()
     }
 
     fn hide(&mut self, value: &OsString) {

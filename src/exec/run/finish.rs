@@ -38,6 +38,8 @@ pub enum Finished {
     /// An input changed while the command read it: what it made means nothing.
     Void(String),
     Failed(StepError),
+    /// It was told to end before it was done.
+    Interrupted(StepError),
 }
 
 /// Why an attempt could not be finished.
@@ -71,14 +73,17 @@ pub fn finish(context: &RunContext<'_>, step: &PlanStep, attempting: Attempting,
         Finished::Failed(mut error) => {
             error.output_tail.clone_from(&result.tail);
             error.log.clone_from(&attempting.log);
-            Finished::Failed(error)
+            match result.exit {
+                StepExit::Cancelled => Finished::Interrupted(error),
+                _ => Finished::Failed(error),
+            }
         }
         other => other,
     };
     let state = match &finished {
         Finished::Done(_) => return finished,
         Finished::Void(why) => AttemptState::Void(why.clone()),
-        Finished::Failed(_) if matches!(result.exit, StepExit::Cancelled) => AttemptState::Interrupted,
+        Finished::Interrupted(_) => AttemptState::Interrupted,
         Finished::Failed(error) => AttemptState::Failed(error.message.clone()),
     };
     if !published_in_part {

@@ -62,7 +62,7 @@ fn answer(context: &Context, asked: &Asked<'_>) -> Result<Exit, Failure> {
     let app = App::open(&context.opening, Access::Read, asked.verify, &context.ui)?;
     let project = app.project();
     let selected = selecting::select(project, Some(&app), asked.words, asked.selection, &context.ui)?;
-    let selected = selecting::assets_of(project, &selected);
+    let selected = selecting::made_of(project, &selected);
     let world = app.workspace.world();
     let surveyed = survey(&world, &Request { scope: &selected, runs: &selected, forced: asked.forced })?;
     let plan = planner::plan(&world, &surveyed, &selected)?;

@@ -20,6 +20,15 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// A line that a command wrote: its colours only where there are colours, and never beyond its end.
+pub fn foreign(text: &str, style: Style) -> String {
+    let mut shown = said(text, style).replace('\t', "    ");
+    if shown.contains('\x1b') {
+        shown.push_str("\x1b[0m");
+    }
+    shown
+}
+
 /// What a command said: nothing in it moves the terminal, and its colours stay where colours are wanted.
 pub fn said(text: &str, style: Style) -> String {
     let clean = if Protection::Controls.is_off() { text.to_owned() } else { strip_controls(text) };
@@ -244,5 +253,14 @@ mod tests {
         assert_eq!(visible("a\x1b[2J\tb\u{202e}c"), "a\\u{1b}[2J\\tb\\u{202e}c");
         assert_eq!(visible_lines("a\tb\nc\r"), "a    b\nc\\r");
         assert_eq!(visible("Ürün"), "Ürün");
+    }
+
+    #[test]
+    fn a_commands_colours_are_shown_where_there_are_colours() {
+        let colored = Style { color: true, ..Style::PLAIN };
+        let text = "a \x1b[1;31mred\x1b[m\x1b[2J\x1b[31";
+        assert_eq!(foreign(text, Style::PLAIN), "a red\\u{1b}[2J\\u{1b}[31");
+        assert_eq!(foreign(text, colored), "a \x1b[1;31mred\x1b[m\\u{1b}[2J\\u{1b}[31\x1b[0m");
+        assert_eq!(foreign("plain", colored), "plain");
     }
 }
