@@ -11,6 +11,7 @@ mod cli;
 mod docs;
 mod examples;
 mod executor;
+mod faults;
 mod hostile;
 mod io;
 mod layers;
