@@ -12,12 +12,13 @@ use crate::{
     },
     model::{
         fingerprint::{Part, PartKind, PartValue},
+        key::AssetKey,
         project::{Action, FileSet, NodeBody, NodeId, Op, OpId, Source, VarValue},
         staleness::{Reason, ReasonCode},
         template::Uses,
     },
     plan::{
-        hash::{FileFact, GlobError},
+        hash::{FileFact, FileKind, GlobError},
         record::{Observation, TrackedFile},
         world::World,
     },
@@ -55,6 +56,10 @@ pub enum SourceFacts {
 pub struct Facts {
     pub ops: HashMap<OpId, OpFacts>,
     pub sources: HashMap<NodeId, SourceFacts>,
+    /// Folders that were listed for patterns, as they were.
+    pub folders: Vec<TrackedFile>,
+    /// Something was looked at that is not among the files: a folder taken as one thing.
+    pub untracked: bool,
 }
 
 impl Facts {
@@ -84,7 +89,11 @@ pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &H
             _ => None,
         })
         .collect();
+    let folders = std::mem::take(&mut wanted.folders);
     let looked = wanted.look(world);
+    let untracked = looked
+        .values()
+        .any(|it| matches!(it, FileFact::Present { signature, .. } if signature.kind == FileKind::Folder));
     let ops = ops
         .iter()
         .zip(op_files)
@@ -98,7 +107,7 @@ pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &H
             None => (*id, asked_source(world, *id, observed.get(id))),
         })
         .collect();
-    Facts { ops, sources }
+    Facts { ops, sources, folders, untracked }
 }
 
 /// The files of one set, or what is wrong with it.
@@ -107,9 +116,23 @@ struct Expansion {
     problems: Vec<String>,
 }
 
+/// With the pattern as it is written, which the error only counts.
+fn problem(error: &GlobError, set: &FileSet) -> String {
+    let pattern = |at: &usize| set.patterns.get(*at).map_or("", |it| it.text.as_str());
+    match error {
+        GlobError::NoMatch { pattern: at, nearest: None } => format!("nothing matches `{}`", pattern(at)),
+        GlobError::NoMatch { pattern: at, nearest: Some(near) } => {
+            format!("nothing matches `{}`; there is `{near}`", pattern(at))
+        }
+        GlobError::Bad { pattern: at, why } => format!("`{}` is not a pattern: {why}", pattern(at)),
+        GlobError::Unreadable { .. } => error.to_string(),
+    }
+}
+
 #[derive(Default)]
 struct Wanted {
     paths: BTreeSet<ProjectPath>,
+    folders: Vec<TrackedFile>,
 }
 
 impl Wanted {
@@ -120,11 +143,17 @@ impl Wanted {
         match world.sweep.expand(set) {
             Ok(listing) => {
                 let files = listing.files();
+                self.folders.extend(listing.folders().map(|(path, signature, racy)| TrackedFile {
+                    path,
+                    signature,
+                    digest: Digest([0; 32]),
+                    racy,
+                }));
                 self.paths.extend(files.iter().cloned());
                 Expansion { files, problems: Vec::new() }
             }
             Err(errors) => {
-                Expansion { files: Vec::new(), problems: errors.iter().map(|it| unexpanded(set, it)).collect() }
+                Expansion { files: Vec::new(), problems: errors.iter().map(|it| problem(it, set)).collect() }
             }
         }
     }
@@ -133,19 +162,6 @@ impl Wanted {
         let paths: Vec<ProjectPath> = self.paths.into_iter().collect();
         let facts = world.sweep.look(&paths);
         paths.into_iter().zip(facts).collect()
-    }
-}
-
-/// What is wrong with a pattern, by its text.
-fn unexpanded(set: &FileSet, error: &GlobError) -> String {
-    let text = |pattern: &usize| &set.patterns[*pattern].text;
-    match error {
-        GlobError::NoMatch { pattern, nearest: None } => format!("nothing matches `{}`", text(pattern)),
-        GlobError::NoMatch { pattern, nearest: Some(near) } => {
-            format!("nothing matches `{}` (there is {near})", text(pattern))
-        }
-        GlobError::Bad { pattern, .. } => format!("`{}` is {error}", text(pattern)),
-        GlobError::Unreadable { .. } => error.to_string(),
     }
 }
 
@@ -190,12 +206,19 @@ fn unusable(path: &ProjectPath, fact: &FileFact) -> String {
 }
 
 /// Command, variables, settings and version: everything that needs no file.
-fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
+pub fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
     let mut parts = vec![Part::new(PartKind::Command, "", PartValue::Text(command_text(&op.action).into()))];
     let mut uses = Uses::default();
-    for template in op.action.templates() {
+    let asked = op.deps.iter().filter_map(|it| Some((world.project.key(*it), world.project.nodes[*it].source()?)));
+    let asked: Vec<_> = asked.collect();
+    let questions = asked.iter().filter_map(|(_, it)| match it {
+        Source::Command { action, .. } => Some(action),
+        Source::Files(_) | Source::Url { .. } => None,
+    });
+    for template in std::iter::once(&op.action).chain(questions).flat_map(Action::templates) {
         uses.merge(template.uses().unwrap_or_else(|_| Uses::everything()));
     }
+    parts.extend(asked.iter().filter_map(|(key, it)| question(world, key, it)));
     for (name, value) in &world.project.vars {
         if uses.all_vars || uses.vars.contains(name) {
             parts.push(Part::new(PartKind::Var, name, PartValue::Text(value.to_string().into())));
@@ -219,6 +242,26 @@ fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
         parts.push(Part::new(PartKind::Version, "version", PartValue::Text(version.as_str().into())));
     }
     parts
+}
+
+/// What a source is asked for: the version that another question was answered with tells nothing.
+fn question(world: &World<'_>, key: &AssetKey, source: &Source) -> Option<Part> {
+    let (name, value) = match source {
+        Source::Files(_) => return None,
+        Source::Command { action, folder, .. } => {
+            let text = format!(
+                "{}{}",
+                if folder.is_root() { String::new() } else { format!("{folder}: ") },
+                command_text(action)
+            );
+            ("command", PartValue::Text(text.into()))
+        }
+        // It may hold a password.
+        Source::Url { url, .. } => {
+            ("url", PartValue::Digest(blake3::keyed_hash(world.secret_key, url.as_bytes()).into()))
+        }
+    };
+    Some(Part::new(PartKind::Config, format!("{key}.{name}").as_str(), value))
 }
 
 /// What a recorded command that is a text for the shell begins with.

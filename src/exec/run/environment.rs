@@ -1,10 +1,14 @@
 //! The whole environment of a command: what is declared, what is ours, and a short list of what
 //! every program needs. Nothing else of the caller's environment reaches it.
 
-use std::{collections::BTreeMap, ffi::OsString, os::unix::ffi::OsStrExt};
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+};
 
 use crate::{
-    base::env::Environment,
+    base::{env::Environment, sabotage::Protection},
     model::project::{EnvName, Project},
 };
 
@@ -57,7 +61,7 @@ impl CommandEnvironment {
         let mut made = CommandEnvironment::default();
         for (name, value) in caller.iter() {
             let Some(text) = name.to_str() else { continue };
-            let passed = PASSED.iter().any(|it| matches(it, text));
+            let passed = Protection::SealedEnvironment.is_off() || PASSED.iter().any(|it| matches(it, text));
             let by_project = project.pass_env.iter().any(|it| matches(it, text));
             if passed || by_project {
                 made.variables.insert(name.clone(), value.clone());
@@ -76,6 +80,12 @@ impl CommandEnvironment {
             }
         }
         made
+    }
+
+    /// What a template may name: variables that are declared, and with that fingerprinted, and set.
+    pub fn of_templates(&self, declared: &[EnvName]) -> BTreeMap<String, String> {
+        let value = |it: &EnvName| self.variables.get(OsStr::new(&it.name))?.to_str().map(str::to_owned);
+        declared.iter().filter_map(|it| Some((it.name.clone(), value(it)?))).collect()
     }
 
     fn hide(&mut self, value: &OsString) {

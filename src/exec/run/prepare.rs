@@ -7,12 +7,14 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::{
+    base::sabotage::Protection,
     exec::{
         executor::{SPEC_VERSION, StepSpec},
         io::{IoError, Staged},
         lock::{LockError, LockGuard, LockName, Locked},
         run::{
             context::RunContext,
+            finish::{Restoring, restore},
             recover::recover_held,
             render::{Given, render},
         },
@@ -108,21 +110,24 @@ pub fn prepare(
     };
     // I5: whoever held these locks before us and died may have left a publication to finish, which must
     // never be finished over what we are about to make.
-    recover_held(context.workspace, &op.name, &step.partition)?;
-    let now = Now::look(context, step)?;
-    let examined: Vec<(NodeId, Examined)> =
-        op.outputs.iter().map(|it| (*it, now.examine(context, step, *it))).collect();
+    if !Protection::Inheritance.is_off() {
+        recover_held(context.workspace, &op.name, &step.partition)?;
+    }
+    let (mut now, mut examined) = Now::examined(context, step)?;
     let reasons = told_reasons(&examined);
-    if examined.iter().all(|(_, it)| it.verdict.is_fresh()) {
+    let blind = Protection::SecondLook.is_off() && step.action == StepAction::Build;
+    if !blind && examined.iter().all(|(_, it)| it.verdict.is_fresh()) {
         return Ok(Prepared::Settled(now.settled(context, step, &examined)));
+    }
+    if !blind && !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced) {
+        match restore(context, step, &examined)? {
+            Restoring::Done(reports) => return Ok(Prepared::Settled(reports)),
+            Restoring::Nothing => {}
+            Restoring::Broken => (now, examined) = Now::examined(context, step)?,
+        }
     }
     if examined.iter().any(|(_, it)| it.blocked) {
         return Ok(Prepared::Failed { error: blocked_error(&reasons), reasons });
-    }
-    if !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced)
-        && let Some(reports) = super::finish::restore(context, step, &examined)?
-    {
-        return Ok(Prepared::Settled(reports));
     }
     let id = AttemptId::new(&context.run, index, attempt);
     stage(context, step, id, now, examined, locks).map(|it| Prepared::Ready(Box::new(it)))
@@ -159,6 +164,13 @@ struct Now {
 }
 
 impl Now {
+    fn examined(context: &RunContext<'_>, step: &PlanStep) -> Result<(Now, Vec<(NodeId, Examined)>), StoreError> {
+        let now = Now::look(context, step)?;
+        let outputs = &context.workspace.project.ops[step.op].outputs;
+        let examined = outputs.iter().map(|it| (*it, now.examine(context, step, *it))).collect();
+        Ok((now, examined))
+    }
+
     fn look(context: &RunContext<'_>, step: &PlanStep) -> Result<Now, StoreError> {
         let world = context.workspace.world();
         let op = &world.project.ops[step.op];
@@ -287,6 +299,12 @@ fn stage(
     let started_at = workspace.clock.now();
     let mut outputs: Vec<OutputAttempt> = Vec::new();
     let all_reasons = told_reasons(&examined);
+    let log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
+    // Before anything is staged: what a crash leaves behind belongs to an attempt that is known.
+    let begun = Change::AttemptStarted(begun(context, step, &id, started_at, &log));
+    if !Protection::AttemptFirst.is_off() {
+        workspace.store.commit(std::slice::from_ref(&begun))?;
+    }
     let made = (|| {
         for (node, it) in examined {
             let own = it.verdict.reasons();
@@ -301,31 +319,20 @@ fn stage(
                 standing: now.whole(node).cloned(),
             });
         }
+        if Protection::AttemptFirst.is_off() {
+            workspace.store.commit(&[begun])?;
+        }
         let given = given_inputs(context, step, &now)?;
-        let log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
-        let spec = spec(context, step, &id, &outputs, &given, &log)?;
-        let attempt = Attempt {
-            id: id.clone(),
-            run: context.run.clone(),
-            op: op.name.clone(),
-            partition: step.partition.clone(),
-            outputs: op.outputs.iter().map(|it| project.key(*it).clone()).collect(),
-            started_at,
-            ended_at: None,
-            state: AttemptState::Running,
-            log: Some(log.clone()),
-            pid: std::process::id(),
-            host: context.host.clone(),
-        };
-        workspace.store.commit(&[Change::AttemptStarted(attempt)])?;
-        Ok::<_, PrepareError>((spec, log))
+        spec(context, step, &id, &outputs, &given, &log)
     })();
-    let (spec, log) = match made {
+    let spec = match made {
         Ok(it) => it,
         Err(error) => {
             for it in &outputs {
                 let _ = workspace.io_of(it.node).discard(&it.staged);
             }
+            let state = AttemptState::Failed(error.to_string());
+            workspace.store.commit(&[Change::AttemptEnded { id, state, at: workspace.clock.now() }])?;
             return Err(error);
         }
     };
@@ -340,6 +347,24 @@ fn stage(
         .collect();
     let inputs = now.inputs(op);
     Ok(Attempting { id, spec, started_at, outputs, inputs, observations, log: Some(log), facts: now.facts, locks })
+}
+
+fn begun(context: &RunContext<'_>, step: &PlanStep, id: &AttemptId, started_at: Timestamp, log: &str) -> Attempt {
+    let project = &*context.workspace.project;
+    let op = &project.ops[step.op];
+    Attempt {
+        id: id.clone(),
+        run: context.run.clone(),
+        op: op.name.clone(),
+        partition: step.partition.clone(),
+        outputs: op.outputs.iter().map(|it| project.key(*it).clone()).collect(),
+        started_at,
+        ended_at: None,
+        state: AttemptState::Running,
+        log: Some(log.to_owned()),
+        pid: std::process::id(),
+        host: context.host.clone(),
+    }
 }
 
 /// A name for people: the op, then what makes it unique.
@@ -402,7 +427,7 @@ fn spec(
         key: op.name.clone(),
         partition: step.partition.as_str().to_owned(),
         argv: rendered.argv,
-        secrets: rendered.environment.secrets.clone(),
+        secrets: if Protection::Redaction.is_off() { Vec::new() } else { rendered.environment.secrets.clone() },
         env: rendered.environment.into_pairs(),
         folder: op.folder.under(&workspace.root),
         log: workspace.root.join(log),

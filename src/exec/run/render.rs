@@ -63,7 +63,7 @@ pub fn render(
         uses.merge(template.uses().unwrap_or_else(|_| Uses::everything()));
     }
     let mut environment = CommandEnvironment::of(&context.workspace.env, project, &op.env, uses.env.iter().cloned());
-    let values = Values::of(context, outputs, given, &uses, &environment)?;
+    let values = Values::of(context, op, outputs, given, &uses, &environment)?;
     let argv = match &op.action {
         Action::Argv(words) => {
             let mut argv = Vec::new();
@@ -122,6 +122,7 @@ struct Values<'a> {
 impl<'a> Values<'a> {
     fn of(
         context: &'a RunContext<'_>,
+        op: &Op,
         outputs: &[OutputAttempt],
         given: &[(NodeId, Given)],
         uses: &Uses,
@@ -145,11 +146,7 @@ impl<'a> Values<'a> {
             let path = it.staged.path.to_str().ok_or_else(|| not_text(&key))?;
             paths.insert(key, path.to_owned());
         }
-        let env = environment
-            .variables
-            .iter()
-            .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
-            .collect();
+        let env = environment.of_templates(&op.env);
         let root = context.workspace.root.to_string_lossy().into_owned();
         Ok(Values { vars: &project.vars, env, root, inputs, outputs: paths, run: &context.run.0 })
     }

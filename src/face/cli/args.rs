@@ -143,6 +143,13 @@ pub struct Selection {
     pub job: Option<String>,
 }
 
+impl Selection {
+    /// Nothing was said of which assets.
+    pub fn is_everything(&self) -> bool {
+        self.select.is_empty() && self.exclude.is_empty() && self.job.is_none()
+    }
+}
+
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   assets list

@@ -33,6 +33,7 @@ use crate::{
             plan, refresh, selecting, watch,
         },
         exit::Exit,
+        quick::{self, Asking},
         record::Recorder,
         report::{events::EventLog, json, materialize::Collector},
         ui::{
@@ -70,9 +71,13 @@ pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
     if args.watch {
         return watch::keep(context, &args.words, &args.selection, &args.how, watch::DEBOUNCE_MS);
     }
+    if let Some(assets) = quick(context, args) {
+        context.ui.say(&words::all_fresh(assets));
+        return Ok(Exit::Done);
+    }
     let app = App::open(&context.opening, Access::Write, args.verify, &context.ui)?;
     let mut selected = selecting::select(app.project(), Some(&app), &args.words, &args.selection, &context.ui)?;
-    selected = selecting::assets_of(app.project(), &selected);
+    selected = selecting::made_of(app.project(), &selected);
     let wanted = match &args.plan {
         Some(file) => Some(plan::read(&app, file)?),
         None => None,
@@ -153,6 +158,8 @@ pub struct Brought {
 
 /// The same, and tells what became of it.
 pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>) -> Result<Brought, Failure> {
+    let made = selecting::made_of(app.project(), asked.selected);
+    let asked = &Asked { selected: &made, ..*asked };
     let Asked { selected, forced, .. } = *asked;
     progress_choice(context, asked.how)?;
     let locks = app.locks()?;
@@ -171,6 +178,9 @@ pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>)
     remember_touched(app, &surveyed)?;
     warn_unselected(context, app, selected, &plan)?;
     let brought = start(context, app, &locks, signals, &Prepared { asked, plan: &plan, survey: &surveyed })?;
+    if *selected == selecting::all_assets(app.project()) && exit_of(&brought.summary) == Exit::Done {
+        keep_answer(context, app, selected)?;
+    }
     app.keep_cache(&context.ui);
     Ok(brought)
 }
@@ -179,6 +189,21 @@ struct Prepared<'a> {
     asked: &'a Asked<'a>,
     plan: &'a Plan,
     survey: &'a Survey,
+}
+
+/// How many assets there are, if this is the plain wish and nothing has moved since all was fresh.
+fn quick(context: &Context, args: &MaterializeArgs) -> Option<usize> {
+    let plain = args.words.is_empty() && args.selection.is_everything() && !args.force && !args.verify;
+    let plain = plain && args.plan.is_none() && !args.watch && !context.json;
+    if plain { quick::all_fresh(&context.opening, Asking::Run) } else { None }
+}
+
+/// After a whole run everything is fresh: looked at once more, so that the next question costs nothing.
+fn keep_answer(context: &Context, app: &App, all: &NodeSet) -> Result<(), Failure> {
+    let generation = app.workspace.store.generation()?;
+    let surveyed = survey(&app.workspace.world(), &Request { scope: all, runs: all, forced: false })?;
+    quick::keep(app, &context.opening, &surveyed, generation);
+    Ok(())
 }
 
 /// Signatures of outputs that were touched and are the same, so that they are not read again.

@@ -19,6 +19,7 @@ use crate::{
         report::{Layout, json, plan as report, plan::PlanRow},
     },
     model::{
+        fingerprint::Fingerprint,
         node_set::NodeSet,
         plan::{Plan, PlanStep},
         project::{NodeId, Project},
@@ -62,7 +63,7 @@ fn answer(context: &Context, asked: &Asked<'_>) -> Result<Exit, Failure> {
     let app = App::open(&context.opening, Access::Read, asked.verify, &context.ui)?;
     let project = app.project();
     let selected = selecting::select(project, Some(&app), asked.words, asked.selection, &context.ui)?;
-    let selected = selecting::assets_of(project, &selected);
+    let selected = selecting::made_of(project, &selected);
     let world = app.workspace.world();
     let surveyed = survey(&world, &Request { scope: &selected, runs: &selected, forced: asked.forced })?;
     let plan = planner::plan(&world, &surveyed, &selected)?;
@@ -157,7 +158,9 @@ fn moved(why: &str) -> Failure {
 fn planned(project: &Project, surveyed: &Survey, plan: &Plan) -> Vec<PlannedAsset> {
     let one = |node: NodeId, action: &str, reasons: &[Reason]| {
         let fingerprint = surveyed.get(node).and_then(|it| it.fingerprint.as_ref()).map(|it| it.digest());
-        let mut state = format!("{fingerprint:?}");
+        // What is known of one that waits for others, whose fingerprint is not.
+        let parts = project.op_of(node).and_then(|it| surveyed.facts.ops.get(&it)).map(|it| it.parts.clone());
+        let mut state = format!("{fingerprint:?}\0{:?}", parts.map(|it| Fingerprint::new(it).digest()));
         for it in reasons {
             state.push_str(&format!("\0{}\0{}\0{:?}\0{:?}", it.code.name(), it.subject, it.old, it.new));
         }

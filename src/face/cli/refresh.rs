@@ -109,7 +109,7 @@ fn ask_command(
     let project = &workspace.project;
     let mut environment = CommandEnvironment::of(&workspace.env, project, env, uses.env.iter().cloned());
     environment.set("ASSETS_KEY", key.as_str());
-    let argv = rendered(workspace, &environment, action)
+    let argv = rendered(workspace, &environment, action, env)
         .map_err(|cause| SourceError::Executor { key: key.to_string(), cause })?;
     let now = workspace.clock.now();
     // Unique among processes too: a source may be asked by two at once.
@@ -132,12 +132,13 @@ fn ask_command(
     CommandSource { key: key.clone(), executor, spec }.observe(now)
 }
 
-fn rendered(workspace: &Workspace, environment: &CommandEnvironment, action: &Action) -> Result<Vec<Vec<u8>>, String> {
-    let env: BTreeMap<String, String> = environment
-        .variables
-        .iter()
-        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
-        .collect();
+fn rendered(
+    workspace: &Workspace,
+    environment: &CommandEnvironment,
+    action: &Action,
+    env: &[EnvName],
+) -> Result<Vec<Vec<u8>>, String> {
+    let env = environment.of_templates(env);
     let root = workspace.root.to_string_lossy();
     let (inputs, outputs) = (BTreeMap::new(), BTreeMap::new());
     let scope = |quoting| Scope {

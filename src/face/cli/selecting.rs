@@ -118,6 +118,12 @@ pub fn assets_of(project: &Project, nodes: &NodeSet) -> NodeSet {
     assets
 }
 
+/// The assets among `nodes` and those that are made along with them: no run makes one without the other.
+pub fn made_of(project: &Project, nodes: &NodeSet) -> NodeSet {
+    let ops = assets_of(project, nodes).iter().filter_map(|it| project.op_of(it)).collect::<Vec<_>>();
+    NodeSet::of(project.len(), ops.into_iter().flat_map(|it| project.ops[it].outputs.iter().copied()))
+}
+
 /// `nodes` with everything upstream of them.
 pub fn with_upstream(project: &Project, nodes: &NodeSet) -> NodeSet {
     let mut set = nodes.clone();

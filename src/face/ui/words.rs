@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt::Write};
 use jiff::Timestamp;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::face::ui::Style;
+use crate::{base::sabotage::Protection, exec::log::strip_controls, face::ui::Style};
 
 /// `text` on one line: every character that a terminal could obey, or that reorders text, is written out.
 pub fn visible(text: &str) -> Cow<'_, str> {
@@ -20,33 +20,24 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Text that a command wrote: its colours only where there are colours, and never beyond its end.
+/// A line that a command wrote: its colours only where there are colours, and never beyond its end.
 pub fn foreign(text: &str, style: Style) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut colored = false;
-    let mut rest = text;
-    while let Some((at, length)) = next_color(rest) {
-        shown.push_str(&visible_lines(&rest[..at]));
-        if style.color {
-            let color = &rest[at..at + length];
-            shown.push_str(color);
-            colored = color.contains(['1', '2', '3', '4', '5', '6', '7', '8', '9']);
-        }
-        rest = &rest[at + length..];
-    }
-    shown.push_str(&visible_lines(rest));
-    if colored {
-        shown.push_str("\x1b[0m");
-    }
-    shown
+    said(text, style).replace('\t', "    ")
 }
 
-/// Where the next `ESC [ numbers m` is, and its length.
-fn next_color(text: &str) -> Option<(usize, usize)> {
-    text.match_indices("\x1b[").find_map(|(at, _)| {
-        let numbers = text[at + 2..].find(|it: char| !(it.is_ascii_digit() || it == ';' || it == ':'))?;
-        text[at + 2 + numbers..].starts_with('m').then_some((at, numbers + 3))
-    })
+/// What a command said: nothing in it moves the terminal, and its colours stay where colours are wanted.
+pub fn said(text: &str, style: Style) -> String {
+    let clean = if Protection::Controls.is_off() { text.to_owned() } else { strip_controls(text) };
+    if style.color {
+        return clean;
+    }
+    let mut parts = clean.split("\x1b[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // Nothing but colours is left, and they end in this letter.
+        plain.push_str(part.split_once('m').map_or("", |it| it.1));
+    }
+    plain
 }
 
 fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -264,8 +255,8 @@ mod tests {
     fn a_commands_colours_are_shown_where_there_are_colours() {
         let colored = Style { color: true, ..Style::PLAIN };
         let text = "a \x1b[1;31mred\x1b[m\x1b[2J\x1b[31";
-        assert_eq!(foreign(text, Style::PLAIN), "a red\\u{1b}[2J\\u{1b}[31");
-        assert_eq!(foreign(text, colored), "a \x1b[1;31mred\x1b[m\\u{1b}[2J\\u{1b}[31");
+        assert_eq!(foreign(text, Style::PLAIN), "a red");
+        assert_eq!(foreign(text, colored), "a \x1b[1;31mred\x1b[m");
         assert_eq!(foreign("\x1b[31mred", colored), "\x1b[31mred\x1b[0m");
         assert_eq!(foreign("plain", colored), "plain");
     }
