@@ -118,7 +118,7 @@ impl Inputs {
 }
 
 /// Settings of one output that change what is stored; where it is stored is not among them.
-fn output_parts(project: &Project, output: NodeId, partition: &PartitionKey) -> Vec<Part> {
+pub fn output_parts(project: &Project, output: NodeId, partition: &PartitionKey) -> Vec<Part> {
     let asset = project.nodes[output].asset().expect("an output is an asset");
     let mut parts = Vec::new();
     let mut config = |name: &str, value: &str| {

@@ -12,6 +12,7 @@ use crate::{
     },
     model::{
         fingerprint::{Part, PartKind, PartValue},
+        key::AssetKey,
         project::{Action, FileSet, NodeBody, NodeId, Op, OpId, Source, VarValue},
         staleness::{Reason, ReasonCode},
         template::Uses,
@@ -205,12 +206,19 @@ fn unusable(path: &ProjectPath, fact: &FileFact) -> String {
 }
 
 /// Command, variables, settings and version: everything that needs no file.
-fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
+pub fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
     let mut parts = vec![Part::new(PartKind::Command, "", PartValue::Text(command_text(&op.action).into()))];
     let mut uses = Uses::default();
-    for template in op.action.templates() {
+    let asked = op.deps.iter().filter_map(|it| Some((world.project.key(*it), world.project.nodes[*it].source()?)));
+    let asked: Vec<_> = asked.collect();
+    let questions = asked.iter().filter_map(|(_, it)| match it {
+        Source::Command { action, .. } => Some(action),
+        Source::Files(_) | Source::Url { .. } => None,
+    });
+    for template in std::iter::once(&op.action).chain(questions).flat_map(Action::templates) {
         uses.merge(template.uses().unwrap_or_else(|_| Uses::everything()));
     }
+    parts.extend(asked.iter().filter_map(|(key, it)| question(world, key, it)));
     for (name, value) in &world.project.vars {
         if uses.all_vars || uses.vars.contains(name) {
             parts.push(Part::new(PartKind::Var, name, PartValue::Text(value.to_string().into())));
@@ -234,6 +242,26 @@ fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
         parts.push(Part::new(PartKind::Version, "version", PartValue::Text(version.as_str().into())));
     }
     parts
+}
+
+/// What a source is asked for: the version that another question was answered with tells nothing.
+fn question(world: &World<'_>, key: &AssetKey, source: &Source) -> Option<Part> {
+    let (name, value) = match source {
+        Source::Files(_) => return None,
+        Source::Command { action, folder, .. } => {
+            let text = format!(
+                "{}{}",
+                if folder.is_root() { String::new() } else { format!("{folder}: ") },
+                command_text(action)
+            );
+            ("command", PartValue::Text(text.into()))
+        }
+        // It may hold a password.
+        Source::Url { url, .. } => {
+            ("url", PartValue::Digest(blake3::keyed_hash(world.secret_key, url.as_bytes()).into()))
+        }
+    };
+    Some(Part::new(PartKind::Config, format!("{key}.{name}").as_str(), value))
 }
 
 /// What a recorded command that is a text for the shell begins with.

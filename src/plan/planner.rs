@@ -48,20 +48,19 @@ fn action(world: &World<'_>, survey: &Survey, op: OpId) -> Result<StepAction, St
     if !verdicts.iter().any(|it| matches!(it.verdict, Verdict::Stale(_))) {
         return Ok(StepAction::Maybe);
     }
-    for node in outputs {
-        if !restorable(world, survey, *node)? {
-            return Ok(StepAction::Build);
-        }
-    }
-    Ok(StepAction::Restore)
+    Ok(if restorable(world, survey, outputs)? { StepAction::Restore } else { StepAction::Build })
 }
 
-/// Whether an earlier materialization with today's fingerprint is known, and its content kept or in place.
-fn restorable(world: &World<'_>, survey: &Survey, node: NodeId) -> Result<bool, StoreError> {
-    let Some(surveyed) = survey.get(node) else { return Ok(false) };
-    if surveyed.verdict.reasons().iter().any(|it| it.code == ReasonCode::Forced) {
-        return Ok(false);
+/// Whether earlier materializations with today's fingerprints are known, and their content kept or in place.
+fn restorable(world: &World<'_>, survey: &Survey, outputs: &[NodeId]) -> Result<bool, StoreError> {
+    let mut wanted = Vec::with_capacity(outputs.len());
+    for node in outputs {
+        let Some(surveyed) = survey.get(*node) else { return Ok(false) };
+        if surveyed.verdict.reasons().iter().any(|it| it.code == ReasonCode::Forced) {
+            return Ok(false);
+        }
+        let Some(fingerprint) = &surveyed.fingerprint else { return Ok(false) };
+        wanted.push((*node, fingerprint));
     }
-    let Some(fingerprint) = &surveyed.fingerprint else { return Ok(false) };
-    Ok(recall(world, node, &PartitionKey::whole(), fingerprint)?.is_some())
+    Ok(recall(world, &wanted, &PartitionKey::whole())?.is_some())
 }

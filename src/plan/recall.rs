@@ -5,7 +5,7 @@
 use crate::{
     model::{fingerprint::Fingerprint, key::PartitionKey, project::NodeId},
     plan::{
-        record::{Materialization, StoredOutput},
+        record::{AttemptId, Materialization, StoredOutput},
         store::StoreError,
         survey::check_stored,
         world::{OutputState, World},
@@ -21,23 +21,41 @@ pub enum Recalled {
     Kept(Materialization),
 }
 
-/// The newest materialization of `node` with this fingerprint whose content is still there.
+/// The newest materializations with these fingerprints whose content is still there; of several outputs
+/// those that one attempt made, as another attempt's may not fit them. What is in place goes first.
 ///
 /// # Errors
 /// Only if the state cannot be read.
 pub fn recall(
     world: &World<'_>,
-    node: NodeId,
+    outputs: &[(NodeId, &Fingerprint)],
     partition: &PartitionKey,
-    fingerprint: &Fingerprint,
-) -> Result<Option<Recalled>, StoreError> {
-    let history = world.store.history(world.project.key(node), partition)?;
-    let known: Vec<Materialization> = history.into_iter().filter(|it| it.fingerprint == *fingerprint).collect();
-    for it in known.iter().filter(|it| matches!(it.output, StoredOutput::Files(_))) {
-        let (states, refreshed) = check_stored(world, std::iter::once((node, it)));
-        if states.get(&node) == Some(&OutputState::Same) {
-            return Ok(Some(Recalled::InPlace(refreshed.into_iter().next().unwrap_or_else(|| it.clone()))));
-        }
+) -> Result<Option<Vec<Recalled>>, StoreError> {
+    let mut known: Vec<Vec<Materialization>> = Vec::with_capacity(outputs.len());
+    for (node, fingerprint) in outputs {
+        let mut history = world.store.history(world.project.key(*node), partition)?;
+        history.retain(|it| it.fingerprint == **fingerprint);
+        known.push(history);
     }
-    Ok(known.into_iter().find(|it| world.probe.keeps(node, &it.data_version)).map(Recalled::Kept))
+    let Some(first) = known.first() else { return Ok(None) };
+    let of_attempt = |attempt: &AttemptId, find: &dyn Fn(NodeId, &Materialization) -> Option<Recalled>| {
+        let of = |(node, history): (NodeId, &Vec<Materialization>)| {
+            history.iter().filter(|it| it.attempt == *attempt).find_map(|it| find(node, it))
+        };
+        outputs.iter().map(|it| it.0).zip(&known).map(of).collect::<Option<Vec<_>>>()
+    };
+    let find_in_place = |node, it: &Materialization| in_place(world, node, it);
+    let find_any = |node, it: &Materialization| {
+        let kept = || world.probe.keeps(node, &it.data_version).then(|| Recalled::Kept(it.clone()));
+        in_place(world, node, it).or_else(kept)
+    };
+    let found = first.iter().find_map(|it| of_attempt(&it.attempt, &find_in_place));
+    Ok(found.or_else(|| first.iter().find_map(|it| of_attempt(&it.attempt, &find_any))))
+}
+
+fn in_place(world: &World<'_>, node: NodeId, record: &Materialization) -> Option<Recalled> {
+    let StoredOutput::Files(_) = record.output else { return None };
+    let (states, refreshed) = check_stored(world, std::iter::once((node, record)));
+    let same = states.get(&node) == Some(&OutputState::Same);
+    same.then(|| Recalled::InPlace(refreshed.into_iter().next().unwrap_or_else(|| record.clone())))
 }

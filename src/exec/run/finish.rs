@@ -52,18 +52,21 @@ enum FinishError {
     /// From here on only recovery knows what became of the outputs; it is left to the next run.
     #[error("the result could not be published: {0}")]
     Publish(IoError),
+    /// The same: what is published is complete, and only its record is missing.
+    #[error("the result could not be recorded: {0}")]
+    Record(StoreError),
 }
 
 /// Finishes an attempt whose command has ended. Whatever comes of it, nothing stays staged, and the
 /// attempt is recorded as ended; only then are its locks let go.
 pub fn finish(context: &RunContext<'_>, step: &PlanStep, attempting: Attempting, result: &StepResult) -> Finished {
-    let mut published_in_part = false;
+    let mut left_to_recovery = false;
     let finished = match command_error(&result.exit) {
         Some(message) => Finished::Failed(StepError { message, ..StepError::default() }),
         None => match settle(context, step, &attempting, result) {
             Ok(finished) => finished,
             Err(error) => {
-                published_in_part = matches!(error, FinishError::Publish(_));
+                left_to_recovery = matches!(error, FinishError::Publish(_) | FinishError::Record(_));
                 let (message, help) = (error.to_string(), help_for(&error));
                 Finished::Failed(StepError { message, help, ..StepError::default() })
             }
@@ -86,7 +89,7 @@ pub fn finish(context: &RunContext<'_>, step: &PlanStep, attempting: Attempting,
         Finished::Interrupted(_) => AttemptState::Interrupted,
         Finished::Failed(error) => AttemptState::Failed(error.message.clone()),
     };
-    if !published_in_part {
+    if !left_to_recovery {
         give_up(context, &attempting, state);
     }
     finished
@@ -118,7 +121,7 @@ fn command_error(exit: &StepExit) -> Option<String> {
 fn help_for(error: &FinishError) -> Vec<String> {
     match error {
         FinishError::Io(error) | FinishError::Publish(error) => error.help().map(str::to_owned).into_iter().collect(),
-        FinishError::Store(_) => Vec::new(),
+        FinishError::Store(_) | FinishError::Record(_) => Vec::new(),
     }
 }
 
@@ -205,16 +208,14 @@ fn publish(
         .collect();
     let unchanged: Vec<Option<StoredOutput>> =
         attempting.outputs.iter().zip(&new).map(|(it, record)| unchanged(it, record)).collect();
-    let intents: Vec<Intent> = attempting
-        .outputs
-        .iter()
-        .zip(&new)
-        .zip(&unchanged)
-        .filter(|(_, same)| same.is_none())
-        .map(|((it, record), _)| Intent { materialization: record.clone(), staged: it.staged.token.clone() })
-        .collect();
-    if !intents.is_empty() && !Protection::Intent.is_off() {
-        // I4, I5: from here on a crash is rolled forward from this record.
+    if unchanged.iter().any(Option::is_none) && !Protection::Intent.is_off() {
+        // I4, I5: from here on a crash is rolled forward from this record, which also tells of outputs that
+        // stay: they have a new fingerprint.
+        let intent = |(it, record): (&OutputAttempt, &Materialization)| Intent {
+            materialization: record.clone(),
+            staged: it.staged.token.clone(),
+        };
+        let intents = attempting.outputs.iter().zip(&new).map(intent).collect();
         workspace.store.commit(&[Change::AttemptCommitting { id: attempting.id.clone(), intents }])?;
     }
     let mut changes = Vec::new();
@@ -229,7 +230,7 @@ fn publish(
         record.output = match same {
             // Same content: the old file and its times stay, and nothing downstream is disturbed.
             Some(output) => {
-                workspace.io_of(it.node).discard(&it.staged)?;
+                workspace.io_of(it.node).discard(&it.staged).map_err(FinishError::Publish)?;
                 output
             }
             None => published(context, it, content).map_err(FinishError::Publish)?,
@@ -249,7 +250,7 @@ fn publish(
     changes.extend(texts(&workspace.root, &attempting.facts.ops[&step.op]));
     let state = AttemptState::Succeeded(StepOutcome::Built);
     changes.push(Change::AttemptEnded { id: attempting.id.clone(), state, at: workspace.clock.now() });
-    workspace.store.commit(&changes)?;
+    workspace.store.commit(&changes).map_err(FinishError::Record)?;
     Ok(Finished::Done(reports))
 }
 
@@ -320,8 +321,17 @@ pub fn texts(root: &Path, facts: &OpFacts) -> Vec<Change> {
     changes
 }
 
+/// What came of putting back.
+pub enum Restoring {
+    Done(Vec<StepReport>),
+    /// Nothing is known, or it was not what it should be; nothing was touched.
+    Nothing,
+    /// Some outputs were put back before one could not be: nothing that was seen of them before holds.
+    Broken,
+}
+
 /// Puts back earlier materializations with today's fingerprints, if the content of every output is
-/// in place or kept; else does nothing.
+/// in place or kept.
 ///
 /// # Errors
 /// State or content that cannot be read or moved.
@@ -329,24 +339,25 @@ pub fn restore(
     context: &RunContext<'_>,
     step: &PlanStep,
     examined: &[(NodeId, Examined)],
-) -> Result<Option<Vec<StepReport>>, PrepareError> {
+) -> Result<Restoring, PrepareError> {
     let workspace = context.workspace;
-    let world = workspace.world();
-    let mut known: Vec<Recalled> = Vec::new();
-    for (node, it) in examined {
-        let Some(fingerprint) = &it.fingerprint else { return Ok(None) };
-        let Some(recalled) = recall(&world, *node, &step.partition, fingerprint)? else { return Ok(None) };
-        known.push(recalled);
-    }
-    let mut reports = Vec::new();
+    let wanted = examined.iter().map(|(node, it)| Some((*node, it.fingerprint.as_ref()?))).collect::<Option<Vec<_>>>();
+    let Some(wanted) = wanted else { return Ok(Restoring::Nothing) };
+    let Some(known) = recall(&workspace.world(), &wanted, &step.partition)? else { return Ok(Restoring::Nothing) };
+    let mut moved = false;
+    let (mut reports, mut changes) = (Vec::new(), Vec::new());
     for (recalled, (node, it)) in known.into_iter().zip(examined) {
         let record = match recalled {
             Recalled::InPlace(record) => record,
             Recalled::Kept(record) => {
                 let target = workspace.target(*node, &step.partition);
                 match workspace.io_of(*node).restore(&target, &record.data_version)? {
-                    Some(output) => Materialization { output, ..record },
-                    None => return Ok(None),
+                    Some(output) => {
+                        moved = true;
+                        Materialization { output, ..record }
+                    }
+                    None if moved => return Ok(Restoring::Broken),
+                    None => return Ok(Restoring::Nothing),
                 }
             }
         };
@@ -363,7 +374,8 @@ pub fn restore(
             reasons: it.verdict.reasons().to_vec(),
             ..report(context, *node, &step.partition, StepOutcome::Restored)
         });
-        workspace.store.commit(&[Change::Materialized(Box::new(restored))])?;
+        changes.push(Change::Materialized(Box::new(restored)));
     }
-    Ok(Some(reports))
+    workspace.store.commit(&changes)?;
+    Ok(Restoring::Done(reports))
 }

@@ -14,6 +14,7 @@ use crate::{
         lock::{LockError, LockGuard, LockName, Locked},
         run::{
             context::RunContext,
+            finish::{Restoring, restore},
             recover::recover_held,
             render::{Given, render},
         },
@@ -112,22 +113,21 @@ pub fn prepare(
     if !Protection::Inheritance.is_off() {
         recover_held(context.workspace, &op.name, &step.partition)?;
     }
-    let now = Now::look(context, step)?;
-    let examined: Vec<(NodeId, Examined)> =
-        op.outputs.iter().map(|it| (*it, now.examine(context, step, *it))).collect();
+    let (mut now, mut examined) = Now::examined(context, step)?;
     let reasons = told_reasons(&examined);
     let blind = Protection::SecondLook.is_off() && step.action == StepAction::Build;
     if !blind && examined.iter().all(|(_, it)| it.verdict.is_fresh()) {
         return Ok(Prepared::Settled(now.settled(context, step, &examined)));
     }
+    if !blind && !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced) {
+        match restore(context, step, &examined)? {
+            Restoring::Done(reports) => return Ok(Prepared::Settled(reports)),
+            Restoring::Nothing => {}
+            Restoring::Broken => (now, examined) = Now::examined(context, step)?,
+        }
+    }
     if examined.iter().any(|(_, it)| it.blocked) {
         return Ok(Prepared::Failed { error: blocked_error(&reasons), reasons });
-    }
-    if !blind
-        && !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced)
-        && let Some(reports) = super::finish::restore(context, step, &examined)?
-    {
-        return Ok(Prepared::Settled(reports));
     }
     let id = AttemptId::new(&context.run, index, attempt);
     stage(context, step, id, now, examined, locks).map(|it| Prepared::Ready(Box::new(it)))
@@ -164,6 +164,13 @@ struct Now {
 }
 
 impl Now {
+    fn examined(context: &RunContext<'_>, step: &PlanStep) -> Result<(Now, Vec<(NodeId, Examined)>), StoreError> {
+        let now = Now::look(context, step)?;
+        let outputs = &context.workspace.project.ops[step.op].outputs;
+        let examined = outputs.iter().map(|it| (*it, now.examine(context, step, *it))).collect();
+        Ok((now, examined))
+    }
+
     fn look(context: &RunContext<'_>, step: &PlanStep) -> Result<Now, StoreError> {
         let world = context.workspace.world();
         let op = &world.project.ops[step.op];

@@ -2,8 +2,9 @@
 //! runs left behind. Never an output, never a record that a decision stands on, never what is at work.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, HashSet},
     path::PathBuf,
+    sync::Arc,
 };
 
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
             fs::{find_leftovers, sweep_leftovers},
             keep::Kept,
         },
+        lock::{LockName, LockTable, Locked},
         run::recover::recover,
     },
     face::{
@@ -27,6 +29,7 @@ use crate::{
         },
         ui::words,
     },
+    model::key::PartitionKey,
     plan::{
         record::{AttemptId, RunId, RunRecord},
         store::{Change, folder::Access},
@@ -38,9 +41,9 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 pub fn run(context: &Context, args: &GcArgs) -> Result<Exit, Failure> {
     let access = if args.dry_run { Access::Read } else { Access::Write };
     let app = App::open(&context.opening, access, false, &context.ui)?;
-    if !args.dry_run {
-        let locks = app.locks()?;
-        let recovery = recover(&app.workspace, &locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
+    let locks = if args.dry_run { None } else { Some(app.locks()?) };
+    if let Some(locks) = &locks {
+        let recovery = recover(&app.workspace, locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
         recovery.notes.iter().for_each(|it| context.ui.warn(it));
     }
     let before_ms = app.workspace.clock.now().as_millisecond().saturating_sub(i64::from(args.days) * DAY_MS);
@@ -58,7 +61,7 @@ pub fn run(context: &Context, args: &GcArgs) -> Result<Exit, Failure> {
     let kept = Kept::new(app.workspace.root.clone());
     (document.kept_versions, document.kept_bytes) =
         kept.trim(before_ms.saturating_mul(1_000_000), args.dry_run).map_err(io_failure)?;
-    leftovers(&app, args.dry_run, &mut document)?;
+    leftovers(&app, locks.as_ref(), &mut document)?;
     if context.json {
         context.ui.print(&json(&document))?;
     } else {
@@ -112,12 +115,16 @@ fn runs(app: &App, args: &GcArgs, before_ms: i64, document: &mut GcDocument) -> 
     Ok(())
 }
 
-/// What attempts that are over left beside outputs.
-fn leftovers(app: &App, dry_run: bool, document: &mut GcDocument) -> Result<(), Failure> {
+/// What attempts that are over left beside outputs. Only looked at without `locks`.
+fn leftovers(app: &App, locks: Option<&Arc<LockTable>>, document: &mut GcDocument) -> Result<(), Failure> {
     let project = app.project();
     let workspace = &app.workspace;
-    let folders: BTreeSet<ProjectPath> =
-        project.assets().filter_map(|(id, ..)| project.output_path(id)?.parent()).collect();
+    let mut folders: BTreeMap<ProjectPath, Vec<LockName>> = BTreeMap::new();
+    for (id, node, _) in project.assets() {
+        if let Some(folder) = project.output_path(id).and_then(|it| it.parent()) {
+            folders.entry(folder).or_default().push(LockName::of(&node.key, &PartitionKey::whole()));
+        }
+    }
     let unfinished: HashSet<AttemptId> = workspace.store.unfinished_attempts()?.into_iter().map(|it| it.id).collect();
     // Asked for each name, not once: a run may have begun since. What cannot be asked is live.
     let is_live = |attempt: &AttemptId| {
@@ -125,12 +132,24 @@ fn leftovers(app: &App, dry_run: bool, document: &mut GcDocument) -> Result<(), 
         let lives = |it: Option<RunRecord>| it.is_some_and(|it| past::life(app, &it) == Life::Alive);
         unfinished.contains(attempt) || workspace.store.run(&run).map_or(true, lives)
     };
-    for folder in folders {
-        for (path, bytes) in find_leftovers(&workspace.root, &folder, &is_live).map_err(io_failure)? {
+    for (folder, names) in folders {
+        let found = find_leftovers(&workspace.root, &folder, &is_live).map_err(io_failure)?;
+        if found.is_empty() {
+            continue;
+        }
+        // A run of another target writes here too, and only its locks tell.
+        let _held = match locks {
+            Some(locks) => match locks.try_exclusive(&names).map_err(|it| Failure::new(Exit::State, it.to_string()))? {
+                Locked::Held(guard) => Some(guard),
+                Locked::Busy(_) => continue,
+            },
+            None => None,
+        };
+        for (path, bytes) in found {
             document.leftovers.push(path.to_string());
             document.leftovers_bytes += bytes;
         }
-        if !dry_run {
+        if locks.is_some() {
             sweep_leftovers(&workspace.root, &folder, &is_live).map_err(io_failure)?;
         }
     }

@@ -11,14 +11,15 @@ use std::{
 };
 
 use crate::{
-    base::path::ProjectPath,
+    base::{fs, path::ProjectPath},
     exec::run::context::Workspace,
     model::{
+        key::PartitionKey,
         manifest::{self, Files},
         node_set::NodeSet,
-        project::{FileSet, NodeBody, Op, Project, Source},
+        project::{FileSet, NodeBody, NodeId, Op, Project, Source},
     },
-    plan::observe::command_text,
+    plan::{examine::output_parts, observe::own_parts, world::World},
 };
 
 /// Assets and sources whose declaration, code or source files differ between `git_ref` and the
@@ -52,7 +53,7 @@ pub fn changed(workspace: &Workspace, git_ref: &str) -> Result<NodeSet, String> 
                 let op = &project.ops[asset.op];
                 touches(workspace, &op.code, &paths)
                     || touches(workspace, &op.sources, &paths)
-                    || manifests_changed && old_ops.get(&*op.name).is_none_or(|it| !same_op(project, op, &before, it))
+                    || manifests_changed && old_ops.get(&*op.name).is_none_or(|it| !same_op(workspace, op, &before, it))
             }
             NodeBody::Source(Source::Files(set)) => touches(workspace, set, &paths),
             NodeBody::Source(_) => false,
@@ -70,24 +71,49 @@ pub fn tracked(root: &Path, folder: &str) -> Result<usize, String> {
     Ok(names.split(|it| *it == 0).filter(|it| !it.is_empty()).count())
 }
 
-fn same_op(project: &Project, op: &Op, before: &Option<Project>, old: &Op) -> bool {
+/// Whether an op is declared as it was, with everything that its outputs are fingerprinted by.
+fn same_op(workspace: &Workspace, op: &Op, before: &Option<Project>, old: &Op) -> bool {
     let Some(before) = before else { return false };
-    let keys = |project: &Project, op: &Op| op.deps.iter().map(|it| project.key(*it).clone()).collect::<Vec<_>>();
-    command_text(&op.action) == command_text(&old.action)
-        && keys(project, op) == keys(before, old)
-        && (&op.env, &op.version, op.in_place) == (&old.env, &old.version, old.in_place)
-        && op.code.patterns.iter().map(|it| &it.text).eq(old.code.patterns.iter().map(|it| &it.text))
+    let world = workspace.world();
+    let keys = |project: &Project, them: &[NodeId]| them.iter().map(|it| project.key(*it).clone()).collect::<Vec<_>>();
+    let parts = |project: &Project, op: &Op| {
+        let whole = PartitionKey::whole();
+        op.outputs.iter().map(|it| output_parts(project, *it, &whole)).collect::<Vec<_>>()
+    };
+    let texts = |set: &FileSet| set.patterns.iter().map(|it| it.text.clone()).collect::<Vec<_>>();
+    let project = world.project;
+    keys(project, &op.deps) == keys(before, &old.deps)
+        && keys(project, &op.outputs) == keys(before, &old.outputs)
+        && parts(project, op) == parts(before, old)
+        && (texts(&op.code), texts(&op.sources)) == (texts(&old.code), texts(&old.sources))
+        && own_parts(&world, op) == own_parts(&World { project: before, ..workspace.world() }, old)
 }
 
 fn touches(workspace: &Workspace, set: &FileSet, paths: &HashSet<ProjectPath>) -> bool {
     if set.patterns.is_empty() {
         return false;
     }
+    // A file that is gone may be one that a pattern meant: where it begins is all that is asked.
+    let starts: Vec<ProjectPath> = set
+        .patterns
+        .iter()
+        .filter(|it| !it.text.starts_with('!'))
+        .filter_map(|it| ProjectPath::resolve(&set.folder, fixed_start(&it.text)).ok())
+        .collect();
+    let is_gone = |it: &ProjectPath| fs::look(&it.under(&workspace.root)).is_ok_and(|it| it.is_none());
+    if paths.iter().any(|it| starts.iter().any(|start| it.is_within(start)) && is_gone(it)) {
+        return true;
+    }
     match workspace.sweep.expand(set) {
         Ok(listing) => listing.files().into_iter().any(|it| paths.contains(&it)),
-        // A file that is gone may be the one that the pattern named.
         Err(_) => paths.iter().any(|it| it.is_within(&set.folder)),
     }
+}
+
+/// A pattern up to its first name with a wildcard.
+fn fixed_start(pattern: &str) -> &str {
+    let Some(wild) = pattern.find(['*', '?', '[', '\\']) else { return pattern };
+    pattern[..wild].rfind('/').map_or("", |slash| &pattern[..slash])
 }
 
 /// The manifest as it was; `None` if it was not there or was not valid.

@@ -19,6 +19,7 @@ use crate::{
         report::{Layout, json, plan as report, plan::PlanRow},
     },
     model::{
+        fingerprint::Fingerprint,
         node_set::NodeSet,
         plan::{Plan, PlanStep},
         project::{NodeId, Project},
@@ -157,7 +158,9 @@ fn moved(why: &str) -> Failure {
 fn planned(project: &Project, surveyed: &Survey, plan: &Plan) -> Vec<PlannedAsset> {
     let one = |node: NodeId, action: &str, reasons: &[Reason]| {
         let fingerprint = surveyed.get(node).and_then(|it| it.fingerprint.as_ref()).map(|it| it.digest());
-        let mut state = format!("{fingerprint:?}");
+        // What is known of one that waits for others, whose fingerprint is not.
+        let parts = project.op_of(node).and_then(|it| surveyed.facts.ops.get(&it)).map(|it| it.parts.clone());
+        let mut state = format!("{fingerprint:?}\0{:?}", parts.map(|it| Fingerprint::new(it).digest()));
         for it in reasons {
             state.push_str(&format!("\0{}\0{}\0{:?}\0{:?}", it.code.name(), it.subject, it.old, it.new));
         }

@@ -6,8 +6,8 @@
 //! **Links.** A path that is asked for by name stands for what a reader of it gets: links are
 //! followed, also out of the project, and the signature is that of the file they lead to, so that
 //! both a changed file and a link turned elsewhere are seen. A link that leads nowhere, or in a
-//! circle, is [`FileFact::Unreadable`]. What lies *in* a folder is kept as it is: there a link is a link,
-//! and its content is its target as written.
+//! circle, is [`FileFact::Unreadable`]. So is what lies in a folder that is asked for like that. In an
+//! *output* folder what lies in it is kept as it is: there a link is a link, and its content is its target as written.
 
 pub mod boot;
 pub mod cache;

@@ -1,7 +1,7 @@
 //! Answers what paths are, hashing only what a remembered signature does not prove.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::Path,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -23,7 +23,7 @@ use crate::{
             file_system::World,
             folder::list,
             glob,
-            signature::{look_at_all, split},
+            signature::{look_at, look_at_all, split},
             tree::{self, TreeError},
         },
         record::TrackedFile,
@@ -84,7 +84,7 @@ impl Sweep {
     pub fn look(&self, paths: &[ProjectPath]) -> Vec<FileFact> {
         let (mut facts, folders) = self.facts(paths.len(), |index| paths[index].as_bytes(), Links::Follow);
         for index in folders {
-            facts[index] = folder_fact(self.tree_through(&paths[index], Links::Follow));
+            facts[index] = folder_fact(self.tree_through(&paths[index], &mut HashSet::new()));
         }
         facts
     }
@@ -99,14 +99,33 @@ impl Sweep {
     /// # Errors
     /// It is not there, or something in it is not content or cannot be read.
     pub fn tree(&self, path: &ProjectPath) -> Result<Tree, TreeError> {
-        self.tree_through(path, Links::Keep)
-    }
-
-    fn tree_through(&self, path: &ProjectPath, links: Links) -> Result<Tree, TreeError> {
-        let nodes = tree::walk(&self.world, path, links)?;
+        let nodes = tree::walk(&self.world, path, Links::Keep)?;
         let inside: Vec<usize> = (0..nodes.len()).filter(|it| nodes[*it].folder.is_none()).collect();
         // What is a folder by now is not what was listed: its fact stays "missing", which a tree refuses.
         let (facts, _) = self.facts(inside.len(), |at| nodes[inside[at]].path.as_bytes(), Links::Keep);
+        Tree::of(nodes, inside.into_iter().zip(facts))
+    }
+
+    /// The folder that `path` leads to as its reader gets it: links inside stand for what they lead to.
+    /// A folder in `seen` counts already, so that a link to it is kept as it is: no link leads round in circles.
+    fn tree_through(&self, path: &ProjectPath, seen: &mut HashSet<(u64, u64)>) -> Result<Tree, TreeError> {
+        let nodes = tree::walk(&self.world, path, Links::Follow)?;
+        seen.extend(nodes.iter().filter_map(|it| it.folder.as_ref()).map(|(it, _)| (it.dev, it.ino)));
+        let inside: Vec<usize> = (0..nodes.len()).filter(|it| nodes[*it].folder.is_none()).collect();
+        let path_of = |at: usize| nodes[inside[at]].path.as_bytes();
+        let (mut facts, folders) = self.facts(inside.len(), path_of, Links::Follow);
+        let mut stable = Stable::new(&self.world);
+        for at in folders {
+            let known = match look_at(self.world.root(), path_of(at), Links::Follow) {
+                Seen::Found(raw) => seen.contains(&(stable.of(raw, path_of(at)).dev, raw.ino)),
+                Seen::Missing | Seen::Failed(_) => false,
+            };
+            facts[at] = if known {
+                self.facts(1, |_| path_of(at), Links::Keep).0.swap_remove(0)
+            } else {
+                folder_fact(self.tree_through(&nodes[inside[at]].path, seen))
+            };
+        }
         Tree::of(nodes, inside.into_iter().zip(facts))
     }
 
@@ -258,7 +277,7 @@ impl Sweep {
 
     /// A folder is what it was if it holds the same names; what they are is asked for each.
     fn verify_names(&self, tracked: &[TrackedFile], folders: &[(usize, Signature)], verified: &mut Verified) {
-        let wanted: std::collections::HashSet<&[u8]> = folders.iter().map(|it| tracked[it.0].path.as_bytes()).collect();
+        let wanted: HashSet<&[u8]> = folders.iter().map(|it| tracked[it.0].path.as_bytes()).collect();
         let names = names_by_folder(tracked, |it| wanted.contains(it));
         let mut clock = Reader::new(&self.world);
         for (index, raw) in folders {
