@@ -13,7 +13,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::support::{Output, Project, Running, asset_of};
+use crate::support::{Output, Project, Running, asset, asset_of};
 
 /// Tells that the command got this far, then waits for `go`.
 const PAUSE: &str = "touch \"$HOME/../project/started\"\nuntil [ -e \"$HOME/../project/go\" ]; do sleep 0.01; done";
@@ -287,8 +287,30 @@ fn b_room_that_was_being_made_is_not_left_behind() {
     project.write("in.txt", "2");
     assert_ne!(killed_at(&project, "renameat", 1).code, 0);
     assert_eq!((project.ran(), project.read("data/out")), (vec![], "1".to_owned()));
+    // Nothing older is destroyed: what is wanted again is still there.
+    project.write("in.txt", "1");
+    project.run(&["materialize"]).succeeded();
+    assert_eq!((project.ran(), project.read("data/out")), (vec![], "1".to_owned()));
+    assert_eq!(leftovers(&project), [""; 0]);
+    project.write("in.txt", "2");
+    assert_eq!(run_with(&project, "renameat", "error=EMFILE:when=1").code, 1);
+    assert_eq!((project.read("data/out"), leftovers(&project)), ("1".to_owned(), vec![]));
     project.run(&["materialize"]).succeeded();
     assert_eq!(project.read("data/out"), "2");
+}
+
+/// The first output of an in-place command, of which half was written: nothing was there, nothing stays.
+#[test]
+fn b_the_first_half_of_an_output_in_place_is_removed() {
+    let out = format!("{}in_place = true\npath = \"out\"\n", asset("out", &format!("echo half > data/out\n{PAUSE}")));
+    let project = Project::new().manifest(&out);
+    let running = project.start(&["materialize"]);
+    project.wait_for("started");
+    running.signal(Signal::KILL);
+    running.finish();
+    project.edit("assets.toml", "echo half", "exit 1; echo half");
+    project.run(&["materialize"]).exited(1);
+    assert!(!project.exists("data/out"));
     assert_eq!(leftovers(&project), [""; 0]);
 }
 
