@@ -22,13 +22,7 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
 
 /// A line that a command wrote: its colours only where there are colours, and never beyond its end.
 pub fn foreign(text: &str, style: Style) -> String {
-    let mut shown = said(text, style).replace('\t', "    ");
-    // The last colour that was set lasts, unless it is the one that ends colours.
-    let last = shown.rfind("\x1b[").and_then(|at| shown[at..].split('m').next());
-    if last.is_some_and(|it| it.contains(['1', '2', '3', '4', '5', '6', '7', '8', '9'])) {
-        shown.push_str("\x1b[0m");
-    }
-    shown
+    said(text, style).replace('\t', "    ")
 }
 
 /// What a command said: nothing in it moves the terminal, and its colours stay where colours are wanted.
