@@ -13,7 +13,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::support::{Project, Running, asset_of};
+use crate::support::{Output, Project, Running, asset_of};
 
 /// Tells that the command got this far, then waits for `go`.
 const PAUSE: &str = "touch \"$HOME/../project/started\"\nuntil [ -e \"$HOME/../project/go\" ]; do sleep 0.01; done";
@@ -228,12 +228,69 @@ fn b_an_output_that_is_written_in_place_is_put_back() {
     project.settled(&[]);
 }
 
+fn there_is_strace() -> bool {
+    let works = Command::new("strace").arg("-V").output().is_ok();
+    assert!(works || std::env::var_os("CI").is_none(), "strace is not installed");
+    if !works {
+        eprintln!("skipped: strace is not installed");
+    }
+    works
+}
+
+/// A run in which whoever makes the `nth` such system call of its thread is killed before it is done.
+fn killed_at(project: &Project, call: &str, nth: usize) -> Output {
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e"]);
+    command.args([format!("trace={call}"), "-e".to_owned(), format!("inject={call}:signal=KILL:when={nth}")]);
+    command.arg(env!("CARGO_BIN_EXE_assets")).args(["materialize", "-j1", "-q"]);
+    let sealed = project.command(&[]);
+    command.current_dir(project.root()).env_clear();
+    command.envs(sealed.get_envs().filter_map(|it| Some((it.0, it.1?))));
+    project.start_command(command).finish()
+}
+
+/// Killed when all is done but making it visible.
+#[test]
+fn b_a_result_that_was_complete_is_not_made_again() {
+    if !there_is_strace() {
+        return;
+    }
+    let copy = asset_of("copy", &["input"], "cp in.txt {{ output }}");
+    let project = Project::new().file("in.txt", "1").manifest(&format!("[source.input]\nfiles = [\"in.txt\"]\n{copy}"));
+    project.run(&["materialize"]).succeeded();
+    project.ran();
+    project.write("in.txt", "2");
+    assert_ne!(killed_at(&project, "renameat2", 1).code, 0);
+    assert_eq!((project.ran(), project.read("data/copy")), (vec!["copy".to_owned()], "1".to_owned()));
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(project.ran(), [""; 0]);
+    assert_eq!(project.read("data/copy"), "2");
+    assert_eq!(leftovers(&project), [""; 0]);
+    project.settled(&[]);
+}
+
+/// Killed when the old output, which the command is to replace in place, is about to be moved aside.
+#[test]
+fn b_room_that_was_being_made_is_not_left_behind() {
+    if !there_is_strace() {
+        return;
+    }
+    let out = format!("{}in_place = true\npath = \"out\"\n", asset_of("out", &["input"], "cp in.txt data/out"));
+    let project = Project::new().file("in.txt", "1").manifest(&format!("[source.input]\nfiles = [\"in.txt\"]\n{out}"));
+    project.run(&["materialize"]).succeeded();
+    project.ran();
+    project.write("in.txt", "2");
+    assert_ne!(killed_at(&project, "renameat", 1).code, 0);
+    assert_eq!((project.ran(), project.read("data/out")), (vec![], "1".to_owned()));
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(project.read("data/out"), "2");
+    assert_eq!(leftovers(&project), [""; 0]);
+}
+
 /// Killed at every call that changes the file system, by system-call injection; then run again.
 #[test]
 fn b_killed_at_any_moment_the_next_run_alone_gets_everything_right() {
-    if Command::new("strace").arg("-V").output().is_err() {
-        assert!(std::env::var_os("CI").is_none(), "strace is not installed");
-        eprintln!("skipped: strace is not installed");
+    if !there_is_strace() {
         return;
     }
     let place = "in_place = true\npath = \"place\"\n";
@@ -251,9 +308,13 @@ fn b_killed_at_any_moment_the_next_run_alone_gets_everything_right() {
     project.run(&["materialize"]).succeeded();
     let full = std::env::var_os("ASSETS_ORACLE_CASES").is_some();
     let (mut kills, mut edits) = (0, 0);
-    for call in
-        ["renameat2", "renameat", "rename", "mkdirat", "unlinkat", "pwrite64", "fdatasync", "syncfs", "ftruncate"]
-    {
+    let mut calls =
+        vec!["renameat2", "renameat", "mkdirat", "unlinkat", "pwrite64", "fdatasync", "syncfs", "ftruncate"];
+    if full {
+        calls
+            .extend(["renameat", "rename", "linkat", "fsync", "write", "openat", "fcntl", "clone3", "execve", "close"]);
+    }
+    for call in calls {
         let most = if full { 200 } else { 3 };
         for nth in 1..=most {
             edits += 1;
@@ -261,14 +322,7 @@ fn b_killed_at_any_moment_the_next_run_alone_gets_everything_right() {
             let text = format!("{}", if edits % 5 == 4 { edits - 1 } else { edits });
             let before = project.read("data/file");
             project.write("in.txt", &text);
-            let mut command = Command::new("strace");
-            command.args(["-f", "-qq", "-o", "/dev/null", "-e"]);
-            command.args([format!("trace={call}"), "-e".to_owned(), format!("inject={call}:signal=KILL:when={nth}")]);
-            command.arg(env!("CARGO_BIN_EXE_assets")).args(["materialize", "-j1", "-q"]);
-            let sealed = project.command(&[]);
-            command.current_dir(project.root()).env_clear();
-            command.envs(sealed.get_envs().filter_map(|it| Some((it.0, it.1?))));
-            let killed = project.start_command(command).finish();
+            let killed = killed_at(&project, call, nth);
             let now = project.read("data/file");
             assert!(now == before || now == text, "{call} {nth}: {now:?} is neither old nor new");
             if killed.code == 0 {
@@ -283,6 +337,7 @@ fn b_killed_at_any_moment_the_next_run_alone_gets_everything_right() {
             project.settled(&[]);
         }
     }
+    eprintln!("{kills} runs were killed");
     assert!(kills >= 8, "only {kills} runs were killed: the system calls have other names now");
 }
 
@@ -425,6 +480,21 @@ fn e_two_runs_at_once_run_everything_once() {
     project.settled(&[]);
 }
 
+/// Until a run has said that it waits for another.
+fn wait_until_waiting(project: &Project) {
+    // Not a snapshot: files come and go while it is taken.
+    let said = || {
+        let files = walkdir::WalkDir::new(project.path(".assets/logs")).into_iter().flatten();
+        let logs = files.filter(|it| it.file_name() == "events.jsonl");
+        logs.into_iter().any(|it| fs::read_to_string(it.path()).unwrap_or_default().contains("\"waiting\""))
+    };
+    let start = Instant::now();
+    while !said() {
+        assert!(start.elapsed() < Duration::from_secs(60), "no run waits");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn e_a_run_that_waits_says_for_whom() {
     let slow = asset_of("slow", &[], &format!("{PAUSE}\necho slow > {{{{ output }}}}"));
@@ -433,16 +503,7 @@ fn e_a_run_that_waits_says_for_whom() {
     project.wait_for("started");
     let pid = first.pid();
     let second = project.start(&["materialize", "--progress", "plain"]);
-    let events = |run: &str| {
-        project
-            .snapshot()
-            .iter()
-            .any(|it| it.0.ends_with("events.jsonl") && String::from_utf8_lossy(&it.1).contains(run))
-    };
-    let start = Instant::now();
-    while !events("\"waiting\"") && start.elapsed() < Duration::from_secs(20) {
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_until_waiting(&project);
     go(&project);
     first.finish().succeeded();
     let output = second.finish().succeeded();
@@ -458,6 +519,7 @@ fn e_a_run_that_waited_for_one_that_was_killed_takes_over() {
     let first = project.start(&["materialize"]);
     project.wait_for("started");
     let second = project.start(&["materialize"]);
+    wait_until_waiting(&project);
     first.signal(Signal::KILL);
     go(&project);
     first.finish();

@@ -165,6 +165,60 @@ fn the_page_on_selection_is_the_help_topic() {
     assert!(read("docs/selection.md") == reference, "docs/selection.md is not current: run the tests with UPDATE=1");
 }
 
+/// The whole command line, as `--help` tells it.
+fn command_line() -> String {
+    use assets::face::cli::args::Cli;
+    use clap::CommandFactory;
+    let mut whole = Cli::command().term_width(100);
+    whole.build();
+    let mut page = String::from(
+        "# The command line\n\n<!-- Generated from src/face/cli/args.rs: UPDATE=1 cargo test --test it docs:: -->\n\n\
+         Also as `assets help COMMAND`, `assets COMMAND --help` and, with `assets man FOLDER`, as manual pages.\n\
+         What the options under *Everywhere* mean is told once, here:\n\n",
+    );
+    page.push_str(&format!("```text\n{}\n```\n", whole.render_long_help().to_string().trim_end()));
+    for command in whole.get_subcommands_mut() {
+        let help = command.render_long_help().to_string();
+        let own = help.split_once("\nEverywhere:\n").map_or(help.clone(), |(before, after)| {
+            // The section ends where the next unindented text begins.
+            let rest = after.split("\n\n").skip_while(|it| it.starts_with(' ') || it.is_empty());
+            format!("{before}\n{}", rest.collect::<Vec<_>>().join("\n\n"))
+        });
+        page.push_str(&format!("\n## {}\n\n```text\n{}\n```\n", command.get_name(), own.trim_end()));
+    }
+    // Empty lines of clap's have blanks.
+    page.lines().map(|it| format!("{}\n", it.trim_end())).collect()
+}
+
+#[test]
+fn the_command_line_is_described_as_it_is() {
+    let page = command_line();
+    let path = root().join("docs/cli.md");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    assert!(fs::read_to_string(&path).unwrap_or_default() == page, "docs/cli.md is not current: run with UPDATE=1");
+}
+
+#[test]
+fn every_command_has_examples() {
+    use clap::CommandFactory;
+    let whole = assets::face::cli::args::Cli::command();
+    for command in whole.get_subcommands() {
+        let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let name = command.get_name();
+        assert!(after.contains("Examples:\n  "), "the help of {name} has no examples");
+        let aliases: Vec<&str> = command.get_name_and_visible_aliases();
+        let own = after
+            .split("Examples:")
+            .nth(1)
+            .unwrap()
+            .lines()
+            .filter(|it| aliases.iter().any(|alias| it.contains(&format!("assets {alias}"))));
+        assert!(own.count() > 0, "no example of {name} uses it");
+    }
+}
+
 #[test]
 fn every_key_of_the_manifest_is_described() {
     fn keys(schema: &serde_json::Value, found: &mut BTreeSet<String>) {

@@ -7,16 +7,23 @@
 )]
 
 mod anchors;
+mod cli;
 mod docs;
 mod examples;
 mod executor;
+mod faults;
+mod hostile;
 mod io;
 mod layers;
 mod manifest;
 mod mutations;
+mod oracle;
 mod promises;
 mod review;
+mod run_features;
+mod sabotage;
 mod source;
 #[expect(clippy::allow_attributes, reason = "`expect` would complain as soon as the last helper is used")]
 #[allow(dead_code, reason = "helpers for every end-to-end test")]
 mod support;
+mod watch;

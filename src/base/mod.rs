@@ -8,5 +8,6 @@ pub mod fs;
 pub mod id;
 pub mod path;
 pub mod process;
+pub mod sabotage;
 pub mod span;
 pub mod suggest;

@@ -29,6 +29,7 @@ use crate::{
     base::{
         digest::Digest,
         fs::{self, FsError},
+        sabotage::Protection,
     },
     model::key::{AssetKey, PartitionKey},
 };
@@ -195,6 +196,9 @@ impl LockTable {
             l_len: 1,
             l_pid: 0,
         };
+        if Protection::Locks.is_off() {
+            return Ok(true);
+        }
         loop {
             return match fcntl(self.file.as_fd(), FcntlArg::F_OFD_SETLK(&range)) {
                 Ok(_) => Ok(true),

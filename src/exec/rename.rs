@@ -130,6 +130,10 @@ fn speaking_of(workspace: &Workspace, old: &AssetKey, new: &AssetKey) -> Result<
 }
 
 fn respelled(record: &Materialization, old: &AssetKey, new: &AssetKey) -> Materialization {
+    if record.fingerprint.get(PartKind::Input, new.as_str().as_bytes()).is_some() {
+        // It was made from both: as one they could hide that it was not made from the other.
+        return record.clone();
+    }
     let part = |part: &Part| match (part.kind, &part.value) {
         (PartKind::Input, value) if *part.name == *old.as_str().as_bytes() => {
             Part::new(PartKind::Input, new.as_str(), value.clone())

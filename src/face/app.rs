@@ -1,16 +1,23 @@
 //! Wiring: the one place where manifest, state, hashing, IO managers and clock come together.
 
 use std::{
-    collections::HashSet,
+    cell::RefCell,
+    collections::{BTreeSet, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use crate::{
-    base::{clock::SystemClock, diagnostic::Diagnostic, env::Environment, fs, path::ProjectPath, span::SourceMap},
+    base::{
+        clock::SystemClock, diagnostic::Diagnostic, digest::Digest, env::Environment, fs, path::ProjectPath,
+        span::SourceMap,
+    },
     exec::{io::registry, lock::LockTable, run::context::Workspace},
     face::{cli::error::Failure, exit::Exit, ui::Ui},
-    model::{manifest, project::Project},
+    model::{
+        manifest,
+        project::{FileSet, Pattern, Project},
+    },
     plan::{
         hash::{FileCache, GlobError, Sweep, Trust, boot},
         record::Session,
@@ -36,11 +43,25 @@ pub struct Opening {
 }
 
 /// A manifest that was read, with the texts that its diagnostics point into.
+#[derive(Clone)]
 pub struct Read {
     pub root: PathBuf,
     pub project: Project,
     pub sources: SourceMap,
     pub warnings: Vec<Diagnostic>,
+    pub trace: Trace,
+    /// Where further manifests were looked for.
+    pub includes: FileSet,
+}
+
+/// What reading the manifest asked for: if none of it has moved, reading it again gives the same.
+#[derive(Clone, Default)]
+pub struct Trace {
+    /// Files and what they held; `None`: they were not there.
+    pub files: Vec<(ProjectPath, Option<Digest>)>,
+    pub env: BTreeSet<String>,
+    /// Folders were searched: what that depends on is not known here.
+    pub searched: bool,
 }
 
 /// Walks up from `start` to the folder that holds the manifest.
@@ -59,16 +80,25 @@ pub fn find_root(start: &Path) -> Result<PathBuf, Failure> {
 pub fn read(opening: &Opening) -> Result<Read, Failure> {
     let root = find_root(&opening.start)?;
     let root_text = root.to_string_lossy().into_owned();
-    let env = |name: &str| opening.env.get(name).map(str::to_owned);
+    let asked = RefCell::new(BTreeSet::new());
+    let env = |name: &str| {
+        asked.borrow_mut().insert(name.to_owned());
+        opening.env.get(name).map(str::to_owned)
+    };
     let options = manifest::Options {
         target: opening.target.as_deref(),
         vars: &opening.vars,
         env: &env,
         project_root: &root_text,
     };
-    let loaded = manifest::load(&mut OnDisk { root: &root }, &options);
+    let mut files = OnDisk { root: &root, trace: Trace::default(), includes: FileSet::default() };
+    let loaded = manifest::load(&mut files, &options);
+    let trace = Trace { env: asked.take(), ..files.trace };
+    let includes = files.includes;
     match loaded.project {
-        Some(project) => Ok(Read { root, project, sources: loaded.sources, warnings: loaded.diagnostics }),
+        Some(project) => {
+            Ok(Read { root, project, sources: loaded.sources, warnings: loaded.diagnostics, trace, includes })
+        }
         None => Err(Failure::of_diagnostics(loaded.diagnostics, loaded.sources)),
     }
 }
@@ -76,16 +106,22 @@ pub fn read(opening: &Opening) -> Result<Read, Failure> {
 /// Manifest files as they are on disk.
 struct OnDisk<'a> {
     root: &'a Path,
+    trace: Trace,
+    includes: FileSet,
 }
 
 impl manifest::Files for OnDisk<'_> {
     fn read(&mut self, path: &ProjectPath) -> Result<Option<Vec<u8>>, String> {
-        fs::read_if_there(&path.under(self.root)).map_err(|it| it.to_string())
+        let bytes = fs::read_if_there(&path.under(self.root)).map_err(|it| it.to_string())?;
+        self.trace.files.push((path.clone(), bytes.as_deref().map(Digest::of)));
+        Ok(bytes)
     }
 
     fn matches(&mut self, folder: &ProjectPath, pattern: &str) -> Result<Vec<ProjectPath>, String> {
-        use crate::model::project::{FileSet, Pattern};
-        let patterns = vec![Pattern { text: pattern.to_owned(), place: None }];
+        self.trace.searched = true;
+        let pattern = Pattern { text: pattern.to_owned(), place: None };
+        self.includes.patterns.push(pattern.clone());
+        let patterns = vec![pattern];
         let sweep = Sweep::new(self.root, FileCache::default()).map_err(|it| it.to_string())?;
         match sweep.expand(&FileSet { folder: folder.clone(), patterns }) {
             Ok(listing) => Ok(listing.files()),
@@ -101,6 +137,8 @@ pub struct App {
     pub sources: SourceMap,
     /// Of the target, if there is one.
     pub state: StateFolder,
+    /// What the manifest was made from; `None` if it has more to say than "fresh".
+    pub trace: Option<Trace>,
     of_project: StateFolder,
 }
 
@@ -114,7 +152,8 @@ impl App {
         App::of(read, opening.env.clone(), access, verify, ui)
     }
 
-    fn of(read: Read, env: Environment, access: Access, verify: bool, ui: &Ui) -> Result<App, Failure> {
+    /// The same with a manifest that was read before.
+    pub fn of(read: Read, env: Environment, access: Access, verify: bool, ui: &Ui) -> Result<App, Failure> {
         let of_project = StateFolder::open(&read.root, access)?;
         let state = match &read.project.target {
             Some(target) => of_project.of_target(target)?,
@@ -143,7 +182,8 @@ impl App {
             clock: Arc::new(SystemClock),
             doubted,
         };
-        Ok(App { workspace, sources: read.sources, state, of_project })
+        let trace = (read.warnings.is_empty() && !verify).then_some(read.trace);
+        Ok(App { workspace, sources: read.sources, state, trace, of_project })
     }
 
     pub fn project(&self) -> &Project {

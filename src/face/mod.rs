@@ -4,6 +4,7 @@
 pub mod app;
 pub mod cli;
 pub mod exit;
+pub mod quick;
 pub mod record;
 pub mod report;
 pub mod ui;

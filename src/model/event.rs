@@ -21,7 +21,8 @@ pub enum StepOutcome {
     /// Found fresh when its turn came.
     Fresh,
     Failed,
-    /// Not tried, because something upstream failed or the run was stopped.
+    /// Not tried, because something upstream failed or the run was stopped; with an error: it was
+    /// at work when the run was stopped.
     Skipped,
 }
 
@@ -75,12 +76,15 @@ pub struct StepReport {
     pub outcome: StepOutcome,
     pub duration_ms: u64,
     pub data_version: Option<Digest>,
+    /// Of a failed attempt: identity of everything that it was made from.
+    pub tried: Option<Digest>,
     /// Built, and the content is what was there before.
     pub unchanged: bool,
     pub bytes: Option<u64>,
     pub rows: Option<u64>,
     /// Why it was run, or (skipped) what failed upstream; the first is the most telling.
     pub reasons: Vec<Reason>,
+    /// Of one that failed or was stopped.
     pub error: Option<StepError>,
 }
 
@@ -133,9 +137,15 @@ pub enum RunEvent {
         step: StepIndex,
         reports: Vec<StepReport>,
     },
-    /// The user asked to stop; what is running is given time to end.
+    /// The user asked to stop; what is running is given time to end. Once more: it is killed.
     Interrupted {
         running: usize,
+        grace_ms: u64,
+    },
+    /// Ctrl-Z: everything stands still.
+    Paused,
+    Resumed {
+        paused_ms: u64,
     },
     /// Something that people should know, which is not a failure.
     Note {

@@ -9,6 +9,7 @@ pub mod compare;
 pub mod examine;
 pub mod explain;
 pub mod hash;
+pub mod index;
 pub mod observe;
 pub mod planner;
 pub mod recall;

@@ -18,7 +18,7 @@ use crate::{
         template::Uses,
     },
     plan::{
-        hash::{FileFact, GlobError, glob},
+        hash::{FileFact, FileKind, GlobError, glob},
         record::{Observation, TrackedFile},
         world::World,
     },
@@ -56,6 +56,10 @@ pub enum SourceFacts {
 pub struct Facts {
     pub ops: HashMap<OpId, OpFacts>,
     pub sources: HashMap<NodeId, SourceFacts>,
+    /// Folders that were listed for patterns, as they were.
+    pub folders: Vec<TrackedFile>,
+    /// Something was looked at that is not among the files: a folder taken as one thing.
+    pub untracked: bool,
 }
 
 impl Facts {
@@ -79,7 +83,11 @@ pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &H
     };
     let of_ops = ops.iter().flat_map(|id| [&project.ops[*id].code, &project.ops[*id].sources]);
     let sets: Vec<&FileSet> = of_ops.chain(sources.iter().filter_map(set_of)).collect();
-    let (expansions, looked) = look(world, &sets);
+    let (mut expansions, looked) = look(world, &sets);
+    let folders = expansions.iter_mut().flat_map(|it| std::mem::take(&mut it.folders)).collect();
+    let untracked = looked
+        .values()
+        .any(|it| matches!(it, FileFact::Present { signature, .. } if signature.kind == FileKind::Folder));
     let mut expansions = expansions.into_iter();
     let mut next = || expansions.next().expect("one for each set");
     let op_files: Vec<[Expansion; 2]> = ops.iter().map(|_| [next(), next()]).collect();
@@ -97,20 +105,43 @@ pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &H
             None => (*id, asked_source(world, *id, observed.get(id))),
         })
         .collect();
-    Facts { ops, sources }
+    Facts { ops, sources, folders, untracked }
 }
 
 /// The files of one set, or what is wrong with it.
+#[derive(Default)]
 struct Expansion {
     files: Vec<ProjectPath>,
+    /// Those that were listed, as they were.
+    folders: Vec<TrackedFile>,
     problems: Vec<String>,
+}
+
+/// With the pattern as it is written, which the error only counts.
+fn problem(error: &GlobError, set: &FileSet) -> String {
+    let pattern = |at: &usize| set.patterns.get(*at).map_or("", |it| it.text.as_str());
+    match error {
+        GlobError::NoMatch { pattern: at, nearest: None } => format!("nothing matches `{}`", pattern(at)),
+        GlobError::NoMatch { pattern: at, nearest: Some(near) } => {
+            format!("nothing matches `{}`; there is `{near}`", pattern(at))
+        }
+        GlobError::Bad { pattern: at, why } => format!("`{}` is not a pattern: {why}", pattern(at)),
+        GlobError::Unreadable { .. } => error.to_string(),
+    }
 }
 
 impl Expansion {
     fn of(world: &World<'_>, set: &FileSet) -> Expansion {
         match world.sweep.expand(set) {
-            Ok(listing) => Expansion { files: listing.files(), problems: Vec::new() },
-            Err(errors) => Expansion { files: Vec::new(), problems: errors.iter().map(GlobError::to_string).collect() },
+            Ok(listing) => {
+                let folder = |(path, signature, racy)| TrackedFile { path, signature, digest: Digest([0; 32]), racy };
+                let folders = listing.folders().map(folder).collect();
+                Expansion { files: listing.files(), folders, problems: Vec::new() }
+            }
+            Err(errors) => {
+                let problems = errors.iter().map(|it| problem(it, set)).collect();
+                Expansion { problems, ..Expansion::default() }
+            }
         }
     }
 
@@ -119,7 +150,7 @@ impl Expansion {
         let mut files = glob::named_files(set)?;
         files.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
         files.dedup();
-        Some(Expansion { files, problems: Vec::new() })
+        Some(Expansion { files, ..Expansion::default() })
     }
 }
 
@@ -278,7 +309,7 @@ fn env_part(world: &World<'_>, name: &str, secret: bool) -> Part {
 
 fn files_source(world: &World<'_>, id: NodeId, expansion: &Expansion, looked: &Looked) -> SourceFacts {
     if let Some(problem) = expansion.problems.first() {
-        return SourceFacts::Missing(problem.clone());
+        return SourceFacts::Missing(format!("source {}: {problem}", world.project.key(id)));
     }
     let mut files = Vec::with_capacity(expansion.files.len());
     let mut tracked = Vec::with_capacity(expansion.files.len());

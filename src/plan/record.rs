@@ -141,10 +141,6 @@ impl AttemptState {
             _ => None,
         }
     }
-
-    pub fn has_ended(&self) -> bool {
-        !matches!(self, AttemptState::Running | AttemptState::Committing(_))
-    }
 }
 
 /// One output about to be published: enough to roll forward after a crash.

@@ -31,6 +31,9 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Longer than any test takes on a busy machine; a hang fails by name instead of for ever.
 const DEADLINE: Duration = Duration::from_secs(120);
 
+/// Names the protection that a debug build of the tool leaves out.
+pub const SABOTAGE: &str = assets::base::sabotage::VARIABLE;
+
 /// What every test manifest begins with, if it does not care.
 pub const HEAD: &str = "[project]\nname = \"test\"\n";
 
@@ -192,6 +195,8 @@ impl Project {
         command.env("PATH", std::env::var_os("PATH").expect("tests need a PATH"));
         command.env("HOME", self.folder.path().join("home")).env("TMPDIR", self.folder.path().join("tmp"));
         command.env("TZ", "UTC");
+        // Set only by `tests/sabotage.rs`, for a test that must fail then.
+        command.envs(std::env::var_os(SABOTAGE).map(|it| (SABOTAGE, it)));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -305,6 +310,31 @@ impl Output {
         }
         text
     }
+}
+
+/// Holds a document against its committed schema.
+#[track_caller]
+pub fn assert_document(name: &str, document: &serde_json::Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{name}.schema.json"));
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let schema = serde_json::from_str(&text).expect("a schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("it is a schema");
+    let wrong: Vec<String> =
+        validator.iter_errors(document).map(|it| format!("{}: {it}", it.instance_path())).collect();
+    assert!(wrong.is_empty(), "not what {name}.schema.json says: {wrong:#?}\n{document:#}");
+}
+
+/// Times told from now, as `[AGO]`.
+pub fn without_ages(text: &str) -> String {
+    let mut cleaned = text.replace("just now", "[AGO]");
+    for unit in ["second", "seconds", "minute", "minutes"] {
+        let end = format!(" {unit} ago");
+        while let Some(at) = cleaned.find(&end) {
+            let start = cleaned[..at].trim_end_matches(|it: char| it.is_ascii_digit()).len();
+            cleaned.replace_range(start..at + end.len(), "[AGO]");
+        }
+    }
+    cleaned
 }
 
 /// An asset whose shell command says that it ran and then does `command`.

@@ -14,6 +14,7 @@ use std::{
 };
 
 use crate::{
+    base::digest::Digest,
     exec::{
         executor::{CancelKind, Executor, ExecutorEvent, StepHandle, StepResult},
         jobserver::JobToken,
@@ -103,6 +104,8 @@ struct Step<'p> {
     started_ms: u64,
     said_waiting: bool,
     attempting: Option<Box<Attempting>>,
+    /// Identity of what the last attempt was made from, for each output.
+    tried: Vec<Digest>,
     /// The right to run, given back to nested builds.
     token: Option<JobToken>,
 }
@@ -399,6 +402,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
         match self.executor.submit(&attempting.spec) {
             Ok(handle) => {
                 let step = &mut self.steps[index];
+                step.tried = attempting.outputs.iter().map(|it| it.fingerprint.digest()).collect();
                 let node = self.context.workspace.project.ops[step.plan.op].outputs[0];
                 let event = RunEvent::StepStarted {
                     step: index,
@@ -463,6 +467,13 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
                     self.retry(index, self.steps[index].voids, VOIDS_MAX, 0, why);
                 }
             }
+            Finished::Interrupted(error) => {
+                self.leave(index);
+                let duration_ms = self.now() - self.steps[index].started_ms;
+                let reports = self.blank(index, StepOutcome::Skipped).into_iter();
+                let stopped = |it| StepReport { duration_ms, error: Some(error.clone()), ..it };
+                self.end(index, reports.map(stopped).collect());
+            }
             Finished::Failed(error) => {
                 let op = &self.context.workspace.project.ops[self.steps[index].plan.op];
                 let (retries, delay) = (op.retries, op.retry_delay);
@@ -506,10 +517,16 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
         self.failed = true;
         let reports = self.blank(index, StepOutcome::Failed);
         let duration_ms = self.now() - self.steps[index].started_ms;
-        let reports = reports
-            .into_iter()
-            .map(|it| StepReport { duration_ms, reasons: reasons.clone(), error: Some(error.clone()), ..it })
-            .collect();
+        let tried = std::mem::take(&mut self.steps[index].tried);
+        let tried = tried.into_iter().map(Some).chain(std::iter::repeat(None));
+        let failed = |(it, tried): (StepReport, Option<Digest>)| StepReport {
+            duration_ms,
+            reasons: reasons.clone(),
+            error: Some(error.clone()),
+            tried,
+            ..it
+        };
+        let reports = reports.into_iter().zip(tried).map(failed).collect();
         self.end(index, reports);
         let outputs = &self.context.workspace.project.ops[self.steps[index].plan.op].outputs;
         let root: Vec<NodeId> = outputs.clone();
@@ -576,17 +593,20 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
         match signal {
             Signal::Stop => {
                 let _ = self.executor.pause(true);
+                self.emit(RunEvent::Paused);
+                let since = self.now();
                 stop_ourselves();
                 let _ = self.executor.pause(false);
+                self.emit(RunEvent::Resumed { paused_ms: self.now().saturating_sub(since) });
             }
             Signal::Continue => {}
             Signal::Interrupt | Signal::Terminate | Signal::HangUp | Signal::Quit => {
-                let how = if self.stopping.is_some() { CancelKind::Now } else { CancelKind::Polite };
-                if self.stopping.is_none() {
-                    self.stopping = Some(signal);
-                    let running = self.by_handle.len();
-                    self.emit(RunEvent::Interrupted { running });
-                }
+                let (how, grace_ms) = match self.stopping {
+                    None => (CancelKind::Polite, self.context.grace_ms),
+                    Some(_) => (CancelKind::Now, 0),
+                };
+                self.stopping.get_or_insert(signal);
+                self.emit(RunEvent::Interrupted { running: self.by_handle.len(), grace_ms });
                 for handle in self.by_handle.keys() {
                     // One that ended already, or an executor that is gone, says so by an event.
                     let _ = self.executor.cancel(handle, how);
@@ -643,6 +663,7 @@ fn link<'p>(context: &RunContext<'_>, plan: &'p Plan, durations: &HashMap<OpId, 
             started_ms: 0,
             said_waiting: false,
             attempting: None,
+            tried: Vec::new(),
             token: None,
         })
         .collect()

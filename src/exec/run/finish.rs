@@ -4,7 +4,7 @@
 use std::{collections::HashMap, path::Path};
 
 use crate::{
-    base::path::ProjectPath,
+    base::{path::ProjectPath, sabotage::Protection},
     exec::{
         executor::{StepExit, StepResult},
         io::{Content, IoError},
@@ -38,6 +38,8 @@ pub enum Finished {
     /// An input changed while the command read it: what it made means nothing.
     Void(String),
     Failed(StepError),
+    /// It was told to end before it was done.
+    Interrupted(StepError),
 }
 
 /// Why an attempt could not be finished.
@@ -74,14 +76,17 @@ pub fn finish(context: &RunContext<'_>, step: &PlanStep, attempting: Attempting,
         Finished::Failed(mut error) => {
             error.output_tail.clone_from(&result.tail);
             error.log.clone_from(&attempting.log);
-            Finished::Failed(error)
+            match result.exit {
+                StepExit::Cancelled => Finished::Interrupted(error),
+                _ => Finished::Failed(error),
+            }
         }
         other => other,
     };
     let state = match &finished {
         Finished::Done(_) => return finished,
         Finished::Void(why) => AttemptState::Void(why.clone()),
-        Finished::Failed(_) if matches!(result.exit, StepExit::Cancelled) => AttemptState::Interrupted,
+        Finished::Interrupted(_) => AttemptState::Interrupted,
         Finished::Failed(error) => AttemptState::Failed(error.message.clone()),
     };
     if !left_to_recovery {
@@ -131,7 +136,9 @@ fn settle(
         contents.push(context.workspace.io_of(it.node).inspect(&it.staged)?);
     }
     // I3: what was made is worth something only if it was made from what was fingerprinted.
-    if let Some(what) = moved_input(context, step, attempting)? {
+    if !Protection::InputCheck.is_off()
+        && let Some(what) = moved_input(context, step, attempting)?
+    {
         return Ok(Finished::Void(what));
     }
     publish(context, step, attempting, result, &contents)
@@ -182,7 +189,7 @@ fn moved_input(
 /// a new name or mode changes it too.
 fn written(before: &TrackedFile, now: &TrackedFile) -> bool {
     let identity = |it: &TrackedFile| (it.signature.dev, it.signature.ino, it.signature.size, it.signature.mtime_ns);
-    before.signature.kind == FileKind::File && identity(before) != identity(now)
+    before.signature.kind == FileKind::File && !Protection::WrittenBack.is_off() && identity(before) != identity(now)
 }
 
 fn publish(
@@ -201,7 +208,7 @@ fn publish(
         .collect();
     let unchanged: Vec<Option<StoredOutput>> =
         attempting.outputs.iter().zip(&new).map(|(it, record)| unchanged(it, record)).collect();
-    if unchanged.iter().any(Option::is_none) {
+    if unchanged.iter().any(Option::is_none) && !Protection::Intent.is_off() {
         // I4, I5: from here on a crash is rolled forward from this record, which also tells of outputs that
         // stay: they have a new fingerprint.
         let intent = |(it, record): (&OutputAttempt, &Materialization)| Intent {
@@ -213,6 +220,11 @@ fn publish(
     }
     let mut changes = Vec::new();
     let mut reports = Vec::new();
+    if Protection::RecordLast.is_off() {
+        let state = AttemptState::Succeeded(StepOutcome::Built);
+        let at = workspace.clock.now();
+        workspace.store.commit(&[Change::AttemptEnded { id: attempting.id.clone(), state, at }])?;
+    }
     for (((it, mut record), same), content) in attempting.outputs.iter().zip(new).zip(unchanged).zip(contents) {
         let kept = same.is_some();
         record.output = match same {

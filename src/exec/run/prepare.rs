@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::{
+    base::sabotage::Protection,
     exec::{
         executor::{SPEC_VERSION, StepSpec},
         io::{IoError, Staged},
@@ -109,13 +110,16 @@ pub fn prepare(
     };
     // I5: whoever held these locks before us and died may have left a publication to finish, which must
     // never be finished over what we are about to make.
-    recover_held(context.workspace, &op.name, &step.partition)?;
+    if !Protection::Inheritance.is_off() {
+        recover_held(context.workspace, &op.name, &step.partition)?;
+    }
     let (mut now, mut examined) = Now::examined(context, step)?;
     let reasons = told_reasons(&examined);
-    if examined.iter().all(|(_, it)| it.verdict.is_fresh()) {
+    let blind = Protection::SecondLook.is_off() && step.action == StepAction::Build;
+    if !blind && examined.iter().all(|(_, it)| it.verdict.is_fresh()) {
         return Ok(Prepared::Settled(now.settled(context, step, &examined)));
     }
-    if !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced) {
+    if !blind && !reasons.iter().any(|it| it.code == crate::model::staleness::ReasonCode::Forced) {
         match restore(context, step, &examined)? {
             Restoring::Done(reports) => return Ok(Prepared::Settled(reports)),
             Restoring::Nothing => {}
@@ -272,6 +276,7 @@ pub fn report(context: &RunContext<'_>, node: NodeId, partition: &PartitionKey, 
         outcome,
         duration_ms: 0,
         data_version: None,
+        tried: None,
         unchanged: false,
         bytes: None,
         rows: None,
@@ -294,6 +299,12 @@ fn stage(
     let started_at = workspace.clock.now();
     let mut outputs: Vec<OutputAttempt> = Vec::new();
     let all_reasons = told_reasons(&examined);
+    let log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
+    // Before anything is staged: what a crash leaves behind belongs to an attempt that is known.
+    let begun = Change::AttemptStarted(begun(context, step, &id, started_at, &log));
+    if !Protection::AttemptFirst.is_off() {
+        workspace.store.commit(std::slice::from_ref(&begun))?;
+    }
     let made = (|| {
         for (node, it) in examined {
             let own = it.verdict.reasons();
@@ -308,31 +319,20 @@ fn stage(
                 standing: now.whole(node).cloned(),
             });
         }
+        if Protection::AttemptFirst.is_off() {
+            workspace.store.commit(&[begun])?;
+        }
         let given = given_inputs(context, step, &now)?;
-        let log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
-        let spec = spec(context, step, &id, &outputs, &given, &log)?;
-        let attempt = Attempt {
-            id: id.clone(),
-            run: context.run.clone(),
-            op: op.name.clone(),
-            partition: step.partition.clone(),
-            outputs: op.outputs.iter().map(|it| project.key(*it).clone()).collect(),
-            started_at,
-            ended_at: None,
-            state: AttemptState::Running,
-            log: Some(log.clone()),
-            pid: std::process::id(),
-            host: context.host.clone(),
-        };
-        workspace.store.commit(&[Change::AttemptStarted(attempt)])?;
-        Ok::<_, PrepareError>((spec, log))
+        spec(context, step, &id, &outputs, &given, &log)
     })();
-    let (spec, log) = match made {
+    let spec = match made {
         Ok(it) => it,
         Err(error) => {
             for it in &outputs {
                 let _ = workspace.io_of(it.node).discard(&it.staged);
             }
+            let state = AttemptState::Failed(error.to_string());
+            workspace.store.commit(&[Change::AttemptEnded { id, state, at: workspace.clock.now() }])?;
             return Err(error);
         }
     };
@@ -347,6 +347,24 @@ fn stage(
         .collect();
     let inputs = now.inputs(op);
     Ok(Attempting { id, spec, started_at, outputs, inputs, observations, log: Some(log), facts: now.facts, locks })
+}
+
+fn begun(context: &RunContext<'_>, step: &PlanStep, id: &AttemptId, started_at: Timestamp, log: &str) -> Attempt {
+    let project = &*context.workspace.project;
+    let op = &project.ops[step.op];
+    Attempt {
+        id: id.clone(),
+        run: context.run.clone(),
+        op: op.name.clone(),
+        partition: step.partition.clone(),
+        outputs: op.outputs.iter().map(|it| project.key(*it).clone()).collect(),
+        started_at,
+        ended_at: None,
+        state: AttemptState::Running,
+        log: Some(log.to_owned()),
+        pid: std::process::id(),
+        host: context.host.clone(),
+    }
 }
 
 /// A name for people: the op, then what makes it unique.
@@ -409,7 +427,7 @@ fn spec(
         key: op.name.clone(),
         partition: step.partition.as_str().to_owned(),
         argv: rendered.argv,
-        secrets: rendered.environment.secrets.clone(),
+        secrets: if Protection::Redaction.is_off() { Vec::new() } else { rendered.environment.secrets.clone() },
         env: rendered.environment.into_pairs(),
         folder: op.folder.under(&workspace.root),
         log: workspace.root.join(log),

@@ -143,6 +143,13 @@ pub struct Selection {
     pub job: Option<String>,
 }
 
+impl Selection {
+    /// Nothing was said of which assets.
+    pub fn is_everything(&self) -> bool {
+        self.select.is_empty() && self.exclude.is_empty() && self.job.is_none()
+    }
+}
+
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   assets list
@@ -250,7 +257,7 @@ pub struct MaterializeArgs {
     #[arg(long, value_name = "KEY", hide = true)]
     pub partition: Option<String>,
     /// Go on as files change, as `assets watch` does.
-    #[arg(short, long, conflicts_with_all = ["dry_run", "plan", "force"])]
+    #[arg(short, long, conflicts_with_all = ["dry_run", "plan", "force", "verify"])]
     pub watch: bool,
     /// Read every file again instead of trusting its size and times.
     #[arg(long)]
@@ -300,9 +307,14 @@ pub struct PlanArgs {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(after_help = "Runs at once what is out of date, then again whenever something changes, until Ctrl-C.
+What failed is tried again when something that it is made from changes. With --json every event of
+every run is a line of JSON on stdout (assets.events/1), as in the run's events.jsonl.
+
+Examples:
   assets watch
-  assets watch -s 'report+'")]
+  assets watch -s 'report+'
+  assets watch --json | jq -r 'select(.event == \"step_finished\").assets[].key'")]
 pub struct WatchArgs {
     /// The same as --select.
     #[arg(value_name = "SELECT")]

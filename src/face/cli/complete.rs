@@ -97,8 +97,8 @@ fn command(opening: &Arc<Opening>) -> Command {
 }
 
 fn candidates(found: impl IntoIterator<Item = String>, typed: &str) -> Vec<CompletionCandidate> {
-    let matching = found.into_iter().filter(|it| it.starts_with(typed));
-    matching.map(CompletionCandidate::new).collect()
+    let matching: BTreeSet<String> = found.into_iter().filter(|it| it.starts_with(typed)).collect();
+    matching.into_iter().map(CompletionCandidate::new).collect()
 }
 
 fn any_key(project: &Project, _typed: &str) -> Vec<String> {

@@ -36,13 +36,14 @@ const ALSO: [(&str, &str); 5] = [
 ];
 
 /// Variables that this program itself reads.
-const READ: [(&str, &str); 7] = [
+const READ: [(&str, &str); 8] = [
     ("ASSETS_TARGET", "the target, as `-t` gives it"),
     ("ASSETS_PROGRESS", "how progress is shown, as `--progress` gives it: auto, bar, plain or none"),
     ("NO_COLOR", "set and not empty: no colour"),
     ("FORCE_COLOR, CLICOLOR_FORCE", "set and not empty or 0: colour also where it would not be"),
     ("CLICOLOR", "0: no colour"),
     ("TERM", "dumb: no colour and no progress bar"),
+    ("LC_ALL, LC_CTYPE, LANG", "the first that is set: characters beyond ASCII if it is UTF-8"),
     ("CI, GITHUB_ACTIONS", "plain progress; annotations and groups for GitHub"),
 ];
 

@@ -41,8 +41,10 @@ pub fn run(context: &Context, args: &LogsArgs) -> Result<Exit, Failure> {
     let one = attempts.len() == 1;
     for attempt in &attempts {
         match read(&app.workspace.root, attempt)? {
-            Some(text) if one => context.ui.print(&drawn(context, &text))?,
-            Some(text) => context.ui.print(&format!("{}{}", heading(context, attempt), drawn(context, &text)))?,
+            Some(text) if one => context.ui.print(&words::said(&text, context.ui.style()))?,
+            Some(text) => {
+                context.ui.print(&format!("{}{}", heading(context, attempt), words::said(&text, context.ui.style())))?
+            }
             None => silent.push(attempt.op.as_str()),
         }
     }
@@ -159,24 +161,6 @@ fn read(root: &Path, attempt: &Attempt) -> Result<Option<String>, Failure> {
     Ok(bytes.map(|it| String::from_utf8_lossy(&it).into_owned()))
 }
 
-/// Log text is clean of terminal control but colours; those go where colours are not wanted.
-fn drawn(context: &Context, text: &str) -> String {
-    if context.ui.style().color {
-        return text.to_owned();
-    }
-    let mut plain = String::with_capacity(text.len());
-    let mut parts = text.split("\x1b[");
-    plain.push_str(parts.next().unwrap_or_default());
-    for part in parts {
-        let colour = part.find(|it: char| !it.is_ascii_digit() && !";:".contains(it));
-        match colour {
-            Some(end) if part[end..].starts_with('m') => plain.push_str(&part[end + 1..]),
-            _ => plain.push_str(part),
-        }
-    }
-    plain
-}
-
 fn document(app: &App, attempt: &Attempt) -> Result<AttemptLog, Failure> {
     let text = read(&app.workspace.root, attempt)?;
     Ok(AttemptLog {
@@ -212,7 +196,7 @@ fn follow(context: &Context, app: &App, asked: &Asked) -> Result<Exit, Failure> 
                 continue;
             }
             *from += whole as u64;
-            let text = drawn(context, &String::from_utf8_lossy(&bytes[..whole]));
+            let text = words::said(&String::from_utf8_lossy(&bytes[..whole]), context.ui.style());
             if asked.key.is_none() && said.as_ref() != Some(&attempt.id) {
                 context.ui.print(&heading(context, &attempt))?;
                 said = Some(attempt.id.clone());

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     ffi::OsStr,
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -26,16 +27,18 @@ use crate::{
     face::{
         app::App,
         cli::{
-            Context,
+            Context, again,
             args::{MaterializeArgs, RunArgs},
             error::Failure,
-            plan, refresh, selecting,
+            plan, refresh, selecting, watch,
         },
         exit::Exit,
+        quick::{self, Asking},
         record::Recorder,
         report::{events::EventLog, json, materialize::Collector},
         ui::{
             github::GithubListener,
+            line::{self, Columns},
             progress::{self, MultiListener, ProgressChoice, Setting},
             words,
         },
@@ -44,8 +47,8 @@ use crate::{
         event::{Listener, RunOutcome},
         key::AssetKey,
         node_set::NodeSet,
-        plan::Plan,
-        project::{IoKind, OpId},
+        plan::{Plan, PlanStep},
+        project::{IoKind, OpId, Project},
     },
     plan::{
         hash::boot,
@@ -64,6 +67,13 @@ pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
     }
     if args.dry_run {
         return plan::dry_run(context, args);
+    }
+    if args.watch {
+        return watch::keep(context, &args.words, &args.selection, &args.how, watch::DEBOUNCE_MS);
+    }
+    if let Some(assets) = quick(context, args) {
+        context.ui.say(&words::all_fresh(assets));
+        return Ok(Exit::Done);
     }
     let app = App::open(&context.opening, Access::Write, args.verify, &context.ui)?;
     let mut selected = selecting::select(app.project(), Some(&app), &args.words, &args.selection, &context.ui)?;
@@ -88,14 +98,31 @@ pub struct Signals {
 
 /// From here on signals are messages, and whoever reads them decides what they mean.
 pub fn listen() -> Result<Signals, Failure> {
+    listen_and(|| ())
+}
+
+/// The same; `wake` is called when there is one.
+pub fn listen_and(wake: impl Fn() + Send + 'static) -> Result<Signals, Failure> {
     let (sender, messages) = channel();
     let send = move |it| {
         // Nobody reads any more: the command is over.
         let _ = sender.send(it);
+        wake();
     };
     let watch =
         signal::watch(send).map_err(|it| Failure::new(Exit::Failed, format!("cannot listen to signals: {it}")))?;
     Ok(Signals { messages, _watch: watch })
+}
+
+/// What goes to stdout.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// Nothing: people read stderr.
+    Nothing,
+    /// One document when it is over.
+    Document,
+    /// A line for each event, as it happens.
+    Events,
 }
 
 /// Brings `selected` up to date.
@@ -108,7 +135,32 @@ pub fn materialize(
     how: &RunArgs,
     wanted: Option<&plan::PlanFile>,
 ) -> Result<Exit, Failure> {
-    let selected = &selecting::made_of(app.project(), selected);
+    let answer = if context.json { Answer::Document } else { Answer::Nothing };
+    let asked = Asked { selected, forced, how, wanted, answer };
+    bring(context, app, signals, &asked).map(|it| exit_of(&it.summary))
+}
+
+/// What a run is asked for.
+pub struct Asked<'a> {
+    pub selected: &'a NodeSet,
+    pub forced: bool,
+    pub how: &'a RunArgs,
+    pub wanted: Option<&'a plan::PlanFile>,
+    pub answer: Answer,
+}
+
+/// What became of it.
+pub struct Brought {
+    pub summary: Summary,
+    /// Nobody reads the events any more.
+    pub unheard: bool,
+}
+
+/// The same, and tells what became of it.
+pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>) -> Result<Brought, Failure> {
+    let made = selecting::made_of(app.project(), asked.selected);
+    let asked = &Asked { selected: &made, ..*asked };
+    let Asked { selected, forced, .. } = *asked;
     let locks = app.locks()?;
     let recovery = recover(&app.workspace, &locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
     for note in &recovery.notes {
@@ -119,22 +171,38 @@ pub fn materialize(
     let request = Request { scope: selected, runs: selected, forced };
     let surveyed = survey(&world, &request)?;
     let plan = planner::plan(&world, &surveyed, selected)?;
-    if let Some(wanted) = wanted {
+    if let Some(wanted) = asked.wanted {
         wanted.check(app.project(), &surveyed, &plan)?;
     }
     remember_touched(app, &surveyed)?;
     warn_unselected(context, app, selected, &plan)?;
-    let prepared = Prepared { selected, forced, plan: &plan, survey: &surveyed };
-    let summary = start(context, app, &locks, signals, &prepared, how)?;
+    let brought = start(context, app, &locks, signals, &Prepared { asked, plan: &plan, survey: &surveyed })?;
+    if *selected == selecting::all_assets(app.project()) && exit_of(&brought.summary) == Exit::Done {
+        keep_answer(context, app, selected)?;
+    }
     app.keep_cache(&context.ui);
-    Ok(exit_of(&summary))
+    Ok(brought)
 }
 
 struct Prepared<'a> {
-    selected: &'a NodeSet,
-    forced: bool,
+    asked: &'a Asked<'a>,
     plan: &'a Plan,
     survey: &'a Survey,
+}
+
+/// How many assets there are, if this is the plain wish and nothing has moved since all was fresh.
+fn quick(context: &Context, args: &MaterializeArgs) -> Option<usize> {
+    let plain = args.words.is_empty() && args.selection.is_everything() && !args.force && !args.verify;
+    let plain = plain && args.plan.is_none() && !args.watch && !context.json;
+    if plain { quick::all_fresh(&context.opening, Asking::Run) } else { None }
+}
+
+/// After a whole run everything is fresh: looked at once more, so that the next question costs nothing.
+fn keep_answer(context: &Context, app: &App, all: &NodeSet) -> Result<(), Failure> {
+    let generation = app.workspace.store.generation()?;
+    let surveyed = survey(&app.workspace.world(), &Request { scope: all, runs: all, forced: false })?;
+    quick::keep(app, &context.opening, &surveyed, generation);
+    Ok(())
 }
 
 /// Signatures of outputs that were touched and are the same, so that they are not read again. What was
@@ -194,14 +262,14 @@ fn start(
     locks: &Arc<LockTable>,
     signals: &Signals,
     prepared: &Prepared<'_>,
-    how: &RunArgs,
-) -> Result<Summary, Failure> {
+) -> Result<Brought, Failure> {
+    let asked = prepared.asked;
     let workspace = &app.workspace;
     if prepared.plan.steps.is_empty() {
         return nothing_to_do(context, prepared);
     }
     let run = begin(context, app)?;
-    let jobs = how.jobs.filter(|it| *it > 0).unwrap_or_else(cores).min(JOBS_MAX);
+    let jobs = asked.how.jobs.filter(|it| *it > 0).unwrap_or_else(cores).min(JOBS_MAX);
     let state_error = |it: String| Failure::new(Exit::State, it);
     let log_folder = app.state.logs().join(&run.0);
     let jobs_folder = app.state.path().join("jobs").join(&run.0);
@@ -220,18 +288,22 @@ fn start(
             && make_speaks_fifo(context.opening.env.get_os("PATH").map_or(OsStr::new(""), |it| it)),
         host: host(),
         log_folder: below_root(app, &log_folder),
-        forced: if prepared.forced { prepared.selected.iter().collect() } else { HashSet::new() },
-        grace_ms: how.grace.saturating_mul(1000),
+        forced: if asked.forced { asked.selected.iter().collect() } else { HashSet::new() },
+        grace_ms: asked.how.grace.saturating_mul(1000),
     };
     fs::create_folder(&log_folder)?;
     let shared = locks.share().map_err(|it| state_error(it.to_string()))?;
     let executor = LocalExecutor::new(this_program(), Some(shared));
     let mut events = EventLog::new(fs::open_append(&log_folder.join("events.jsonl"))?, workspace.clock.clone());
+    let mut told = EventLog::new(context.ui.out().sink().clone(), workspace.clock.clone());
     let mut collected = Collector::new(prepared.plan.fresh.len());
     let mut recorder = Recorder::new(&*workspace.store, &*workspace.clock, run.clone());
-    let options = Options { jobs, fail_fast: how.fail_fast };
+    let options = Options { jobs, fail_fast: asked.how.fail_fast };
     let summary = {
-        let mut all = listeners(context, app, prepared, how)?;
+        let mut all = listeners(context, app, prepared)?;
+        if asked.answer == Answer::Events {
+            all.0.push(Box::new(&mut told));
+        }
         all.0.push(Box::new(&mut collected));
         all.0.push(Box::new(&mut recorder));
         all.0.push(Box::new(&mut events));
@@ -245,10 +317,13 @@ fn start(
     // The FIFO has no use after the run; a folder left by a killed run is removed by `gc`.
     let _ = fs::remove(&jobs_folder);
     seal(app, &run);
-    if context.json {
+    if asked.answer == Answer::Document {
         context.ui.print(&json(collected.document()))?;
     }
-    Ok(summary)
+    match told.into_failure() {
+        Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        failure => Ok(Brought { summary, unheard: failure.is_some() }),
+    }
 }
 
 fn below_root(app: &App, path: &Path) -> String {
@@ -286,31 +361,32 @@ fn durations(app: &App, surveyed: &Survey) -> HashMap<OpId, u64> {
     records.filter_map(|(node, record)| Some((app.project().op_of(*node)?, record.duration_ms))).collect()
 }
 
-fn nothing_to_do(context: &Context, prepared: &Prepared<'_>) -> Result<Summary, Failure> {
+fn nothing_to_do(context: &Context, prepared: &Prepared<'_>) -> Result<Brought, Failure> {
     let fresh = prepared.plan.fresh.len();
-    if context.json {
-        context.ui.print(&json(Collector::new(fresh).document()))?;
-    } else {
-        context.ui.say(&words::all_fresh(fresh));
+    match prepared.asked.answer {
+        Answer::Document => context.ui.print(&json(Collector::new(fresh).document()))?,
+        Answer::Nothing | Answer::Events => context.ui.say(&words::all_fresh(fresh)),
     }
-    Ok(Summary { outcome: RunOutcome::Succeeded, reports: Vec::new(), signal: None, duration_ms: 0 })
+    let summary = Summary { outcome: RunOutcome::Succeeded, reports: Vec::new(), signal: None, duration_ms: 0 };
+    Ok(Brought { summary, unheard: false })
 }
 
-fn listeners<'a>(
-    context: &Context,
-    app: &'a App,
-    prepared: &Prepared<'_>,
-    how: &RunArgs,
-) -> Result<MultiListener<'a>, Failure> {
+fn listeners<'a>(context: &Context, app: &'a App, prepared: &Prepared<'_>) -> Result<MultiListener<'a>, Failure> {
     let env = &context.opening.env;
-    let choice = match how.progress.as_deref().or_else(|| env.get("ASSETS_PROGRESS")) {
+    let choice = match prepared.asked.how.progress.as_deref().or_else(|| env.get("ASSETS_PROGRESS")) {
         None | Some("") => ProgressChoice::Auto,
         Some(text) => ProgressChoice::parse(text).ok_or_else(|| {
             Failure::usage(format!("`{text}` is no way to show progress")).hint("auto, bar, plain or none")
         })?,
     };
     let fresh = prepared.plan.fresh.len();
-    let setting = Setting { fresh, ..Setting::default() };
+    let names: Vec<(String, &str)> = prepared.plan.steps.iter().flat_map(|it| shown_names(app.project(), it)).collect();
+    let setting = Setting {
+        fresh,
+        columns: Columns::of(names.iter().map(|(name, io)| (name.as_str(), *io))),
+        retry: again::retry(&context.opening),
+        resume: again::as_typed(&context.typed),
+    };
     let mut all: Vec<Box<dyn Listener + 'a>> = vec![progress::listener(&context.ui, choice, setting, env)];
     let place_of = Box::new(move |key: &AssetKey| {
         let project = app.project();
@@ -322,6 +398,15 @@ fn listeners<'a>(
         all.push(Box::new(github));
     }
     Ok(MultiListener(all))
+}
+
+/// What a step makes and where that is kept, as its lines will say.
+fn shown_names<'a>(project: &'a Project, step: &PlanStep) -> impl Iterator<Item = (String, &'a str)> {
+    step.outputs.iter().map(|(node, _)| {
+        let node = &project.nodes[*node];
+        let io = node.asset().map_or("", |it| project.io_managers[it.io].name.as_str());
+        (line::name(&node.key, &step.partition), io)
+    })
 }
 
 /// Everything of this run is made to survive a power loss, and only then called so.
@@ -343,7 +428,7 @@ pub fn seal(app: &App, run: &RunId) {
     }
 }
 
-fn exit_of(summary: &Summary) -> Exit {
+pub fn exit_of(summary: &Summary) -> Exit {
     match (summary.outcome, summary.signal) {
         (_, Some(Signal::Interrupt | Signal::Quit)) => Exit::Interrupted,
         (_, Some(_)) => Exit::Terminated,

@@ -1,6 +1,7 @@
 //! The command line: arguments in, an exit code out. One file for each command.
 
 mod accept;
+mod again;
 pub mod args;
 mod clean;
 mod codes;

@@ -18,6 +18,9 @@ use crate::{
 
 pub fn run(context: &Context, args: &RetryArgs) -> Result<Exit, Failure> {
     let app = App::open(&context.opening, Access::Write, false, &context.ui)?;
+    if args.run.is_none() && app.workspace.store.runs(1)?.is_empty() {
+        return nothing(context, "nothing was run yet");
+    }
     let run = past::require(&app, args.run.as_deref().unwrap_or(past::LATEST))?;
     if past::life(&app, &run) == Life::Alive {
         return Err(Failure::usage(format!("run {} is not over yet", run.id.0))
@@ -36,15 +39,19 @@ pub fn run(context: &Context, args: &RetryArgs) -> Result<Exit, Failure> {
         context.ui.warn(&format!("not in the manifest any more: {}", gone.join(", ")));
     }
     if selected.is_empty() {
-        if context.json {
-            context.ui.print(&json(Collector::new(0).document()))?;
-        } else {
-            context.ui.say(&format!("Nothing to retry: in run {} nothing failed and nothing was skipped.", run.id.0));
-        }
-        return Ok(Exit::Done);
+        return nothing(context, &format!("in run {} nothing failed and nothing was skipped", run.id.0));
     }
     let signals = materialize::listen()?;
     materialize::materialize(context, &app, &signals, &selected, false, &args.how, None)
+}
+
+fn nothing(context: &Context, why: &str) -> Result<Exit, Failure> {
+    if context.json {
+        context.ui.print(&json(Collector::new(0).document()))?;
+    } else {
+        context.ui.say(&format!("Nothing to retry: {why}."));
+    }
+    Ok(Exit::Done)
 }
 
 /// Assets that the run did not bring to a good end.

@@ -5,10 +5,12 @@ use crate::{
         app::App,
         cli::{Context, args::StatusArgs, error::Failure, refresh, selecting},
         exit::Exit,
+        quick::{self, Asking},
         report::{
             Last, Layout, json,
             status::{self, StatusRow},
         },
+        ui::words,
     },
     model::{
         key::PartitionKey,
@@ -23,6 +25,10 @@ use crate::{
 };
 
 pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
+    if let Some(assets) = quick(context, args) {
+        context.ui.print(&format!("{}\n", words::all_fresh(assets)))?;
+        return Ok(Exit::Done);
+    }
     let access = if args.refresh { Access::Write } else { Access::Read };
     let app = App::open(&context.opening, access, args.verify, &context.ui)?;
     let project = app.project();
@@ -33,9 +39,11 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
         refresh::sources(context, &app, &scope)?;
     }
     let world = app.workspace.world();
+    let generation = app.workspace.store.generation()?;
     let surveyed = survey(&world, &Request { scope: &scope, runs: &scope, forced: false })?;
     let rows: Vec<StatusRow> = selected.iter().map(|it| row(project, &surveyed, it)).collect();
     app.keep_cache(&context.ui);
+    quick::keep(&app, &context.opening, &surveyed, generation);
     if context.json {
         context.ui.print(&json(&status::document(&project.name, project.target.as_deref(), &rows)))?;
     } else {
@@ -44,6 +52,17 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
     }
     let fresh = rows.iter().all(|it| it.state == State::Fresh);
     Ok(if fresh || args.exit_zero { Exit::Done } else { Exit::NotFresh })
+}
+
+/// How many assets there are, if this is the plain question and nothing has moved since it was
+/// answered with "all fresh".
+fn quick(context: &Context, args: &StatusArgs) -> Option<usize> {
+    let plain = args.words.is_empty() && args.selection.is_everything() && !args.refresh && !args.verify;
+    if plain && !context.json && !context.ui.is_verbose() {
+        quick::all_fresh(&context.opening, Asking::Status)
+    } else {
+        None
+    }
 }
 
 fn row(project: &Project, surveyed: &Survey, node: NodeId) -> StatusRow {

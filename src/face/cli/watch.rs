@@ -1,229 +1,251 @@
 //! `assets watch`: keep the selection fresh as files change.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use crate::{
-    base::clock::{Clock, SystemClock},
-    exec::signal::{Signal, stop_ourselves},
+    base::{clock::SystemClock, diagnostic::Diagnostic, digest::Digest},
+    exec::{
+        run::dispatcher::Summary,
+        signal::{Signal, stop_ourselves},
+    },
     face::{
-        app::{self, App},
+        app::{self, App, Read},
         cli::{
             Context,
-            args::{Selection, WatchArgs},
+            args::{RunArgs, Selection, WatchArgs},
             error::Failure,
-            materialize::{self, Signals},
+            materialize::{self, Answer, Asked, Signals},
             selecting,
         },
         exit::Exit,
-        watch::{Change, Changes, Folder, debounce::Debounce, notify::SystemChanges},
+        watch::{
+            Folder,
+            debounce::Debounce,
+            folders,
+            keep::{self, Keeper},
+            notify::SystemChanges,
+        },
     },
-    model::{
-        node_set::NodeSet,
-        project::{FileSet, NodeBody, NodeId, Project, Source},
-        staleness::Verdict,
-    },
+    model::{event::StepOutcome, key::AssetKey, node_set::NodeSet, project::Project},
     plan::{
         store::folder::Access,
-        survey::{Request, survey},
+        survey::{Request, Survey, survey},
     },
 };
 
-/// A rebuild never waits longer than this for changes to pause.
+/// Changes that come closer together than this are one.
+pub const DEBOUNCE_MS: u64 = 50;
+/// A look never waits longer than this for changes to pause.
 const LONGEST_MS: u64 = 1000;
-/// Where the system cannot tell of changes, everything is looked at this often.
-const POLL_MS: u64 = 1000;
 
 pub fn run(context: &Context, args: &WatchArgs) -> Result<Exit, Failure> {
-    let mut app = App::open(&context.opening, Access::Write, false, &context.ui)?;
-    let signals = materialize::listen()?;
-    let mut changes = Watching::start(context, &app);
-    let clock = SystemClock;
-    let mut debounce = Debounce::new(args.debounce, LONGEST_MS);
-    let mut left = Left::default();
-    if let Some(exit) = bring_up_to_date(context, args, &app, &signals, &mut left)? {
+    keep(context, &args.words, &args.selection, &args.how, args.debounce)
+}
+
+/// Brings the selection up to date now and whenever something changes, until a signal ends it.
+pub fn keep(
+    context: &Context,
+    words: &[String],
+    selection: &Selection,
+    how: &RunArgs,
+    debounce_ms: u64,
+) -> Result<Exit, Failure> {
+    let mut changes = SystemChanges::new();
+    let read = app::read(&context.opening)?;
+    let mut keeping = Keeping {
+        context,
+        words,
+        selection,
+        how,
+        signals: materialize::listen_and(changes.waker())?,
+        root: read.root.clone(),
+        read,
+        told: Told::default(),
+        failed: HashMap::new(),
+    };
+    if let Some(exit) = keeping.begin()? {
         return Ok(exit);
     }
     context.ui.say("watching for changes; Ctrl-C ends it");
-    loop {
-        if let Some(exit) = ended(&signals) {
-            return Ok(exit);
-        }
-        let now = clock.monotonic_ms();
-        let wait = debounce.due_in(now).unwrap_or(200).min(200);
-        if changes.next(Duration::from_millis(wait.max(1)), &app.workspace.root) {
-            debounce.changed(clock.monotonic_ms());
-        }
-        if debounce.due_in(clock.monotonic_ms()) != Some(0) {
-            continue;
-        }
-        debounce.reset();
-        match App::open(&context.opening, Access::Write, false, &context.ui) {
-            Ok(new) => app = new,
-            // The last good manifest is kept, and nothing is run by it until the new one is mended.
+    Ok(keep::keep(&mut changes, &mut keeping, &SystemClock, Debounce::new(debounce_ms, LONGEST_MS)))
+}
+
+struct Keeping<'a> {
+    context: &'a Context,
+    words: &'a [String],
+    selection: &'a Selection,
+    how: &'a RunArgs,
+    signals: Signals,
+    root: PathBuf,
+    /// The last manifest that was in order.
+    read: Read,
+    told: Told,
+    /// What failed, and what it was tried with; it would only fail again.
+    failed: HashMap<AssetKey, Option<Digest>>,
+}
+
+/// What people know already: it is not said again at every look.
+#[derive(Default)]
+struct Told {
+    /// Of a manifest that is not in order.
+    broken: Option<(String, Vec<Diagnostic>)>,
+    warnings: Vec<Diagnostic>,
+    trouble: Option<String>,
+}
+
+impl Keeping<'_> {
+    fn begin(&mut self) -> Result<Option<Exit>, Failure> {
+        let app = self.open()?;
+        let selected = self.selected(&app)?;
+        self.bring(&app, &selected)
+    }
+
+    /// Reads the manifest again; one that is not in order is shown, and the last good one kept.
+    fn reread(&mut self) {
+        match app::read(&self.context.opening) {
+            Ok(read) => {
+                if self.told.broken.take().is_some() {
+                    self.context.ui.say("the manifest is in order again");
+                }
+                self.read = read;
+            }
             Err(failure) => {
-                super::tell(&context.ui, &failure);
-                context.ui.say("waiting for the manifest to be mended");
-                continue;
-            }
-        }
-        changes.follow(context, &app);
-        if let Some(exit) = bring_up_to_date(context, args, &app, &signals, &mut left)? {
-            return Ok(exit);
-        }
-        changes.follow(context, &app);
-    }
-}
-
-/// What a run could not make fresh, and as what: not tried again until something else changes.
-type Left = Vec<(NodeId, Verdict)>;
-
-/// Runs what is out of date, if anything is; says nothing if nothing is.
-fn bring_up_to_date(
-    context: &Context,
-    args: &WatchArgs,
-    app: &App,
-    signals: &Signals,
-    left: &mut Left,
-) -> Result<Option<Exit>, Failure> {
-    let words = (&args.words[..], &args.selection);
-    let selected = selected(context, app, words)?;
-    let open = open(app, &selected)?;
-    if open.is_empty() || open == *left {
-        return Ok(None);
-    }
-    let exit = materialize::materialize(context, app, signals, &selected, false, &args.how, None)?;
-    *left = self::open(app, &selected)?;
-    Ok(matches!(exit, Exit::Interrupted | Exit::Terminated).then_some(exit))
-}
-
-/// What of `selected` is not fresh.
-fn open(app: &App, selected: &NodeSet) -> Result<Left, Failure> {
-    let request = Request { scope: selected, runs: selected, forced: false };
-    let surveyed = survey(&app.workspace.world(), &request)?;
-    let verdicts = selected.iter().filter_map(|it| Some((it, surveyed.get(it)?.verdict.clone())));
-    Ok(verdicts.filter(|(_, it)| !it.is_fresh()).collect())
-}
-
-fn selected(context: &Context, app: &App, (words, selection): (&[String], &Selection)) -> Result<NodeSet, Failure> {
-    let nodes = selecting::select(app.project(), Some(app), words, selection, &context.ui)?;
-    Ok(selecting::assets_of(app.project(), &nodes))
-}
-
-fn ended(signals: &Signals) -> Option<Exit> {
-    match signals.messages.try_recv().ok()? {
-        Signal::Interrupt | Signal::Quit => Some(Exit::Interrupted),
-        Signal::Terminate | Signal::HangUp => Some(Exit::Terminated),
-        Signal::Stop => {
-            stop_ourselves();
-            None
-        }
-        Signal::Continue => None,
-    }
-}
-
-/// The system's word on changes, or, where it gives none, a look from time to time.
-struct Watching {
-    changes: Option<SystemChanges>,
-    polled_ms: u64,
-}
-
-impl Watching {
-    fn start(context: &Context, app: &App) -> Self {
-        let changes = SystemChanges::new().map_err(|why| context.ui.warn(&polling(&why))).ok();
-        let mut watching = Watching { changes, polled_ms: 0 };
-        watching.follow(context, app);
-        watching
-    }
-
-    fn follow(&mut self, context: &Context, app: &App) {
-        let Some(changes) = &mut self.changes else { return };
-        if let Err(why) = changes.watch(&folders(app.project(), &app.workspace.root)) {
-            context.ui.warn(&polling(&why));
-            self.changes = None;
-        }
-    }
-
-    /// Whether something may have changed.
-    fn next(&mut self, wait: Duration, root: &Path) -> bool {
-        let Some(changes) = &mut self.changes else {
-            std::thread::sleep(wait);
-            let now = SystemClock.monotonic_ms();
-            let due = now.saturating_sub(self.polled_ms) >= POLL_MS;
-            if due {
-                self.polled_ms = now;
-            }
-            return due;
-        };
-        match changes.next(wait) {
-            Some(Change::Paths(paths)) => paths.iter().any(|it| !is_own(it, root)),
-            Some(Change::Overflow) => true,
-            None => false,
-        }
-    }
-}
-
-fn polling(why: &str) -> String {
-    format!("{why}; looking at everything once a second instead")
-}
-
-/// State and staging are ours: they change whenever we work.
-fn is_own(path: &Path, root: &Path) -> bool {
-    let below = path.strip_prefix(root).unwrap_or(path);
-    below.components().any(|it| {
-        let name = it.as_os_str().to_string_lossy();
-        name == app::STATE_FOLDER || name == ".git" || name.starts_with(".assets-")
-    })
-}
-
-/// Every folder in which a change can matter: of manifests, code, sources and outputs.
-fn folders(project: &Project, root: &Path) -> Vec<Folder> {
-    let mut folders = vec![Folder { path: root.to_owned(), deep: false }];
-    for manifest in &project.manifests {
-        folders.extend(manifest.parent().map(|it| Folder { path: it.under(root), deep: false }));
-    }
-    for op in project.ops.values() {
-        folders.extend(set_folders(&op.code, root));
-        folders.extend(set_folders(&op.sources, root));
-    }
-    for (id, node) in project.nodes.iter() {
-        match &node.body {
-            NodeBody::Source(Source::Files(set)) => folders.extend(set_folders(set, root)),
-            NodeBody::Source(_) => {}
-            NodeBody::Asset(_) => {
-                let parent = project.output_path(id).and_then(|it| it.parent());
-                folders.extend(parent.map(|it| Folder { path: it.under(root), deep: false }));
+                let broken = Some((failure.message.clone(), failure.diagnostics.clone()));
+                if self.told.broken != broken {
+                    super::tell(&self.context.ui, &failure);
+                    self.context.ui.say("going on with the manifest as it was");
+                    self.told.broken = broken;
+                }
             }
         }
     }
-    // A folder that is not there yet is seen to come by its parent.
-    let mut parents: Vec<Folder> = Vec::new();
-    for it in folders.iter().filter(|it| !it.path.is_dir()) {
-        let there = it.path.ancestors().find(|it| it.is_dir()).map(Path::to_owned);
-        parents.extend(there.filter(|it| it.starts_with(root)).map(|path| Folder { path, deep: false }));
+
+    /// Everything as it is now: what is kept in memory from one look to the next could be out of date.
+    fn open(&mut self) -> Result<App, Failure> {
+        let Read { warnings, sources, .. } = &self.read;
+        if *warnings != self.told.warnings {
+            if !warnings.is_empty() {
+                self.context.ui.diagnostics(warnings, sources);
+            }
+            self.told.warnings.clone_from(warnings);
+        }
+        App::of(self.read.clone(), self.context.opening.env.clone(), Access::Write, false, &self.context.ui)
     }
-    folders.extend(parents);
-    folders.sort();
-    folders.dedup();
-    let deep: Vec<PathBuf> = folders.iter().filter(|it| it.deep).map(|it| it.path.clone()).collect();
-    folders.retain(|it| it.deep || !deep.contains(&it.path));
-    folders
+
+    fn selected(&self, app: &App) -> Result<NodeSet, Failure> {
+        let nodes = selecting::select(app.project(), Some(app), self.words, self.selection, &self.context.ui)?;
+        Ok(selecting::assets_of(app.project(), &nodes))
+    }
+
+    /// Runs what is out of date, if anything is; says nothing if nothing is.
+    fn bring_up_to_date(&mut self) -> Result<Option<Exit>, Failure> {
+        let app = self.open()?;
+        let mut selected = self.selected(&app)?;
+        let request = Request { scope: &selected, runs: &selected, forced: false };
+        let surveyed = survey(&app.workspace.world(), &request)?;
+        let hopeless = self.hopeless(app.project(), &selected, &surveyed);
+        selected.subtract(&hopeless);
+        let stale = selected.iter().any(|it| surveyed.get(it).is_some_and(|it| !it.verdict.is_fresh()));
+        if !stale {
+            app.keep_cache(&self.context.ui);
+            return Ok(None);
+        }
+        let exit = self.bring(&app, &selected)?;
+        if exit.is_none() && !hopeless.is_empty() {
+            let keys: Vec<String> = hopeless.iter().take(5).map(|it| app.project().key(it).to_string()).collect();
+            let more = if hopeless.len() > 5 { format!(" and {} more", hopeless.len() - 5) } else { String::new() };
+            let keys = keys.join(", ");
+            self.context.ui.say(&format!("left alone until what made it fail changes: {keys}{more}"));
+        }
+        Ok(exit)
+    }
+
+    fn bring(&mut self, app: &App, selected: &NodeSet) -> Result<Option<Exit>, Failure> {
+        let answer = if self.context.json { Answer::Events } else { Answer::Nothing };
+        let asked = Asked { selected, forced: false, how: self.how, wanted: None, answer };
+        let brought = materialize::bring(self.context, app, &self.signals, &asked)?;
+        self.remember(&brought.summary);
+        if brought.unheard {
+            return Ok(Some(Exit::Done));
+        }
+        let exit = materialize::exit_of(&brought.summary);
+        Ok(matches!(exit, Exit::Interrupted | Exit::Terminated).then_some(exit))
+    }
+
+    fn remember(&mut self, summary: &Summary) {
+        for report in &summary.reports {
+            match report.outcome {
+                StepOutcome::Failed => drop(self.failed.insert(report.key.clone(), report.tried)),
+                StepOutcome::Skipped => {}
+                _ => drop(self.failed.remove(&report.key)),
+            }
+        }
+    }
+
+    /// What failed and would be tried with the same again, and everything that is made from it.
+    fn hopeless(&self, project: &Project, selected: &NodeSet, surveyed: &Survey) -> NodeSet {
+        let mut hopeless = NodeSet::none(project.len());
+        // Upstream first, so that one pass is enough.
+        for node in project.graph.order().iter().filter(|it| selected.contains(**it)) {
+            let Some(it) = surveyed.get(*node).filter(|it| !it.verdict.is_fresh()) else { continue };
+            let now = it.fingerprint.as_ref().map(|it| it.digest());
+            let as_it_was = self.failed.get(project.key(*node)).is_some_and(|tried| *tried == now);
+            if as_it_was || project.graph.upstream(*node).iter().any(|it| hopeless.contains(*it)) {
+                hopeless.insert(*node);
+            }
+        }
+        hopeless
+    }
 }
 
-/// Where the files of a set can be: below the longest part of each pattern that has no wildcard.
-fn set_folders(set: &FileSet, root: &Path) -> Vec<Folder> {
-    let folder = set.folder.under(root);
-    set.patterns
-        .iter()
-        .filter(|it| !it.text.starts_with('!'))
-        .map(|it| {
-            let wild = |part: &str| part.contains(['*', '?', '[', '{']);
-            let parts: Vec<&str> = it.text.split('/').collect();
-            let literal = parts.iter().take_while(|it| !wild(it)).count().min(parts.len() - 1);
-            let deep = parts.len() - literal > 1 || parts.last().is_some_and(|it| it.is_empty() || it.contains("**"));
-            Folder { path: folder.join(parts[..literal].join("/")), deep }
+impl Keeper for Keeping<'_> {
+    fn look(&mut self) -> Option<Exit> {
+        self.reread();
+        match self.bring_up_to_date() {
+            Ok(exit) => {
+                self.told.trouble = None;
+                exit
+            }
+            Err(failure) => {
+                let trouble = Some(format!("{}{:?}", failure.message, failure.diagnostics));
+                if self.told.trouble != trouble {
+                    super::tell(&self.context.ui, &failure);
+                    self.context.ui.say("waiting for a change that mends it");
+                    self.told.trouble = trouble;
+                }
+                None
+            }
+        }
+    }
+
+    fn folders(&self) -> Vec<Folder> {
+        folders::of(&self.read.project, &self.read.includes, &self.root)
+    }
+
+    /// State and staging are ours.
+    fn is_own(&self, path: &Path) -> bool {
+        let below = path.strip_prefix(&self.root).unwrap_or(path);
+        below.components().any(|it| {
+            let name = it.as_os_str().to_string_lossy();
+            name == app::STATE_FOLDER || name == ".git" || name.starts_with(".assets-")
         })
-        .collect()
+    }
+
+    fn ended(&mut self) -> Option<Exit> {
+        loop {
+            match self.signals.messages.try_recv().ok()? {
+                Signal::Interrupt | Signal::Quit => return Some(Exit::Interrupted),
+                Signal::Terminate | Signal::HangUp => return Some(Exit::Terminated),
+                Signal::Stop => stop_ourselves(),
+                Signal::Continue => {}
+            }
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        self.context.ui.warn(message);
+    }
 }

@@ -52,12 +52,16 @@ impl Check {
     }
 
     pub fn warn(name: &'static str, message: impl Into<String>, help: impl Into<String>) -> Check {
-        Check { name, verdict: Verdict::Warn, message: message.into(), help: Some(help.into()) }
+        Check { name, verdict: Verdict::Warn, message: message.into(), help: said(help) }
     }
 
     pub fn fail(name: &'static str, message: impl Into<String>, help: impl Into<String>) -> Check {
-        Check { name, verdict: Verdict::Fail, message: message.into(), help: Some(help.into()) }
+        Check { name, verdict: Verdict::Fail, message: message.into(), help: said(help) }
     }
+}
+
+fn said(help: impl Into<String>) -> Option<String> {
+    Some(help.into()).filter(|it| !it.is_empty())
 }
 
 pub fn document(checks: Vec<Check>) -> DoctorDocument {

@@ -59,8 +59,14 @@ pub enum EventDocument {
         /// One for each asset that the step makes.
         assets: Vec<FinishedStep>,
     },
+    /// Told to stop: what runs has so long to end. Again, with 0: it is killed.
     Interrupted {
         running: usize,
+        grace_ms: u64,
+    },
+    Paused,
+    Resumed {
+        paused_ms: u64,
     },
     Note {
         message: String,
@@ -88,7 +94,9 @@ impl From<&RunEvent> for EventDocument {
             RunEvent::StepFinished { step, reports } => {
                 EventDocument::StepFinished { step, assets: reports.iter().map(FinishedStep::from).collect() }
             }
-            RunEvent::Interrupted { running } => EventDocument::Interrupted { running },
+            RunEvent::Interrupted { running, grace_ms } => EventDocument::Interrupted { running, grace_ms },
+            RunEvent::Paused => EventDocument::Paused,
+            RunEvent::Resumed { paused_ms } => EventDocument::Resumed { paused_ms },
             RunEvent::Note { message } => EventDocument::Note { message },
             RunEvent::RunFinished { run, outcome, duration_ms } => {
                 EventDocument::RunFinished { run, outcome: outcome.name(), duration_ms }
@@ -112,6 +120,10 @@ impl<W: Write> EventLog<W> {
     /// The first failure to write; the log is broken off there.
     pub fn failure(&self) -> Option<&std::io::Error> {
         self.failed.as_ref()
+    }
+
+    pub fn into_failure(self) -> Option<std::io::Error> {
+        self.failed
     }
 }
 
@@ -161,7 +173,9 @@ mod tests {
             started(0, "orders"),
             RunEvent::Retrying { step: 0, key, attempt: 2, of: 3, delay_ms: 5, reason: "exit status 1".to_owned() },
             finished(0, "orders", StepOutcome::Built),
-            RunEvent::Interrupted { running: 1 },
+            RunEvent::Interrupted { running: 1, grace_ms: 5_000 },
+            RunEvent::Paused,
+            RunEvent::Resumed { paused_ms: 7 },
             RunEvent::Note { message: "a\nb".to_owned() },
             run_finished(RunOutcome::Interrupted),
         ];

@@ -7,7 +7,7 @@ use crate::{
         report::{self, ReasonDocument},
         ui::tally::Counts,
     },
-    model::event::{Listener, RunEvent, StepOutcome, StepReport},
+    model::event::{Listener, RunEvent, StepReport},
 };
 
 pub const SCHEMA: &str = "assets.materialize/1";
@@ -73,16 +73,15 @@ pub struct FinishedStep {
     pub rows: Option<u64>,
     /// Why it ran or was skipped, the most telling first.
     pub reasons: Vec<ReasonDocument>,
-    /// One sentence; null unless it failed.
+    /// One sentence; null unless it failed, or was stopped and so counts as skipped.
     pub error: Option<String>,
-    /// Path of its captured output, relative to the project; null unless it failed.
+    /// Path of its captured output, relative to the project; null unless it failed or was stopped.
     pub log: Option<String>,
 }
 
 impl From<&StepReport> for FinishedStep {
     fn from(it: &StepReport) -> Self {
-        let failed = it.outcome == StepOutcome::Failed;
-        let error = it.error.as_ref().filter(|_| failed);
+        let error = it.error.as_ref();
         FinishedStep {
             key: it.key.to_string(),
             partition: it.partition.name().map(str::to_owned),
@@ -148,7 +147,7 @@ mod tests {
     use super::*;
     use crate::{
         face::ui::plain::tests::{finished, run_finished, run_started},
-        model::event::RunOutcome,
+        model::event::{RunOutcome, StepOutcome},
     };
 
     #[test]

@@ -269,8 +269,10 @@ pub fn text(show: &Show, layout: Layout) -> String {
     text.push('\n');
     for (name, value) in fields {
         if let Some(value) = value {
-            let _ =
-                writeln!(text, "{}  {}", layout.style.paint(Role::Dim, &format!("{name:>12}")), words::visible(&value));
+            let name = layout.style.paint(Role::Dim, &format!("{name:>12}"));
+            // Lines after the first stand below it.
+            let value = words::visible_lines(value.trim()).replace('\n', &format!("\n{}", " ".repeat(14)));
+            let _ = writeln!(text, "{name}  {value}");
         }
     }
     for (index, it) in show.history.iter().enumerate() {
@@ -350,7 +352,7 @@ mod tests {
             owners: vec!["team:data".to_owned()],
             io: Some("files".to_owned()),
             path: Some("data/staging/orders.parquet".to_owned()),
-            command: Some("python3 clean.py {{ inputs.orders_csv }} {{ output }}".to_owned()),
+            command: Some("python3 clean.py {{ inputs.orders_csv }}\nmv clean {{ output }}\n".to_owned()),
             code: vec!["clean.py".to_owned(), "lib/**/*.py".to_owned()],
             deps: vec!["orders_csv".to_owned()],
             dependents: vec!["daily_sales".to_owned(), "report".to_owned()],
@@ -373,7 +375,8 @@ mod tests {
             |        tags  pii=no
             |      owners  team:data
             |   stored in  data/staging/orders.parquet (files)
-            |     command  python3 clean.py {{ inputs.orders_csv }} {{ output }}
+            |     command  python3 clean.py {{ inputs.orders_csv }}
+            |              mv clean {{ output }}
             |        code  clean.py, lib/**/*.py
             |  depends on  orders_csv
             |     used by  daily_sales, report

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, io::Write as _, path::PathBuf};
 
 use crate::{
     base::{env::Environment, fs},
-    face::ui::{line, stream::Stream, tally::Tally, words},
+    face::ui::{Style, line, stream::Stream, tally::Tally, words},
     model::{
         event::{Listener, RunEvent, StepReport},
         key::AssetKey,
@@ -54,9 +54,9 @@ impl<'a> GithubListener<'a> {
                 let _ = write!(text, ",file={},line={line}", property(&file));
             }
             let error = report.error.clone().unwrap_or_default();
-            let lines: Vec<&str> =
-                [error.message.as_str()].into_iter().chain(error.output_tail.iter().map(String::as_str)).collect();
-            let _ = writeln!(text, "::{}", data(&words::visible_lines(&lines.join("\n"))));
+            let lines = [&error.message].into_iter().chain(&error.output_tail);
+            let lines: Vec<String> = lines.map(|it| words::foreign(it, Style::PLAIN)).collect();
+            let _ = writeln!(text, "::{}", data(&lines.join("\n")));
         }
         text
     }

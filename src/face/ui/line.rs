@@ -26,6 +26,8 @@ const IO_COLUMNS_MAX: usize = 12;
 /// Failures told again at the end, with their output and by name.
 const RETOLD_MAX: usize = 10;
 const NAMED_MAX: usize = 50;
+/// After so many skipped assets the rest is only counted.
+pub const SKIPPED_SHOWN_MAX: usize = 20;
 
 /// Widths shared by all lines of a run, known before it starts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,7 +71,40 @@ pub fn word_of(report: &StepReport) -> (&'static str, Role) {
         StepOutcome::CutOff => ("Cut off", Role::Info),
         StepOutcome::Fresh => ("Fresh", Role::Info),
         StepOutcome::Failed => ("Failed", Role::Bad),
+        StepOutcome::Skipped if was_stopped(report) => ("Stopped", Role::Warn),
         StepOutcome::Skipped => ("Skipped", Role::Warn),
+    }
+}
+
+/// It was at work when the run was stopped.
+pub fn was_stopped(report: &StepReport) -> bool {
+    report.outcome == StepOutcome::Skipped && report.error.is_some()
+}
+
+/// Which reports are worth a line, beside those that made something or failed.
+#[derive(Debug)]
+pub struct Shown {
+    pub verbose: bool,
+    skipped: usize,
+}
+
+impl Shown {
+    pub fn new(verbose: bool) -> Shown {
+        Shown { verbose, skipped: 0 }
+    }
+
+    pub fn is_shown(&mut self, report: &StepReport) -> bool {
+        match report.outcome {
+            StepOutcome::Built | StepOutcome::Restored | StepOutcome::Failed => true,
+            StepOutcome::CutOff | StepOutcome::Fresh => self.verbose,
+            StepOutcome::Skipped if was_stopped(report) => true,
+            // Not reached because the run was stopped: the counts say it.
+            StepOutcome::Skipped if report.reasons.is_empty() => self.verbose,
+            StepOutcome::Skipped => {
+                self.skipped += 1;
+                self.verbose || self.skipped <= SKIPPED_SHOWN_MAX
+            }
+        }
     }
 }
 
@@ -89,7 +124,8 @@ pub fn finished(report: &StepReport, columns: Columns, style: Style, width: Opti
         words::pad_right(&name(&report.key, &report.partition), columns.key),
         words::pad_right(&report.io, columns.io),
     ];
-    if matches!(report.outcome, StepOutcome::Built | StepOutcome::Restored | StepOutcome::Failed) {
+    if matches!(report.outcome, StepOutcome::Built | StepOutcome::Restored | StepOutcome::Failed) || was_stopped(report)
+    {
         parts.push(words::pad_left(&words::duration(report.duration_ms), DURATION_COLUMNS));
     }
     if matches!(report.outcome, StepOutcome::Built | StepOutcome::Restored) {
@@ -107,7 +143,7 @@ pub fn finished(report: &StepReport, columns: Columns, style: Style, width: Opti
 /// Why it ran, failed or was skipped.
 fn cause(report: &StepReport) -> String {
     match (report.outcome, &report.error, report.reasons.first()) {
-        (StepOutcome::Failed, Some(error), _) => words::visible(&error.message).into_owned(),
+        (StepOutcome::Failed | StepOutcome::Skipped, Some(error), _) => words::visible(&error.message).into_owned(),
         (StepOutcome::Skipped, _, Some(first)) if !first.message.is_empty() => {
             words::visible(&first.message).into_owned()
         }
@@ -122,7 +158,7 @@ pub fn failure_details(report: &StepReport, style: Style) -> String {
     let mut text = String::new();
     let Some(error) = &report.error else { return text };
     for line in &error.output_tail {
-        let _ = writeln!(text, "    {}", words::visible_lines(line.trim_end()));
+        let _ = writeln!(text, "    {}", words::foreign(line.trim_end(), style));
     }
     for help in &error.help {
         let _ = writeln!(text, "    {}: {}", style.paint(Role::Info, "help"), words::visible_lines(help));
@@ -199,6 +235,7 @@ pub mod tests {
             outcome,
             duration_ms: 812,
             data_version: None,
+            tried: None,
             unchanged: false,
             bytes: (outcome == StepOutcome::Built).then_some(1_234_567),
             rows: None,

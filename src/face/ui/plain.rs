@@ -4,7 +4,15 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use crate::{
-    face::ui::{Role, Style, Ui, github::Groups, line, progress::Setting, stream::Stream, tally::Tally, words},
+    face::ui::{
+        Role, Style, Ui,
+        github::Groups,
+        line::{self, Shown},
+        progress::Setting,
+        stream::Stream,
+        tally::Tally,
+        words,
+    },
     model::event::{Listener, RunEvent, RunOutcome, StepIndex, StepOutcome, StepReport},
 };
 
@@ -12,15 +20,13 @@ use crate::{
 const LONG_MS: u64 = 30_000;
 /// So that nobody takes a silent job for a dead one.
 const HEARTBEAT_MS: u64 = 60_000;
-/// After so many skipped assets the rest is only counted.
-pub const SKIPPED_SHOWN_MAX: usize = 20;
 
 pub struct PlainListener {
     err: Stream,
     style: Style,
     setting: Setting,
     quiet: bool,
-    verbose: bool,
+    shown: Shown,
     groups: Groups,
     group_open: bool,
     tally: Tally,
@@ -28,7 +34,8 @@ pub struct PlainListener {
     now_ms: u64,
     started_ms: Option<u64>,
     last_said_ms: u64,
-    skipped_shown: usize,
+    /// Time that does not count: everything stood still.
+    paused_ms: u64,
     /// Lines said since the last failure: none means that it need not be told again.
     said_since_failure: usize,
 }
@@ -46,7 +53,7 @@ impl PlainListener {
             err: ui.err().clone(),
             style: ui.err().style(),
             quiet: ui.is_quiet() || only_failures,
-            verbose: ui.is_verbose(),
+            shown: Shown::new(ui.is_verbose()),
             groups,
             group_open: false,
             tally: Tally::new(setting.fresh),
@@ -55,7 +62,7 @@ impl PlainListener {
             now_ms: 0,
             started_ms: None,
             last_said_ms: 0,
-            skipped_shown: 0,
+            paused_ms: 0,
             said_since_failure: 0,
         }
     }
@@ -87,16 +94,7 @@ impl PlainListener {
 
     fn finished(&mut self, report: &StepReport) {
         let failed = report.outcome == StepOutcome::Failed;
-        let shown = match report.outcome {
-            StepOutcome::Built | StepOutcome::Restored => !self.quiet,
-            StepOutcome::Failed => true,
-            StepOutcome::CutOff | StepOutcome::Fresh => self.verbose,
-            StepOutcome::Skipped => {
-                self.skipped_shown += 1;
-                !self.quiet && (self.verbose || self.skipped_shown <= SKIPPED_SHOWN_MAX)
-            }
-        };
-        if !shown {
+        if !self.shown.is_shown(report) || self.quiet && !failed {
             return;
         }
         let mut text = String::new();
@@ -197,10 +195,17 @@ pub fn remark(event: &RunEvent) -> Option<(&'static str, Role, String)> {
             let reason = words::visible(reason);
             Some(("Retrying", Role::Warn, format!("{key}, attempt {attempt} of {of}{when}: {reason}")))
         }
-        RunEvent::Interrupted { running: 0 } => Some(("Stopping", Role::Warn, "nothing is running".to_owned())),
-        RunEvent::Interrupted { running } => {
-            let what = words::count(*running, "command");
-            Some(("Stopping", Role::Warn, format!("{what} still running; Ctrl-C again kills at once")))
+        RunEvent::Interrupted { running: 0, .. } => Some(("Stopping", Role::Warn, "nothing is running".to_owned())),
+        RunEvent::Interrupted { running, grace_ms: 0 } => {
+            Some(("Stopping", Role::Warn, format!("killing {}", words::count(*running, "command"))))
+        }
+        RunEvent::Interrupted { running, grace_ms } => {
+            let seconds = grace_ms.div_ceil(1_000);
+            let what = format!("waiting up to {seconds} s for {running} running; Ctrl-C again kills");
+            Some(("Stopping", Role::Warn, what))
+        }
+        RunEvent::Resumed { paused_ms } => {
+            Some(("Resumed", Role::Info, format!("after {}", words::duration(*paused_ms))))
         }
         RunEvent::Note { message } => Some(("Note", Role::Info, words::visible(message).into_owned())),
         _ => None,
@@ -223,6 +228,9 @@ impl Listener for PlainListener {
             }
             RunEvent::RunFinished { outcome, duration_ms, .. } => self.run_finished(*outcome, *duration_ms),
             _ => {
+                if let RunEvent::Resumed { paused_ms } = event {
+                    self.paused_ms += paused_ms;
+                }
                 if let Some((word, role, rest)) = remark(event) {
                     self.say(word, role, &rest);
                 }
@@ -231,10 +239,10 @@ impl Listener for PlainListener {
     }
 
     fn on_tick(&mut self, now_ms: u64) {
-        self.now_ms = now_ms;
+        self.now_ms = now_ms.saturating_sub(self.paused_ms);
         if self.started_ms.is_none() {
-            self.started_ms = Some(now_ms);
-            self.last_said_ms = now_ms;
+            self.started_ms = Some(self.now_ms);
+            self.last_said_ms = self.now_ms;
         }
         self.heartbeat();
     }
@@ -481,7 +489,11 @@ pub mod tests {
                     reason: "exit status 1".to_owned(),
                 },
             ),
-            (0, RunEvent::Interrupted { running: 3 }),
+            (0, RunEvent::Interrupted { running: 3, grace_ms: 5_000 }),
+            (0, RunEvent::Interrupted { running: 1, grace_ms: 0 }),
+            (0, RunEvent::Interrupted { running: 0, grace_ms: 0 }),
+            (0, RunEvent::Paused),
+            (9_000, RunEvent::Resumed { paused_ms: 9_000 }),
             (0, RunEvent::Note { message: "the log was cut\x07".to_owned() }),
         ];
         tells(
@@ -491,7 +503,10 @@ pub mod tests {
             expect![[r#"
                 |     Waiting orders is held by pid 4711 (assets watch)
                 |    Retrying orders, attempt 2 of 3 in 5.0s: exit status 1
-                |    Stopping 3 commands still running; Ctrl-C again kills at once
+                |    Stopping waiting up to 5 s for 3 running; Ctrl-C again kills
+                |    Stopping killing 1 command
+                |    Stopping nothing is running
+                |     Resumed after 9.0s
                 |        Note the log was cut\u{7}
             "#]],
         );
@@ -507,7 +522,7 @@ pub mod tests {
             listener.on_event(&finished(step, "mart/forecast", StepOutcome::Skipped));
         }
         listener.on_event(&run_finished(RunOutcome::Failed));
-        assert_eq!(talk.text().lines().count(), SKIPPED_SHOWN_MAX + 1);
+        assert_eq!(talk.text().lines().count(), line::SKIPPED_SHOWN_MAX + 1);
         assert!(talk.text().ends_with("    Finished 5,000 skipped, 980 fresh in 31s\n"));
     }
 }

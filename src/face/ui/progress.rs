@@ -128,9 +128,9 @@ mod tests {
         let (mut one, mut two) = (Heard::default(), Heard::default());
         let mut both = MultiListener(vec![Box::new(&mut one), Box::new(&mut two)]);
         both.on_tick(7);
-        both.on_event(&RunEvent::Interrupted { running: 1 });
+        both.on_event(&RunEvent::Paused);
         drop(both);
-        assert_eq!(one.0, ["7", "Interrupted { running: 1 }"]);
+        assert_eq!(one.0, ["7", "Paused"]);
         assert_eq!(one.0, two.0);
     }
 }

@@ -11,8 +11,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use crate::{
     face::ui::{
-        Role, Style, Ui, line,
-        plain::{self, SKIPPED_SHOWN_MAX},
+        Role, Style, Ui,
+        line::{self, Shown},
+        plain,
         progress::Setting,
         stream::{Sink, Size, Stream},
         tally::Tally,
@@ -35,7 +36,7 @@ const VERY_SLOW: u64 = 8;
 pub struct BarListener {
     err: Stream,
     setting: Setting,
-    verbose: bool,
+    shown: Shown,
     tally: Tally,
     running: BTreeMap<StepIndex, Running>,
     screen: Screen,
@@ -47,7 +48,8 @@ pub struct BarListener {
     started_ms: Option<u64>,
     last_frame_ms: u64,
     stopping: bool,
-    skipped_shown: usize,
+    /// Time that does not count: everything stood still.
+    paused_ms: u64,
     said_since_failure: usize,
 }
 
@@ -63,7 +65,7 @@ impl BarListener {
     pub fn new(ui: &Ui, setting: Setting) -> BarListener {
         BarListener {
             err: ui.err().clone(),
-            verbose: ui.is_verbose(),
+            shown: Shown::new(ui.is_verbose()),
             tally: Tally::new(setting.fresh),
             setting,
             running: BTreeMap::new(),
@@ -75,7 +77,7 @@ impl BarListener {
             started_ms: None,
             last_frame_ms: 0,
             stopping: false,
-            skipped_shown: 0,
+            paused_ms: 0,
             said_since_failure: 0,
         }
     }
@@ -88,15 +90,7 @@ impl BarListener {
     }
 
     fn finished(&mut self, report: &StepReport) {
-        let shown = match report.outcome {
-            StepOutcome::Built | StepOutcome::Restored | StepOutcome::Failed => true,
-            StepOutcome::CutOff | StepOutcome::Fresh => self.verbose,
-            StepOutcome::Skipped => {
-                self.skipped_shown += 1;
-                self.verbose || self.skipped_shown <= SKIPPED_SHOWN_MAX
-            }
-        };
-        if !shown {
+        if !self.shown.is_shown(report) {
             return;
         }
         let style = self.err.style();
@@ -191,6 +185,14 @@ impl BarListener {
         self.drawn.clear();
     }
 
+    /// Leaves the terminal to others: what was said stays, the live block goes.
+    fn step_aside(&mut self) {
+        self.clear();
+        let pending = std::mem::take(&mut self.pending);
+        self.screen.push(&pending);
+        self.screen.present();
+    }
+
     fn run_finished(&mut self, outcome: RunOutcome, duration_ms: u64) {
         self.clear();
         let (style, width) = (self.err.style(), self.err.line_width());
@@ -235,6 +237,9 @@ impl Listener for BarListener {
                 }
             }
             RunEvent::RunFinished { outcome, duration_ms, .. } => self.run_finished(*outcome, *duration_ms),
+            RunEvent::Paused => self.step_aside(),
+            // The shell says that it goes on.
+            RunEvent::Resumed { paused_ms } => self.paused_ms += paused_ms,
             _ => {
                 self.stopping |= matches!(event, RunEvent::Interrupted { .. });
                 if let Some((word, role, rest)) = plain::remark(event) {
@@ -245,9 +250,9 @@ impl Listener for BarListener {
     }
 
     fn on_tick(&mut self, now_ms: u64) {
-        self.now_ms = now_ms;
-        let started_ms = *self.started_ms.get_or_insert(now_ms);
-        if now_ms.saturating_sub(self.last_frame_ms.max(started_ms)) >= REDRAW_MS {
+        self.now_ms = now_ms.saturating_sub(self.paused_ms);
+        let started_ms = *self.started_ms.get_or_insert(self.now_ms);
+        if self.now_ms.saturating_sub(self.last_frame_ms.max(started_ms)) >= REDRAW_MS {
             self.frame();
         }
     }
@@ -256,10 +261,7 @@ impl Listener for BarListener {
 impl Drop for BarListener {
     /// However the run ended, no half-drawn block is left behind and nothing that was said is lost.
     fn drop(&mut self) {
-        self.clear();
-        let pending = std::mem::take(&mut self.pending);
-        self.screen.push(&pending);
-        self.screen.present();
+        self.step_aside();
     }
 }
 
@@ -522,10 +524,10 @@ mod tests {
         let (mut it, talk) = listener(80, 24);
         send(&mut it, 0, &[run_started(1), started(0, "orders")]);
         it.on_tick(1_000);
-        send(&mut it, 1_001, &[RunEvent::Interrupted { running: 1 }]);
+        send(&mut it, 1_001, &[RunEvent::Interrupted { running: 1, grace_ms: 5_000 }]);
         drop(it);
         expect![[r#"
-            |    Stopping 1 command still running; Ctrl-C again kills at once
+            |    Stopping waiting up to 5 s for 1 running; Ctrl-C again kills
         "#]]
         .assert_eq(&screen(&talk, 80, 24));
     }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt::Write};
 use jiff::Timestamp;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::face::ui::Style;
+use crate::{base::sabotage::Protection, exec::log::strip_controls, face::ui::Style};
 
 /// `text` on one line: every character that a terminal could obey, or that reorders text, is written out.
 pub fn visible(text: &str) -> Cow<'_, str> {
@@ -18,6 +18,30 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
         Cow::Borrowed(text) if !text.contains('\t') => Cow::Borrowed(text),
         text => Cow::Owned(text.replace('\t', "    ")),
     }
+}
+
+/// A line that a command wrote: its colours only where there are colours, and never beyond its end.
+pub fn foreign(text: &str, style: Style) -> String {
+    let mut shown = said(text, style).replace('\t', "    ");
+    if shown.contains('\x1b') {
+        shown.push_str("\x1b[0m");
+    }
+    shown
+}
+
+/// What a command said: nothing in it moves the terminal, and its colours stay where colours are wanted.
+pub fn said(text: &str, style: Style) -> String {
+    let clean = if Protection::Controls.is_off() { text.to_owned() } else { strip_controls(text) };
+    if style.color {
+        return clean;
+    }
+    let mut parts = clean.split("\x1b[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // Nothing but colours is left, and they end in this letter.
+        plain.push_str(part.split_once('m').map_or("", |it| it.1));
+    }
+    plain
 }
 
 fn escaped(text: &str, is_unsafe: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -229,5 +253,14 @@ mod tests {
         assert_eq!(visible("a\x1b[2J\tb\u{202e}c"), "a\\u{1b}[2J\\tb\\u{202e}c");
         assert_eq!(visible_lines("a\tb\nc\r"), "a    b\nc\\r");
         assert_eq!(visible("Ürün"), "Ürün");
+    }
+
+    #[test]
+    fn a_commands_colours_are_shown_where_there_are_colours() {
+        let colored = Style { color: true, ..Style::PLAIN };
+        let text = "a \x1b[1;31mred\x1b[m\x1b[2J\x1b[31";
+        assert_eq!(foreign(text, Style::PLAIN), "a red");
+        assert_eq!(foreign(text, colored), "a \x1b[1;31mred\x1b[m\x1b[0m");
+        assert_eq!(foreign("plain", colored), "plain");
     }
 }

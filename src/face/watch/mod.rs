@@ -2,6 +2,8 @@
 //! what is out of date is decided by content, as everywhere.
 
 pub mod debounce;
+pub mod folders;
+pub mod keep;
 pub mod notify;
 
 use std::{path::PathBuf, time::Duration};
@@ -16,14 +18,26 @@ pub enum Change {
 
 /// Where changes come from.
 pub trait Changes {
-    /// Watches these folders and no others from now on; those that are not there are left out.
+    /// Watches these folders and no others from now on; those that are not there are left out. Tells
+    /// whether one of them was not watched before: what happened in it until now may have been missed.
     ///
     /// # Errors
-    /// One sentence: the system allows no more watches, a folder cannot be read.
-    fn watch(&mut self, folders: &[Folder]) -> Result<(), String>;
+    /// One sentence, once: the system cannot tell of changes. From then on there is an overflow now
+    /// and then instead.
+    fn watch(&mut self, folders: &[Folder]) -> Result<Watched, String>;
 
-    /// Waits up to `wait` for the next change.
-    fn next(&mut self, wait: Duration) -> Option<Change>;
+    /// Sleeps until the next change, at most for `wait`; `None` if that is over or it was woken.
+    fn next(&mut self, wait: Option<Duration>) -> Option<Change>;
+}
+
+/// Ends the sleep of [`Changes::next`] from another thread.
+pub type Waker = Box<dyn Fn() + Send>;
+
+/// What came of [`Changes::watch`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Watched {
+    AsBefore,
+    More,
 }
 
 /// One folder to watch.

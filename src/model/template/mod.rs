@@ -71,14 +71,19 @@ pub enum Quoting {
     Shell,
 }
 
-/// `text` with every input and output that is written out as `old` written as `new`; the same text if
-/// there is none.
+/// `text` with every input and output that is written out as `old` written as `new`. The same text if
+/// there is none, or if `new` is named too: the two could not be told apart any more.
 pub fn renamed(text: &str, old: &str, new: &str) -> String {
+    let mut references = scan::scan(text).references;
+    references.retain(|it| matches!(it.root, scan::Root::Inputs | scan::Root::Outputs));
     let mut told = String::with_capacity(text.len());
     let mut done = 0;
-    for reference in scan::scan(text).references {
-        let Some(name) = reference.path.first().filter(|it| it.text == old) else { continue };
-        if !matches!(reference.root, scan::Root::Inputs | scan::Root::Outputs) {
+    for reference in &references {
+        let Some(name) = reference.path.first() else { continue };
+        if name.text == new {
+            return text.to_owned();
+        }
+        if name.text != old {
             continue;
         }
         let after_dot = text[..name.at.start].ends_with('.');

@@ -410,6 +410,19 @@ fn a_value_with_nul_cannot_break_its_frame() {
 }
 
 #[test]
+fn a_key_is_renamed_where_it_is_named_and_nowhere_else() {
+    let text = "cat inputs.a {{ inputs.a }} {{inputs.ab}} {{ inputs[\"a\"] | raw }} {{ vars.a }} {{ outputs.a }} {{ 'inputs.a' }}";
+    let plain = text.replace("{{ inputs.a }}", "{{ inputs.b }}").replace("outputs.a", "outputs.b");
+    assert_eq!(renamed(text, "a", "b"), plain.replace("[\"a\"]", "[\"b\"]"));
+    assert_eq!(renamed("{{ inputs.a }}{{ inputs.a.x }}", "a", "in/b"), r#"{{ inputs["in/b"] }}{{ inputs["in/b"].x }}"#);
+    for other in
+        ["{{ inputs.a }} {{ inputs.b }}", "{# {{ inputs.a }} #}", "{% raw %}{{ inputs.a }}{% endraw %}", "inputs.a"]
+    {
+        assert_eq!(renamed(other, "a", "b"), other);
+    }
+}
+
+#[test]
 fn several_files_are_several_words() {
     assert_eq!(shell("cat {{ inputs.days }}"), "cat 'a 1.csv' b.csv");
     assert_eq!(Template::new("{{ inputs.days }}", None).whole_input().as_deref(), Some("days"));

@@ -13,6 +13,8 @@ use rustix::{
     io::Errno,
 };
 
+use crate::base::sabotage::Protection;
+
 /// What `statx` says of a file, as far as a change of content would change it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Signature {
@@ -98,7 +100,7 @@ fn ask(folder: BorrowedFd<'_>, name: &[u8], flags: AtFlags) -> Result<Signature,
         ino: found.stx_ino,
         size: found.stx_size,
         mtime_ns: at(found.stx_mtime),
-        ctime_ns: at(found.stx_ctime),
+        ctime_ns: if Protection::ChangeTime.is_off() { 0 } else { at(found.stx_ctime) },
         kind: FileKind::of(FileType::from_raw_mode(found.stx_mode.into())),
         executable: found.stx_mode & 0o100 != 0,
     })

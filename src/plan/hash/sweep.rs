@@ -12,6 +12,7 @@ use crate::{
     base::{
         fs::{self, FsError},
         path::ProjectPath,
+        sabotage::Protection,
     },
     model::project::FileSet,
     plan::{
@@ -252,7 +253,7 @@ impl Sweep {
         if !doubtful.is_empty() {
             self.verify_content(tracked, &doubtful, &mut verified);
         }
-        if !folders.is_empty() {
+        if !folders.is_empty() && !Protection::FolderNames.is_off() {
             self.verify_names(tracked, &folders, &mut verified);
         }
         verified.changed.sort_unstable();
@@ -316,7 +317,7 @@ impl Sweep {
         let key = glob::key(set);
         let before = if self.trust == Trust::Nothing { None } else { self.read_cache().listing(&key) };
         if let Some(before) = &before
-            && glob::still_valid(&self.world, before)
+            && (Protection::PatternFolders.is_off() || glob::still_valid(&self.world, before))
         {
             return Ok(before.clone());
         }

@@ -17,7 +17,7 @@ use std::{
 };
 
 use crate::{
-    base::{digest::Digest, path::ProjectPath},
+    base::{digest::Digest, path::ProjectPath, sabotage::Protection},
     exec::io::{
         Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
         beneath::{Folder, Found, Swaps},
@@ -119,7 +119,11 @@ impl FsManager {
 
     /// The name under which the staged content lies in the target's folder.
     fn staged_name(place: &Place, target: &Target, attempt: &AttemptId) -> OsString {
-        if target.in_place { place.name.clone() } else { names::staging(attempt, &place.name) }
+        if target.in_place || Protection::Staging.is_off() {
+            place.name.clone()
+        } else {
+            names::staging(attempt, &place.name)
+        }
     }
 }
 
@@ -181,6 +185,9 @@ impl IoManager for FsManager {
         self.inspected().remove(&(staged.attempt.clone(), place.path.clone()));
         if staged.target.in_place {
             return Self::move_back(&place, &staged.attempt);
+        }
+        if Protection::Staging.is_off() {
+            return Ok(());
         }
         place.folder.remove(&names::staging(&staged.attempt, &place.name))
     }

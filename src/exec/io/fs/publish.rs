@@ -9,7 +9,7 @@
 use std::ffi::OsStr;
 
 use crate::{
-    base::digest::Digest,
+    base::{digest::Digest, sabotage::Protection},
     exec::io::{
         Content, IoError, Recovered, Staged, Target,
         beneath::Folder,
@@ -51,7 +51,7 @@ impl FsManager {
         let keeper = older.map(|it| (&self.kept, it));
         if staged.target.in_place {
             Self::drop_aside(&place, &staged.target, &staged.attempt, keeper)?;
-        } else {
+        } else if !Protection::Staging.is_off() {
             make_visible(&place, &staged.target, &staged.attempt, keeper)?;
         }
         self.described(&place, &measured)

@@ -1,0 +1,192 @@
+//! Machines and projects that are against us: read-only and full disks, links that lead away, and a
+//! stranger's project that is only looked at.
+//!
+//! Tests that need another view of the machine run themselves again in a user namespace. Where something
+//! that they need is not there they say so; in CI that is a failure.
+
+use std::{os::unix::fs::symlink, process::Command};
+
+use crate::support::{Output, Project, asset, asset_of};
+
+fn there_is(what: &str, probe: &mut Command) -> bool {
+    let works = probe.output().is_ok_and(|it| it.status.success());
+    assert!(works || std::env::var_os("CI").is_none(), "{what} does not work here");
+    if !works {
+        eprintln!("skipped: {what} does not work here");
+    }
+    works
+}
+
+/// Runs a script in the project's folder, as root of a namespace in which mounts change nothing outside.
+/// The tool is `$ASSETS`.
+fn in_namespace(project: &Project, script: &str) -> Option<Output> {
+    if !there_is("unshare -Urm", Command::new("unshare").args(["-Urm", "true"])) {
+        return None;
+    }
+    let sealed = project.command(&[]);
+    let mut command = Command::new("unshare");
+    command.args(["-Urm", "sh", "-ec", script]).current_dir(project.root()).env_clear();
+    command.envs(sealed.get_envs().filter_map(|it| Some((it.0, it.1?))));
+    command.env("ASSETS", env!("CARGO_BIN_EXE_assets"));
+    Some(project.start_command(command).finish())
+}
+
+fn copy() -> Project {
+    let manifest =
+        asset_of("copy", &["input"], "cat in.txt > {{ output }}; if [ -e more ]; then cat more >> {{ output }}; fi");
+    Project::new().file("in.txt", "1\n").manifest(&format!("[source.input]\nfiles = [\"in.txt\"]\n{manifest}"))
+}
+
+#[test]
+fn a_read_only_project_answers_questions() {
+    let project = copy();
+    project.run(&["materialize"]).succeeded();
+    project.ran();
+    let script = "mount --bind . . && mount -o remount,ro,bind . && cd \"$PWD\"\n\
+        for question in status 'why copy' plan 'materialize -n' list graph validate 'show copy' runs; do\n\
+        $ASSETS $question > /dev/null || { echo \"$question: $?\"; }\ndone";
+    let Some(output) = in_namespace(&project, script) else { return };
+    assert_eq!((output.code, output.stdout.as_str()), (0, ""), "{}", output.stderr);
+}
+
+#[test]
+fn a_run_of_a_read_only_project_says_what_cannot_be_written() {
+    let project = copy();
+    project.run(&["materialize"]).succeeded();
+    project.write("in.txt", "2\n");
+    project.ran();
+    let script = "mount --bind . . && mount -o remount,ro,bind . && cd \"$PWD\"\n$ASSETS materialize";
+    let Some(output) = in_namespace(&project, script) else { return };
+    assert_eq!(output.code, 5, "{}", output.stderr);
+    assert!(output.stderr.contains("read-only"), "{}", output.stderr);
+    assert_eq!(project.ran(), [""; 0]);
+    assert_eq!(project.read("data/copy"), "1\n");
+}
+
+#[test]
+fn a_project_that_was_never_built_and_cannot_be_written_has_a_status() {
+    let project = copy();
+    let before = project.snapshot();
+    let script = "mount --bind . . && mount -o remount,ro,bind . && cd \"$PWD\"\n$ASSETS status";
+    let Some(output) = in_namespace(&project, script) else { return };
+    assert_eq!(output.code, 3, "{}", output.stderr);
+    assert_eq!(project.snapshot(), before);
+}
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    let project = copy();
+    // A project on a small disk; `fill` takes all that is left.
+    let script = r#"
+        mkdir disk && mount -t tmpfs -o size=4m t disk && cp assets.toml in.txt disk && cd disk
+        fill() { cat /dev/zero > filler 2> /dev/null || true; }
+        say() { echo "$1: $2 $(cat data/copy | head -c 20 | tr -d '\0')"; }
+        code=0; $ASSETS materialize -q || code=$?; say first $code
+        echo 2 > in.txt; head -c 2200000 /dev/zero > more
+        code=0; $ASSETS materialize -q 2> told || code=$?; say staged $code
+        grep -q 'No space\|no space' told || cat told
+        rm more; fill
+        code=0; $ASSETS materialize -q 2> /dev/null || code=$?; say full $code
+        code=0; $ASSETS status -q > /dev/null || code=$?; say status $code
+        rm filler
+        code=0; $ASSETS materialize -q || code=$?; say freed $code
+        code=0; $ASSETS status -q > /dev/null || code=$?; say status $code
+        find data -name '.assets*'
+    "#;
+    let Some(output) = in_namespace(&project, script) else { return };
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+    assert_eq!(lines[0], "first: 0 1");
+    assert_eq!(lines[1], "staged: 1 1", "{}", output.stdout);
+    assert!(matches!(lines[2], "full: 1 1" | "full: 5 1"), "{}", output.stdout);
+    assert_eq!(lines[3..], ["status: 3 1", "freed: 0 2", "status: 0 2"], "{}", output.stdout);
+}
+
+#[test]
+fn outputs_do_not_follow_links_out_of_the_project() {
+    let project = copy();
+    let outside = tempfile::tempdir().unwrap();
+    symlink(outside.path(), project.path("data")).unwrap();
+    let output = project.run(&["materialize"]);
+    assert_ne!(output.code, 0);
+    assert!(output.stderr.contains("leads out of the project"), "{}", output.stderr);
+    assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_link_that_is_swapped_in_while_the_command_runs_leads_nowhere() {
+    let outside = tempfile::tempdir().unwrap();
+    let command = format!(
+        "echo mine > {{{{ output }}}}; mkdir -p {out}/sub; cp -r data/sub/. {out}/sub; mv data/sub data/was; ln -s {out}/sub data/sub",
+        out = outside.path().display()
+    );
+    let project = Project::new().manifest(&format!("{}path = \"sub/out\"\n", asset("out", &command)));
+    let output = project.run(&["materialize"]);
+    assert_eq!(output.code, 1, "{}", output.stderr);
+    assert!(!outside.path().join("sub/out").exists(), "published outside of the project");
+    assert_eq!(project.states(&[])[0].1, "failed");
+}
+
+#[test]
+fn a_linked_output_is_not_written_through() {
+    let project = copy();
+    let outside = tempfile::NamedTempFile::new().unwrap();
+    std::fs::create_dir(project.path("data")).unwrap();
+    symlink(outside.path(), project.path("data/copy")).unwrap();
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(std::fs::read_to_string(outside.path()).unwrap(), "");
+    assert!(project.path("data/copy").symlink_metadata().unwrap().is_file());
+}
+
+/// System calls of a command, one a line.
+fn traced(project: &Project, calls: &str, arguments: &[&str]) -> Option<Vec<String>> {
+    if !there_is("strace", Command::new("strace").arg("-V")) {
+        return None;
+    }
+    let sealed = project.command(&[]);
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o"]).arg(trace.path()).args(["-e", &format!("trace={calls}")]);
+    command.arg(env!("CARGO_BIN_EXE_assets")).args(arguments).current_dir(project.root()).env_clear();
+    command.envs(sealed.get_envs().filter_map(|it| Some((it.0, it.1?))));
+    project.start_command(command).finish();
+    Some(std::fs::read_to_string(trace.path()).unwrap().lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn questions_execute_nothing_of_the_project() {
+    let project = copy();
+    let canary =
+        "[source.asked]\ncommand = \"touch canary\"\n[asset.other]\ncommand = \"touch canary\"\ndeps = [\"asked\"]\n";
+    let manifest = project.read("assets.toml") + canary;
+    project.write("assets.toml", manifest);
+    for question in [&["status"][..], &["why", "other"], &["plan"], &["materialize", "-n"], &["graph"], &["list"]] {
+        let Some(calls) = traced(&project, "execve,execveat,connect", question) else { return };
+        let ours = calls.iter().filter(|it| it.contains("execve")).count();
+        assert_eq!(ours, 1, "{question:?} executed something: {calls:#?}");
+        assert!(!calls.iter().any(|it| it.contains("connect(") && it.contains("AF_INET")), "{calls:#?}");
+    }
+    assert!(!project.exists("canary"));
+}
+
+#[test]
+fn a_status_of_what_is_fresh_opens_no_data() {
+    let inputs: String = (0..30).map(|it| asset_of(&format!("a{it}"), &["raw"], "cat raw/* > {{ output }}")).collect();
+    let project = Project::new().manifest(&format!("[source.raw]\nfiles = [\"raw/*\"]\n{inputs}"));
+    for index in 0..30 {
+        project.write(&format!("raw/{index}"), "1");
+    }
+    project.run(&["materialize", "-q"]).succeeded();
+    // What was young when it was written is read once more, and then known.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    project.run(&["materialize", "-q"]).succeeded();
+    project.run(&["status"]).succeeded();
+    let Some(calls) = traced(&project, "openat,open,openat2", &["status"]) else { return };
+    let root = project.root();
+    let data = |it: &&String| {
+        let file = it.contains("raw/") || it.contains("data/") || it.contains("\"a1\"");
+        file && !it.contains("O_DIRECTORY") && !it.contains("O_PATH") && !it.contains("ENOENT")
+    };
+    let opened: Vec<_> = calls.iter().filter(data).collect();
+    assert!(opened.is_empty(), "{}: {opened:#?}", root.display());
+}
