@@ -97,7 +97,7 @@ fn what_is_not_there_cannot_be_accepted() {
     expect![[r#"
         exit 2
         --- stderr
-        error: orders: nothing matches `raw.csv`
+        error: orders: source raw: nothing matches `raw.csv`
     "#]]
     .assert_eq(&told(&project, &["accept", "orders", "--reason", "x"]));
 }

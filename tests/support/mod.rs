@@ -347,6 +347,11 @@ pub fn asset_of(key: &str, deps: &[&str], command: &str) -> String {
     format!("{}deps = {deps:?}\n", asset(key, command))
 }
 
+/// A screen without durations and run ids.
+pub fn cleaned(text: &str) -> String {
+    filter::clean(text, &[])
+}
+
 /// A line of shell that tells [`Project::ran`] of `key`. One write to the end of a file: safe in parallel.
 pub fn log(key: &str) -> String {
     format!("echo {key} >> \"$HOME/ran\"")

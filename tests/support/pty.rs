@@ -7,9 +7,11 @@
 //! ```
 //!
 //! The terminal is the command's three streams, but not its controlling terminal: send signals by [`Pty::signal`].
+//! With [`Pty::session`] it is that too, and [`Pty::press`] is all that is needed.
 
 use std::{
-    io::Read,
+    fs::File,
+    io::{Read, Write},
     os::fd::OwnedFd,
     os::unix::process::ExitStatusExt,
     process::{Child, Command},
@@ -30,6 +32,7 @@ use super::DEADLINE;
 pub struct Pty {
     child: Child,
     shared: Arc<Shared>,
+    keyboard: Option<File>,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -42,6 +45,7 @@ struct State {
     parser: vt100::Parser,
     bytes: Vec<u8>,
     closed: bool,
+    hang_up: bool,
 }
 
 /// What was on the screen in the end.
@@ -55,6 +59,17 @@ pub struct Seen {
 }
 
 impl Pty {
+    /// A command whose controlling terminal this is: keys send signals.
+    pub fn session(command: Command, columns: u16, rows: u16) -> Pty {
+        let mut session = Command::new("setsid");
+        session.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args()).env_clear();
+        session.envs(command.get_envs().filter_map(|it| Some((it.0, it.1?))));
+        if let Some(folder) = command.get_current_dir() {
+            session.current_dir(folder);
+        }
+        Pty::start(session, columns, rows)
+    }
+
     pub fn start(mut command: Command, columns: u16, rows: u16) -> Pty {
         let (ours, theirs) = open(columns, rows);
         let duplicate = || theirs.try_clone().expect("a descriptor can be duplicated");
@@ -67,14 +82,21 @@ impl Pty {
                 parser: vt100::Parser::new(nonzero(rows), nonzero(columns), 0),
                 bytes: Vec::new(),
                 closed: false,
+                hang_up: false,
             }),
             moved: Condvar::new(),
         });
+        let keyboard = File::from(ours.try_clone().expect("a descriptor can be duplicated"));
         let reader = thread::spawn({
             let shared = shared.clone();
             move || shared.read_all(ours)
         });
-        Pty { child: child.expect("the command can be started"), shared, reader: Some(reader) }
+        Pty {
+            child: child.expect("the command can be started"),
+            shared,
+            keyboard: Some(keyboard),
+            reader: Some(reader),
+        }
     }
 
     /// Waits until `text` stands on the screen.
@@ -91,6 +113,25 @@ impl Pty {
     /// What stands on the screen now.
     pub fn screen(&self) -> String {
         shown(&self.shared.lock().parser)
+    }
+
+    /// As if typed.
+    pub fn press(&self, keys: &str) {
+        let mut keyboard = self.keyboard.as_ref().expect("it is there until it is finished");
+        keyboard.write_all(keys.as_bytes()).expect("the terminal takes what is typed");
+    }
+
+    /// The window is closed.
+    pub fn hang_up(mut self) -> i32 {
+        self.keyboard = None;
+        self.shared.lock().hang_up = true;
+        // The reader lets go as soon as it has read something more, or when nobody writes any more.
+        let status = self.child.wait().expect("it is our child");
+        status.code().unwrap_or_else(|| 128 + status.signal().expect("it exited or was killed"))
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -128,14 +169,18 @@ impl Shared {
 
     /// Until nobody holds the other end; Linux says so by an error.
     fn read_all(&self, terminal: OwnedFd) {
-        let mut terminal = std::fs::File::from(terminal);
+        let mut terminal = File::from(terminal);
         let mut buffer = [0; 4096];
         while let Ok(number @ 1..) = terminal.read(&mut buffer) {
             let mut state = self.lock();
             state.parser.process(&buffer[..number]);
             state.bytes.extend_from_slice(&buffer[..number]);
             self.moved.notify_all();
+            if state.hang_up {
+                break;
+            }
         }
+        drop(terminal);
         self.lock().closed = true;
         self.moved.notify_all();
     }

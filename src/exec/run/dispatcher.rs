@@ -537,8 +537,8 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
     }
 
     fn skip_below(&mut self, index: StepIndex, root: &[NodeId]) {
-        let mut below = self.steps[index].dependents.clone();
-        while let Some(next) = below.pop() {
+        let mut below: BTreeSet<StepIndex> = self.steps[index].dependents.iter().copied().collect();
+        while let Some(next) = below.pop_first() {
             if !matches!(self.steps[next].phase, Phase::Done) {
                 self.skip(next, root);
                 below.extend(self.steps[next].dependents.iter().copied());

@@ -161,6 +161,7 @@ pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>)
     let made = selecting::made_of(app.project(), asked.selected);
     let asked = &Asked { selected: &made, ..*asked };
     let Asked { selected, forced, .. } = *asked;
+    progress_choice(context, asked.how)?;
     let locks = app.locks()?;
     let recovery = recover(&app.workspace, &locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
     for note in &recovery.notes {
@@ -371,14 +372,18 @@ fn nothing_to_do(context: &Context, prepared: &Prepared<'_>) -> Result<Brought, 
     Ok(Brought { summary, unheard: false })
 }
 
-fn listeners<'a>(context: &Context, app: &'a App, prepared: &Prepared<'_>) -> Result<MultiListener<'a>, Failure> {
-    let env = &context.opening.env;
-    let choice = match prepared.asked.how.progress.as_deref().or_else(|| env.get("ASSETS_PROGRESS")) {
-        None | Some("") => ProgressChoice::Auto,
+fn progress_choice(context: &Context, how: &RunArgs) -> Result<ProgressChoice, Failure> {
+    match how.progress.as_deref().or_else(|| context.opening.env.get("ASSETS_PROGRESS")) {
+        None | Some("") => Ok(ProgressChoice::Auto),
         Some(text) => ProgressChoice::parse(text).ok_or_else(|| {
             Failure::usage(format!("`{text}` is no way to show progress")).hint("auto, bar, plain or none")
-        })?,
-    };
+        }),
+    }
+}
+
+fn listeners<'a>(context: &Context, app: &'a App, prepared: &Prepared<'_>) -> Result<MultiListener<'a>, Failure> {
+    let env = &context.opening.env;
+    let choice = progress_choice(context, prepared.asked.how)?;
     let fresh = prepared.plan.fresh.len();
     let names: Vec<(String, &str)> = prepared.plan.steps.iter().flat_map(|it| shown_names(app.project(), it)).collect();
     let setting = Setting {

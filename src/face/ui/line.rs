@@ -18,6 +18,8 @@ use crate::{
 
 /// Columns of the right-aligned word that begins a line.
 const STATUS_COLUMNS: usize = 12;
+/// In narrower windows nothing is aligned.
+const NARROW_COLUMNS: usize = 36;
 const DURATION_COLUMNS: usize = 7;
 const SIZE_COLUMNS: usize = 9;
 /// Longer keys push their line out of the columns.
@@ -108,18 +110,28 @@ impl Shown {
     }
 }
 
+/// No room for columns.
+fn is_narrow(width: Option<usize>) -> bool {
+    width.is_some_and(|it| it < NARROW_COLUMNS)
+}
+
 /// A status word in its column, a blank, and the rest cut to the width left.
 pub fn with_status(word: &str, role: Role, rest: &str, style: Style, width: Option<usize>) -> String {
-    let left = width.map_or(usize::MAX, |it| it.saturating_sub(STATUS_COLUMNS + 1));
+    let column = if is_narrow(width) { 0 } else { STATUS_COLUMNS };
+    let left = width.map_or(usize::MAX, |it| it.saturating_sub(column.max(words::width(word)) + 1));
     let rest = words::cut(rest.trim_end(), left, style);
     let blank = if rest.is_empty() { "" } else { " " };
-    let indent = " ".repeat(STATUS_COLUMNS.saturating_sub(words::width(word)));
+    let indent = " ".repeat(column.saturating_sub(words::width(word)));
     format!("{indent}{}{blank}{rest}", style.paint(role, word))
 }
 
 /// Status, key, IO manager, duration, size or rows, short reason; what a status never has is left out.
 pub fn finished(report: &StepReport, columns: Columns, style: Style, width: Option<usize>) -> String {
     let (word, role) = word_of(report);
+    if is_narrow(width) {
+        let rest = format!("{}  {}", name(&report.key, &report.partition), cause(report));
+        return with_status(word, role, &rest, style, width);
+    }
     let mut parts = vec![
         words::pad_right(&name(&report.key, &report.partition), columns.key),
         words::pad_right(&report.io, columns.io),
@@ -276,6 +288,8 @@ pub mod tests {
         assert!(drawn.lines().all(|it| words::width(it) <= 80));
         let narrow = finished(&reports[1], columns, Style::PLAIN, Some(40));
         assert_eq!(narrow, "       Built mart/orders_daily  files  …");
+        let narrower = finished(&reports[1], columns, Style::PLAIN, Some(35));
+        assert_eq!(narrower, "Built mart/orders_daily  code chan…");
     }
 
     #[test]

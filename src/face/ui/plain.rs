@@ -228,8 +228,10 @@ impl Listener for PlainListener {
             }
             RunEvent::RunFinished { outcome, duration_ms, .. } => self.run_finished(*outcome, *duration_ms),
             _ => {
-                if let RunEvent::Resumed { paused_ms } = event {
-                    self.paused_ms += paused_ms;
+                match event {
+                    RunEvent::Resumed { paused_ms } => self.paused_ms += paused_ms,
+                    RunEvent::Retrying { step, .. } => drop(self.running.remove(step)),
+                    _ => {}
                 }
                 if let Some((word, role, rest)) = remark(event) {
                     self.say(word, role, &rest);

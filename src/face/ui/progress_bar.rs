@@ -19,7 +19,10 @@ use crate::{
         tally::Tally,
         words,
     },
-    model::event::{Listener, RunEvent, RunOutcome, StepIndex, StepOutcome, StepReport},
+    model::{
+        event::{Listener, RunEvent, RunOutcome, StepIndex, StepOutcome, StepReport},
+        key::AssetKey,
+    },
 };
 
 /// A run that is over sooner draws nothing.
@@ -57,8 +60,8 @@ struct Running {
     name: String,
     since_ms: u64,
     median_ms: Option<u64>,
-    /// Who holds the asset that the step waits for.
-    waits_for: Option<String>,
+    /// What for, if it is not at work.
+    waits: Option<String>,
 }
 
 impl BarListener {
@@ -87,6 +90,17 @@ impl BarListener {
         self.pending.push_str(&text);
         self.pending.push('\n');
         self.said_since_failure += 1;
+    }
+
+    fn remark(&mut self, event: &RunEvent) {
+        if let Some((word, role, rest)) = plain::remark(event) {
+            self.say(word, role, &rest);
+        }
+    }
+
+    fn waits(&mut self, step: StepIndex, key: &AssetKey, what: String) {
+        let (name, since_ms) = (key.to_string(), self.now_ms);
+        self.running.insert(step, Running { name, since_ms, median_ms: None, waits: Some(what) });
     }
 
     fn finished(&mut self, report: &StepReport) {
@@ -141,7 +155,7 @@ impl BarListener {
             rest.push_str(&bar_of(self.tally.steps_done, self.tally.steps));
         }
         let _ = write!(rest, "{}/{}", self.tally.steps_done, self.tally.steps);
-        let running = self.running.values().filter(|it| it.waits_for.is_none()).count();
+        let running = self.running.values().filter(|it| it.waits.is_none()).count();
         let waiting = self.running.len() - running;
         let counts = &self.tally.counts;
         for (number, what) in [(running, "running"), (waiting, "waiting"), (counts.failed, "failed")] {
@@ -152,11 +166,11 @@ impl BarListener {
         let _ = write!(rest, ", {}", words::duration(elapsed_ms));
         let (word, role) = if self.stopping { ("Stopping", Role::Warn) } else { ("Building", Role::Info) };
         let role = if counts.failed > 0 { Role::Bad } else { role };
-        // One column stays free: a full last line would wrap.
-        let width = columns.saturating_sub(1);
+        // Room for the `^C` that the terminal writes by itself: a full last line would wrap.
+        let width = columns.saturating_sub(3);
         let mut block = line::with_status(word, role, &rest, style, Some(width));
         let mut longest: Vec<&Running> = self.running.values().collect();
-        longest.sort_by_key(|it| it.since_ms);
+        longest.sort_by_key(|it| (it.waits.is_some(), it.since_ms));
         for it in longest.iter().take(RUNNING_SHOWN_MAX.min(rows.saturating_sub(2))) {
             block.push('\n');
             block.push_str(&self.running_line(it, style, width));
@@ -168,8 +182,8 @@ impl BarListener {
         let elapsed_ms = self.now_ms.saturating_sub(it.since_ms);
         let mut text = it.name.clone();
         let mut role = Role::Dim;
-        if let Some(holder) = &it.waits_for {
-            let _ = write!(text, "  waits for {}", words::visible(holder));
+        if let Some(what) = &it.waits {
+            let _ = write!(text, "  waits {what}");
         } else if let Some(median_ms) = it.median_ms.filter(|it| *it > 0 && elapsed_ms >= SLOW * *it) {
             let _ = write!(text, "  slow, usually {}", words::duration(median_ms));
             role = if elapsed_ms >= VERY_SLOW * median_ms { Role::Bad } else { Role::Warn };
@@ -223,12 +237,15 @@ impl Listener for BarListener {
         match event {
             RunEvent::StepStarted { step, key, partition, median_ms, .. } => {
                 let name = line::name(key, partition);
-                let running = Running { name, since_ms: self.now_ms, median_ms: *median_ms, waits_for: None };
+                let running = Running { name, since_ms: self.now_ms, median_ms: *median_ms, waits: None };
                 self.running.insert(*step, running);
             }
             RunEvent::Waiting { step, key, holder } => {
-                let (name, waits_for) = (key.to_string(), Some(holder.clone()));
-                self.running.insert(*step, Running { name, since_ms: self.now_ms, median_ms: None, waits_for });
+                self.waits(*step, key, format!("for {}", words::visible(holder)));
+            }
+            RunEvent::Retrying { step, key, .. } => {
+                self.waits(*step, key, "to be tried again".to_owned());
+                self.remark(event);
             }
             RunEvent::StepFinished { step, reports } => {
                 self.running.remove(step);
@@ -242,9 +259,7 @@ impl Listener for BarListener {
             RunEvent::Resumed { paused_ms } => self.paused_ms += paused_ms,
             _ => {
                 self.stopping |= matches!(event, RunEvent::Interrupted { .. });
-                if let Some((word, role, rest)) = plain::remark(event) {
-                    self.say(word, role, &rest);
-                }
+                self.remark(event);
             }
         }
     }
@@ -270,7 +285,14 @@ impl Drop for BarListener {
 struct Screen {
     sink: Sink,
     size: Size,
-    gathered: Arc<Mutex<String>>,
+    gathered: Arc<Mutex<Gathered>>,
+}
+
+#[derive(Debug, Default)]
+struct Gathered {
+    text: String,
+    /// The line of the live block is over; another one may follow.
+    line_is_over: bool,
 }
 
 impl Screen {
@@ -278,17 +300,19 @@ impl Screen {
         Screen { sink: stream.sink().clone(), size: stream.size(), gathered: Arc::default() }
     }
 
-    fn gathered(&self) -> MutexGuard<'_, String> {
+    fn gathered(&self) -> MutexGuard<'_, Gathered> {
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn push(&self, text: &str) {
-        self.gathered().push_str(text);
+        let mut gathered = self.gathered();
+        gathered.line_is_over = false;
+        gathered.text.push_str(text);
     }
 
     /// There is nowhere to say that standard error is gone.
     fn present(&self) {
-        let text = std::mem::take(&mut *self.gathered());
+        let text = std::mem::take(&mut self.gathered().text);
         if !text.is_empty() {
             let _ = self.sink.write(&text);
         }
@@ -334,8 +358,18 @@ impl TermLike for Screen {
         Ok(())
     }
 
+    /// indicatif fills each line with blanks and lets it wrap. Real ends of lines survive a window
+    /// that is resized, and keys that the terminal writes behind the last one.
     fn write_str(&self, text: &str) -> io::Result<()> {
-        self.push(text);
+        let mut gathered = self.gathered();
+        if text.trim_matches(' ').is_empty() {
+            gathered.line_is_over = true;
+        } else {
+            if std::mem::take(&mut gathered.line_is_over) {
+                gathered.text.push_str("\r\n");
+            }
+            gathered.text.push_str(text);
+        }
         Ok(())
     }
 
@@ -466,14 +500,14 @@ mod tests {
             if columns == 40 {
                 expect![[r#"
                     |    Building 0/30, 10 running, 2.9s
-                    |        2.8s a/very/long/key/of/an/ass…
-                    |        2.8s a/very/long/key/of/an/ass…
-                    |        2.8s a/very/long/key/of/an/ass…
-                    |        2.8s a/very/long/key/of/an/ass…
-                    |        2.8s a/very/long/key/of/an/ass…
-                    |        2.8s a/very/long/key/of/an/ass…
-                    |        2.8s a/very/long/key/of/an/ass…
-                    |        2.8s a/very/long/key/of/an/ass…
+                    |        2.8s a/very/long/key/of/an/a…
+                    |        2.8s a/very/long/key/of/an/a…
+                    |        2.8s a/very/long/key/of/an/a…
+                    |        2.8s a/very/long/key/of/an/a…
+                    |        2.8s a/very/long/key/of/an/a…
+                    |        2.8s a/very/long/key/of/an/a…
+                    |        2.8s a/very/long/key/of/an/a…
+                    |        2.8s a/very/long/key/of/an/a…
                 "#]]
                 .assert_eq(&drawn);
             }
@@ -508,6 +542,48 @@ mod tests {
         assert_eq!(talk.bytes().len(), before);
         it.on_tick(700);
         assert!(talk.bytes().len() > before);
+    }
+
+    #[test]
+    fn what_is_said_meanwhile_stands_above_the_live_block() {
+        let (mut it, talk) = listener(80, 24);
+        send(&mut it, 0, &[run_started(3), started(0, "orders"), started(1, "mart/top")]);
+        it.on_tick(1_000);
+        let key = AssetKey::parse("orders").unwrap();
+        let retrying =
+            RunEvent::Retrying { step: 0, key, attempt: 1, of: 2, delay_ms: 5_000, reason: "exit status 1".into() };
+        send(&mut it, 1_100, &[RunEvent::Note { message: "the log was cut".to_owned() }, retrying]);
+        let key = AssetKey::parse("mart/held").unwrap();
+        send(&mut it, 1_200, &[RunEvent::Waiting { step: 2, key, holder: "process 7".to_owned() }]);
+        it.on_tick(2_000);
+        expect![[r#"
+            |        Note the log was cut
+            |    Retrying orders, attempt 1 of 2 in 5.0s: exit status 1
+            |    Building [>                       ] 0/3, 1 running, 2 waiting, 2.0s
+            |        2.0s mart/top
+            |        0.9s orders  waits to be tried again
+            |        0.8s mart/held  waits for process 7
+        "#]]
+        .assert_eq(&screen(&talk, 80, 24));
+    }
+
+    #[test]
+    fn while_it_is_stopped_the_screen_belongs_to_others() {
+        let (mut it, talk) = listener(80, 24);
+        send(&mut it, 0, &[run_started(3), started(0, "orders")]);
+        it.on_tick(1_000);
+        send(&mut it, 1_050, &[RunEvent::Paused]);
+        assert_eq!(screen(&talk, 80, 24), "");
+        it.err.sink().write("[1]+ Stopped\n$ fg\n").unwrap();
+        it.on_event(&RunEvent::Resumed { paused_ms: 60_000 });
+        it.on_tick(61_200);
+        expect![[r#"
+            |[1]+ Stopped
+            |$ fg
+            |    Building [>                       ] 0/3, 1 running, 1.2s
+            |        1.2s orders
+        "#]]
+        .assert_eq(&screen(&talk, 80, 24));
     }
 
     #[test]

@@ -23,7 +23,9 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
 /// A line that a command wrote: its colours only where there are colours, and never beyond its end.
 pub fn foreign(text: &str, style: Style) -> String {
     let mut shown = said(text, style).replace('\t', "    ");
-    if shown.contains('\x1b') {
+    // The last colour that was set lasts, unless it is the one that ends colours.
+    let last = shown.rfind("\x1b[").and_then(|at| shown[at..].split('m').next());
+    if last.is_some_and(|it| it.contains(['1', '2', '3', '4', '5', '6', '7', '8', '9'])) {
         shown.push_str("\x1b[0m");
     }
     shown
@@ -260,7 +262,8 @@ mod tests {
         let colored = Style { color: true, ..Style::PLAIN };
         let text = "a \x1b[1;31mred\x1b[m\x1b[2J\x1b[31";
         assert_eq!(foreign(text, Style::PLAIN), "a red");
-        assert_eq!(foreign(text, colored), "a \x1b[1;31mred\x1b[m\x1b[0m");
+        assert_eq!(foreign(text, colored), "a \x1b[1;31mred\x1b[m");
+        assert_eq!(foreign("\x1b[31mred", colored), "\x1b[31mred\x1b[0m");
         assert_eq!(foreign("plain", colored), "plain");
     }
 }
