@@ -83,7 +83,11 @@ pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &H
     };
     let of_ops = ops.iter().flat_map(|id| [&project.ops[*id].code, &project.ops[*id].sources]);
     let sets: Vec<&FileSet> = of_ops.chain(sources.iter().filter_map(set_of)).collect();
-    let (expansions, looked) = look(world, &sets);
+    let (mut expansions, looked) = look(world, &sets);
+    let folders = expansions.iter_mut().flat_map(|it| std::mem::take(&mut it.folders)).collect();
+    let untracked = looked
+        .values()
+        .any(|it| matches!(it, FileFact::Present { signature, .. } if signature.kind == FileKind::Folder));
     let mut expansions = expansions.into_iter();
     let mut next = || expansions.next().expect("one for each set");
     let op_files: Vec<[Expansion; 2]> = ops.iter().map(|_| [next(), next()]).collect();
