@@ -92,11 +92,6 @@ pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &H
     let mut next = || expansions.next().expect("one for each set");
     let op_files: Vec<[Expansion; 2]> = ops.iter().map(|_| [next(), next()]).collect();
     let source_files: Vec<Option<Expansion>> = sources.iter().map(|id| set_of(id).map(|_| next())).collect();
-    let folders = op_files.iter().flatten().chain(source_files.iter().flatten()).flat_map(|it| it.folders.clone());
-    let folders = folders.collect();
-    let untracked = looked
-        .values()
-        .any(|it| matches!(it, FileFact::Present { signature, .. } if signature.kind == FileKind::Folder));
     let ops = ops
         .iter()
         .zip(op_files)
