@@ -13,7 +13,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::support::{Output, Project, Running, asset_of};
+use crate::support::{Output, Project, Running, asset, asset_of};
 
 /// Tells that the command got this far, then waits for `go`.
 const PAUSE: &str = "touch \"$HOME/../project/started\"\nuntil [ -e \"$HOME/../project/go\" ]; do sleep 0.01; done";
@@ -239,9 +239,14 @@ fn there_is_strace() -> bool {
 
 /// A run in which whoever makes the `nth` such system call of its thread is killed before it is done.
 fn killed_at(project: &Project, call: &str, nth: usize) -> Output {
+    run_with(project, call, &format!("signal=KILL:when={nth}"))
+}
+
+/// A run in which such a system call does not do what it was asked for.
+fn run_with(project: &Project, call: &str, fault: &str) -> Output {
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o", "/dev/null", "-e"]);
-    command.args([format!("trace={call}"), "-e".to_owned(), format!("inject={call}:signal=KILL:when={nth}")]);
+    command.args([format!("trace={call}"), "-e".to_owned(), format!("inject={call}:{fault}")]);
     command.arg(env!("CARGO_BIN_EXE_assets")).args(["materialize", "-j1", "-q"]);
     let sealed = project.command(&[]);
     command.current_dir(project.root()).env_clear();
@@ -282,9 +287,83 @@ fn b_room_that_was_being_made_is_not_left_behind() {
     project.write("in.txt", "2");
     assert_ne!(killed_at(&project, "renameat", 1).code, 0);
     assert_eq!((project.ran(), project.read("data/out")), (vec![], "1".to_owned()));
+    // Nothing older is destroyed: what is wanted again is still there.
+    project.write("in.txt", "1");
+    project.run(&["materialize"]).succeeded();
+    assert_eq!((project.ran(), project.read("data/out")), (vec![], "1".to_owned()));
+    assert_eq!(leftovers(&project), [""; 0]);
+    project.write("in.txt", "2");
+    assert_eq!(run_with(&project, "renameat", "error=EMFILE:when=1").code, 1);
+    assert_eq!((project.read("data/out"), leftovers(&project)), ("1".to_owned(), vec![]));
     project.run(&["materialize"]).succeeded();
     assert_eq!(project.read("data/out"), "2");
+}
+
+/// The first output of an in-place command, of which half was written: nothing was there, nothing stays.
+#[test]
+fn b_the_first_half_of_an_output_in_place_is_removed() {
+    let out = format!("{}in_place = true\npath = \"out\"\n", asset("out", &format!("echo half > data/out\n{PAUSE}")));
+    let project = Project::new().manifest(&out);
+    let running = project.start(&["materialize"]);
+    project.wait_for("started");
+    running.signal(Signal::KILL);
+    running.finish();
+    project.edit("assets.toml", "echo half", "exit 1; echo half");
+    project.run(&["materialize"]).exited(1);
+    assert!(!project.exists("data/out"));
     assert_eq!(leftovers(&project), [""; 0]);
+}
+
+/// A file, a folder, and an output that is written in place, all made from `in.txt`.
+struct Matrix {
+    project: Project,
+    edits: usize,
+}
+
+impl Matrix {
+    fn new() -> Self {
+        let manifest = format!(
+            "[source.input]\nfiles = [\"in.txt\"]\n{}{}path = \"folder/\"\n{}in_place = true\npath = \"place\"\n",
+            asset_of("file", &["input"], "cp in.txt {{ output }}"),
+            asset_of(
+                "folder",
+                &["file"],
+                "mkdir {{ output }}; cp {{ inputs.file }} {{ output }}/a; echo b > {{ output }}/b"
+            ),
+            asset_of("place", &["file"], "cp {{ inputs.file }} data/place"),
+        );
+        let project = Project::new().file("in.txt", "0").manifest(&manifest);
+        project.run(&["materialize"]).succeeded();
+        Matrix { project, edits: 0 }
+    }
+
+    /// Edits the input, runs with the fault, runs again without, and says how the first run ended.
+    fn try_fault(&mut self, call: &str, fault: &str) -> i32 {
+        let project = &self.project;
+        self.edits += 1;
+        // Now and then what is wanted was there before.
+        let text = format!("{}", if self.edits % 5 == 4 { self.edits - 1 } else { self.edits });
+        let before = project.read("data/file");
+        project.write("in.txt", &text);
+        let code = run_with(project, call, fault).code;
+        let now = project.read("data/file");
+        assert!(now == before || now == text, "{call} {fault}: {now:?} is neither old nor new");
+        let stored = || ["data/file", "data/folder/a", "data/place"].map(|it| project.read(it));
+        if code == 0 {
+            assert_eq!(stored(), [&*text; 3], "{call} {fault}: it said that all is done");
+        }
+        let run = project.run(&["materialize"]);
+        assert_eq!(run.code, 0, "{call} {fault}: {}", run.stderr);
+        assert_eq!(stored(), [&*text; 3], "{call} {fault}");
+        assert_eq!(leftovers(project), [""; 0], "{call} {fault}");
+        project.ran();
+        project.settled(&[]);
+        code
+    }
+}
+
+fn thorough() -> bool {
+    std::env::var_os("ASSETS_ORACLE_CASES").is_some()
 }
 
 /// Killed at every call that changes the file system, by system-call injection; then run again.
@@ -293,52 +372,48 @@ fn b_killed_at_any_moment_the_next_run_alone_gets_everything_right() {
     if !there_is_strace() {
         return;
     }
-    let place = "in_place = true\npath = \"place\"\n";
-    let manifest = format!(
-        "[source.input]\nfiles = [\"in.txt\"]\n{}{}path = \"folder/\"\n{}{place}",
-        asset_of("file", &["input"], "cp in.txt {{ output }}"),
-        asset_of(
-            "folder",
-            &["file"],
-            "mkdir {{ output }}; cp {{ inputs.file }} {{ output }}/a; echo b > {{ output }}/b"
-        ),
-        asset_of("place", &["file"], "cp {{ inputs.file }} data/place"),
-    );
-    let project = Project::new().file("in.txt", "0").manifest(&manifest);
-    project.run(&["materialize"]).succeeded();
-    let full = std::env::var_os("ASSETS_ORACLE_CASES").is_some();
-    let (mut kills, mut edits) = (0, 0);
     let mut calls =
         vec!["renameat2", "renameat", "mkdirat", "unlinkat", "pwrite64", "fdatasync", "syncfs", "ftruncate"];
-    if full {
-        calls
-            .extend(["renameat", "rename", "linkat", "fsync", "write", "openat", "fcntl", "clone3", "execve", "close"]);
+    if thorough() {
+        calls.extend(["rename", "linkat", "fsync", "write", "openat", "fcntl", "clone3", "execve", "close"]);
     }
+    let mut matrix = Matrix::new();
+    let mut kills = 0;
     for call in calls {
-        let most = if full { 200 } else { 3 };
-        for nth in 1..=most {
-            edits += 1;
-            // Now and then what is wanted was there before.
-            let text = format!("{}", if edits % 5 == 4 { edits - 1 } else { edits });
-            let before = project.read("data/file");
-            project.write("in.txt", &text);
-            let killed = killed_at(&project, call, nth);
-            let now = project.read("data/file");
-            assert!(now == before || now == text, "{call} {nth}: {now:?} is neither old nor new");
-            if killed.code == 0 {
+        for nth in 1..=if thorough() { 200 } else { 3 } {
+            if matrix.try_fault(call, &format!("signal=KILL:when={nth}")) == 0 {
                 break;
             }
             kills += 1;
-            let run = project.run(&["materialize"]);
-            assert_eq!(run.code, 0, "{call} {nth}: {}", run.stderr);
-            let stored = ["data/file", "data/folder/a", "data/place"].map(|it| project.read(it));
-            assert_eq!(stored, [&*text; 3], "{call} {nth}");
-            assert_eq!(leftovers(&project), [""; 0], "{call} {nth}");
-            project.settled(&[]);
         }
     }
     eprintln!("{kills} runs were killed");
     assert!(kills >= 8, "only {kills} runs were killed: the system calls have other names now");
+}
+
+/// Each such call fails once, as it does when a disk is full, broken, read-only or not ours.
+#[test]
+fn b_an_error_at_any_moment_leaves_the_old_or_the_new() {
+    if !there_is_strace() {
+        return;
+    }
+    let (mut calls, mut errors) =
+        (vec!["renameat2", "renameat", "pwrite64", "fdatasync", "openat2"], vec!["EIO", "ENOSPC"]);
+    if thorough() {
+        calls.extend(["mkdirat", "unlinkat", "syncfs", "ftruncate", "fsync", "write", "statx", "openat", "fcntl"]);
+        errors.extend(["EACCES", "EROFS", "EMFILE", "EINTR"]);
+    }
+    let mut matrix = Matrix::new();
+    let mut failures = 0;
+    for call in calls {
+        for error in &errors {
+            for nth in 1..=if thorough() { 12 } else { 2 } {
+                failures += i32::from(matrix.try_fault(call, &format!("error={error}:when={nth}")) != 0);
+            }
+        }
+    }
+    eprintln!("{failures} runs failed");
+    assert!(failures >= 4, "only {failures} runs failed: the system calls have other names now");
 }
 
 // C. State is torn, flipped or gone.

@@ -166,3 +166,31 @@ fn nothing_is_left_running_or_locked_after_a_run() {
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&open.stdout).trim(), "0");
 }
+
+/// Functions in the tests of `folder`, as `file::function`, where the file is named without folders.
+fn functions(folder: &str, into: &mut Vec<String>) {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    for entry in walkdir::WalkDir::new(root).into_iter().flatten().filter(|it| it.path().extension().is_some()) {
+        let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
+        let path = entry.path().display().to_string();
+        let names = text.lines().filter_map(|it| it.trim().strip_prefix("fn ")?.split('(').next());
+        into.extend(names.map(|it| format!("{path}::{it}")));
+    }
+}
+
+#[test]
+fn every_test_that_the_list_of_faults_names_is_there() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reliability.md")).unwrap();
+    let table = page.split("## Faults and their tests").nth(1).unwrap().split("\n## ").next().unwrap();
+    let named: Vec<&str> = table.split('`').skip(1).step_by(2).filter(|it| it.contains("::")).collect();
+    assert!(named.len() > 60, "{}", named.len());
+    let mut there = Vec::new();
+    functions("tests", &mut there);
+    functions("src", &mut there);
+    for name in named {
+        let (file, function) = name.rsplit_once("::").unwrap();
+        let file = file.rsplit("::").next().unwrap();
+        let found = there.iter().any(|it| it.ends_with(&format!("::{function}")) && it.contains(file));
+        assert!(found, "there is no test {name}");
+    }
+}

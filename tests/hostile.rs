@@ -190,3 +190,40 @@ fn a_status_of_what_is_fresh_opens_no_data() {
     let opened: Vec<_> = calls.iter().filter(data).collect();
     assert!(opened.is_empty(), "{}: {opened:#?}", root.display());
 }
+
+/// Whether `status` reads the output `data/a`, as seen by the kernel; with another boot than the real one
+/// if `rebooted`. `None` if that cannot be seen here.
+fn reads_output(project: &Project, rebooted: bool) -> Option<bool> {
+    if !there_is("strace", Command::new("strace").arg("-V")) {
+        return None;
+    }
+    project.write("../boot", "11111111-2222-3333-4444-555555555555\n");
+    let mount = if rebooted { "mount --bind ../boot /proc/sys/kernel/random/boot_id" } else { "true" };
+    let trace = "strace -f -qq -o ../trace -e trace=openat $ASSETS status --json > /dev/null || true; cat ../trace";
+    let output = in_namespace(project, &format!("{mount}\n{trace}"))?;
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    Some(output.raw_stdout.lines().any(|it| it.contains("\"data/a\"") && !it.contains("O_PATH")))
+}
+
+#[test]
+fn after_a_power_loss_what_was_not_sealed_is_read_before_it_is_trusted() {
+    let wait = "touch started; until [ -e go ]; do sleep 0.01; done; touch {{ output }}";
+    let project = Project::new().manifest(&(asset("a", "echo a > {{ output }}") + &asset_of("b", &["a"], wait)));
+    let running = project.start(&["materialize"]);
+    project.wait_for("started");
+    running.signal(rustix::process::Signal::KILL);
+    running.finish();
+    // What is as young as its record is read once more, and then known.
+    let Some(_) = reads_output(&project, false) else { return };
+    assert_eq!(reads_output(&project, false), Some(false), "a killed tool is no power loss");
+    // Read for another reason, and remembered.
+    project.shell("touch data/a; assets status -q");
+    assert_eq!(reads_output(&project, false), Some(false));
+    assert_eq!(reads_output(&project, true), Some(true), "the power was lost before the run was sealed");
+    project.write("go", "");
+    project.run(&["materialize"]).succeeded();
+    project.run(&["materialize", "-f"]).succeeded();
+    project.ran();
+    assert_eq!(reads_output(&project, true), Some(false), "a run that came to its end is sealed");
+    project.settled(&[]);
+}

@@ -274,6 +274,23 @@ fn a_source_file_is_renamed() {
 }
 
 #[test]
+fn a_source_that_is_gone_is_told_before_all_else() {
+    let project = project();
+    let rates = project.read("rates.json");
+    project.remove("rates.json");
+    let told: Vec<_> = project.reasons(&[]).into_iter().filter(|it| it.0 == "counted").map(|it| it.1).collect();
+    assert_eq!(told, ["source_changed", "upstream_missing"]);
+    assert!(project.states(&[]).contains(&("counted".to_owned(), "blocked".to_owned())));
+    let why = project.run(&["why", "counted"]).succeeded();
+    assert!(why.stdout.lines().next().unwrap().contains("rates.json"), "{}", why.stdout);
+    let output = project.run(&["materialize"]).exited(1);
+    assert!(output.stderr.contains("rates.json"), "{}", output.stderr);
+    assert_eq!(project.ran(), [""; 0]);
+    project.write("rates.json", rates);
+    project.settled(&[]);
+}
+
+#[test]
 fn files_are_only_touched() {
     check(&Mutation {
         change: &|it| {

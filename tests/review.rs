@@ -168,3 +168,38 @@ fn changed_since_a_revision_sees_variables_formats_and_files_that_are_gone() {
     project.write_manifest(&body.replace("\"csv\"", "\"json\""));
     assert_eq!(changed(), ["formatted", "reading"]);
 }
+
+#[test]
+fn what_a_power_loss_left_whole_is_read_once_and_then_trusted() {
+    use assets::plan::{
+        record::Session,
+        store::{
+            Change, StateStore,
+            folder::{Access, StateFolder},
+            sqlite::Disk,
+        },
+    };
+    let project = Project::new().manifest(&asset("a", "echo 1 > {{ output }}"));
+    project.run(&["materialize"]).succeeded();
+    project.ran();
+    let doubted = |lose: bool| {
+        let folder = StateFolder::open(&project.root(), Access::Write).unwrap();
+        let store = folder.store(Disk::Local).unwrap().store;
+        let record = store.latest_all().unwrap().swap_remove(0);
+        if lose {
+            let session = Session { id: record.session.clone(), boot: "another".to_owned(), sealed: false };
+            store.commit(&[Change::SessionOpened(session)]).unwrap();
+        }
+        store.sessions().unwrap().iter().any(|it| it.id == record.session && !it.sealed)
+    };
+    assert!(doubted(true));
+    project.run(&["status"]).succeeded();
+    project.run(&["materialize"]).succeeded();
+    assert!(project.ran().is_empty() && !doubted(false));
+    // One that was lost is found by its content.
+    doubted(true);
+    project.write("data/a", "2\n");
+    project.run(&["status"]).exited(3);
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(project.ran(), ["a"]);
+}

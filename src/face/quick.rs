@@ -168,6 +168,14 @@ fn env_names(project: &Project, trace: &Trace) -> BTreeSet<String> {
             names.extend(template.uses().unwrap_or_else(|_| Uses::everything()).env);
         }
     }
+    for node in project.nodes.values() {
+        if let Some(Source::Command { action, env, .. }) = node.source() {
+            names.extend(env.iter().map(|it| it.name.clone()));
+            for template in action.templates() {
+                names.extend(template.uses().unwrap_or_else(|_| Uses::everything()).env);
+            }
+        }
+    }
     names
 }
 

@@ -56,9 +56,9 @@ pub fn examine(case: &Case<'_>) -> Examined {
     let inputs = Inputs::of(case);
     let blocked = !inputs.missing.is_empty() || !case.facts.missing.is_empty();
     let fingerprint = inputs.fingerprint(case);
-    let mut reasons = own_reasons(case, &inputs);
-    reasons.extend(inputs.missing.iter().cloned());
-    reasons.extend(case.facts.missing.iter().cloned());
+    // What keeps it from being made at all is told first.
+    let mut reasons: Vec<Reason> = inputs.missing.iter().chain(&case.facts.missing).cloned().collect();
+    reasons.extend(own_reasons(case, &inputs));
     let verdict = if !reasons.is_empty() {
         Verdict::Stale(reasons)
     } else if inputs.pending.is_empty() && inputs.expired.is_empty() {

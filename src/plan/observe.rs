@@ -18,7 +18,7 @@ use crate::{
         template::Uses,
     },
     plan::{
-        hash::{FileFact, FileKind, GlobError},
+        hash::{FileFact, FileKind, GlobError, glob},
         record::{Observation, TrackedFile},
         world::World,
     },
@@ -77,23 +77,21 @@ impl Facts {
 /// that only a run asks (commands, addresses).
 pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &HashMap<NodeId, Observation>) -> Facts {
     let project = world.project;
-    let mut wanted = Wanted::default();
-    let op_files: Vec<[Expansion; 2]> = ops
-        .iter()
-        .map(|id| [&project.ops[*id].code, &project.ops[*id].sources].map(|set| wanted.expand(world, set)))
-        .collect();
-    let source_files: Vec<Option<Expansion>> = sources
-        .iter()
-        .map(|id| match project.nodes[*id].source() {
-            Some(Source::Files(set)) => Some(wanted.expand(world, set)),
-            _ => None,
-        })
-        .collect();
-    let folders = std::mem::take(&mut wanted.folders);
-    let looked = wanted.look(world);
+    let set_of = |id: &NodeId| match project.nodes[*id].source() {
+        Some(Source::Files(set)) => Some(set),
+        _ => None,
+    };
+    let of_ops = ops.iter().flat_map(|id| [&project.ops[*id].code, &project.ops[*id].sources]);
+    let sets: Vec<&FileSet> = of_ops.chain(sources.iter().filter_map(set_of)).collect();
+    let (mut expansions, looked) = look(world, &sets);
+    let folders = expansions.iter_mut().flat_map(|it| std::mem::take(&mut it.folders)).collect();
     let untracked = looked
         .values()
         .any(|it| matches!(it, FileFact::Present { signature, .. } if signature.kind == FileKind::Folder));
+    let mut expansions = expansions.into_iter();
+    let mut next = || expansions.next().expect("one for each set");
+    let op_files: Vec<[Expansion; 2]> = ops.iter().map(|_| [next(), next()]).collect();
+    let source_files: Vec<Option<Expansion>> = sources.iter().map(|id| set_of(id).map(|_| next())).collect();
     let ops = ops
         .iter()
         .zip(op_files)
@@ -111,8 +109,11 @@ pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &H
 }
 
 /// The files of one set, or what is wrong with it.
+#[derive(Default)]
 struct Expansion {
     files: Vec<ProjectPath>,
+    /// What was listed for it.
+    folders: Vec<TrackedFile>,
     problems: Vec<String>,
 }
 
@@ -129,40 +130,51 @@ fn problem(error: &GlobError, set: &FileSet) -> String {
     }
 }
 
-#[derive(Default)]
-struct Wanted {
-    paths: BTreeSet<ProjectPath>,
-    folders: Vec<TrackedFile>,
-}
-
-impl Wanted {
-    fn expand(&mut self, world: &World<'_>, set: &FileSet) -> Expansion {
-        if set.patterns.is_empty() {
-            return Expansion { files: Vec::new(), problems: Vec::new() };
-        }
+impl Expansion {
+    fn of(world: &World<'_>, set: &FileSet) -> Expansion {
         match world.sweep.expand(set) {
             Ok(listing) => {
-                let files = listing.files();
-                self.folders.extend(listing.folders().map(|(path, signature, racy)| TrackedFile {
-                    path,
-                    signature,
-                    digest: Digest([0; 32]),
-                    racy,
-                }));
-                self.paths.extend(files.iter().cloned());
-                Expansion { files, problems: Vec::new() }
+                let folder = |(path, signature, racy)| TrackedFile { path, signature, digest: Digest([0; 32]), racy };
+                let folders = listing.folders().map(folder).collect();
+                Expansion { files: listing.files(), folders, problems: Vec::new() }
             }
             Err(errors) => {
-                Expansion { files: Vec::new(), problems: errors.iter().map(|it| problem(it, set)).collect() }
+                let problems = errors.iter().map(|it| problem(it, set)).collect();
+                Expansion { problems, ..Expansion::default() }
             }
         }
     }
 
-    fn look(self, world: &World<'_>) -> Looked {
-        let paths: Vec<ProjectPath> = self.paths.into_iter().collect();
-        let facts = world.sweep.look(&paths);
-        paths.into_iter().zip(facts).collect()
+    /// If the set names its files one by one: the look at them then tells whether that is what they are.
+    fn named(set: &FileSet) -> Option<Expansion> {
+        let mut files = glob::named_files(set)?;
+        files.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+        files.dedup();
+        Some(Expansion { files, ..Expansion::default() })
     }
+}
+
+/// The files of `sets` and what they are. Each file is looked at once.
+fn look(world: &World<'_>, sets: &[&FileSet]) -> (Vec<Expansion>, Looked) {
+    let mut looked = Looked::new();
+    let named: Vec<Option<Expansion>> = sets.iter().map(|it| Expansion::named(it)).collect();
+    let paths: BTreeSet<&ProjectPath> = named.iter().flatten().flat_map(|it| &it.files).collect();
+    let paths: Vec<ProjectPath> = paths.into_iter().cloned().collect();
+    let facts = world.sweep.look_at_files(&paths);
+    looked.extend(paths.into_iter().zip(facts).filter_map(|(path, fact)| Some((path, fact?))));
+    let is_there = |it: &ProjectPath| matches!(looked.get(it), Some(FileFact::Present { .. }));
+    let expansions: Vec<Expansion> = named
+        .into_iter()
+        .zip(sets)
+        // A folder means what is in it, and of what is not there the pattern tells more.
+        .map(|(it, set)| it.filter(|it| it.files.iter().all(is_there)).unwrap_or_else(|| Expansion::of(world, set)))
+        .collect();
+    let left: BTreeSet<&ProjectPath> =
+        expansions.iter().flat_map(|it| &it.files).filter(|it| !looked.contains_key(*it)).collect();
+    let left: Vec<ProjectPath> = left.into_iter().cloned().collect();
+    let facts = world.sweep.look(&left);
+    looked.extend(left.into_iter().zip(facts));
+    (expansions, looked)
 }
 
 type Looked = HashMap<ProjectPath, FileFact>;

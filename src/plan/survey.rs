@@ -144,6 +144,10 @@ pub fn check_stored<'r>(
                 let start = files.len();
                 // After a power loss the bytes behind a signature may be others.
                 let doubted = world.doubts(record);
+                if doubted {
+                    // What was learnt of them before it is no proof either.
+                    them.iter().for_each(|it| world.sweep.forget(&it.path));
+                }
                 files.extend(them.iter().cloned().map(|it| TrackedFile { racy: it.racy || doubted, ..it }));
                 owners.push((node, record, start..files.len()));
             }

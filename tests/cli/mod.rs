@@ -23,7 +23,7 @@ fn project() -> Project {
 
 fn built() -> Project {
     let project = project();
-    project.run(&["materialize"]).succeeded();
+    project.run(&["materialize", "-j", "1"]).succeeded();
     project.ran();
     project
 }

@@ -15,7 +15,7 @@ use crate::{
         run::{
             context::RunContext,
             finish::{Restoring, restore},
-            recover::recover_held,
+            recover::{recover_held, sweep},
             render::{Given, render},
         },
     },
@@ -301,9 +301,9 @@ fn stage(
     let all_reasons = told_reasons(&examined);
     let log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
     // Before anything is staged: what a crash leaves behind belongs to an attempt that is known.
-    let begun = Change::AttemptStarted(begun(context, step, &id, started_at, &log));
+    let attempt = begun(context, step, &id, started_at, &log);
     if !Protection::AttemptFirst.is_off() {
-        workspace.store.commit(std::slice::from_ref(&begun))?;
+        workspace.store.commit(&[Change::AttemptStarted(attempt.clone())])?;
     }
     let made = (|| {
         for (node, it) in examined {
@@ -320,7 +320,7 @@ fn stage(
             });
         }
         if Protection::AttemptFirst.is_off() {
-            workspace.store.commit(&[begun])?;
+            workspace.store.commit(&[Change::AttemptStarted(attempt.clone())])?;
         }
         let given = given_inputs(context, step, &now)?;
         spec(context, step, &id, &outputs, &given, &log)
@@ -328,9 +328,8 @@ fn stage(
     let spec = match made {
         Ok(it) => it,
         Err(error) => {
-            for it in &outputs {
-                let _ = workspace.io_of(it.node).discard(&it.staged);
-            }
+            // Of the output at which it failed, too, something may be there.
+            sweep(workspace, &attempt);
             let state = AttemptState::Failed(error.to_string());
             workspace.store.commit(&[Change::AttemptEnded { id, state, at: workspace.clock.now() }])?;
             return Err(error);

@@ -106,7 +106,7 @@ fn finish_one(
 }
 
 /// Removes what the attempt staged, and moves back what it had moved aside.
-fn sweep(workspace: &Workspace, attempt: &Attempt) {
+pub fn sweep(workspace: &Workspace, attempt: &Attempt) {
     for key in &attempt.outputs {
         if let Some(node) = workspace.project.node(key.as_str())
             && workspace.project.nodes[node].asset().is_some()

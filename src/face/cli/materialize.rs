@@ -53,7 +53,7 @@ use crate::{
     plan::{
         hash::boot,
         planner,
-        record::{RunId, RunRecord},
+        record::{Materialization, RunId, RunRecord},
         store::{Change, folder::Access},
         survey::{Request, Survey, survey},
     },
@@ -226,11 +226,28 @@ fn keep_answer(context: &Context, app: &App, all: &NodeSet) -> Result<(), Failur
     Ok(())
 }
 
-/// Signatures of outputs that were touched and are the same, so that they are not read again.
+/// Signatures of outputs that were touched and are the same, so that they are not read again. What was
+/// doubted after a power loss and turned out to be whole is from now on of a session that is sealed.
 fn remember_touched(app: &App, surveyed: &Survey) -> Result<(), Failure> {
-    let changes: Vec<Change> = surveyed.refreshed.iter().cloned().map(|it| Change::Refreshed(Box::new(it))).collect();
+    let world = app.workspace.world();
+    let session = match surveyed.refreshed.iter().any(|it| world.doubts(it)) {
+        true => Some(RunId::new(world.now, random()?)),
+        false => None,
+    };
+    if let Some(session) = &session {
+        app.open_session(&session.0)?;
+    }
+    let remembered = |record: &Materialization| match &session {
+        Some(session) if world.doubts(record) => Materialization { session: session.0.clone(), ..record.clone() },
+        _ => record.clone(),
+    };
+    let changes: Vec<Change> =
+        surveyed.refreshed.iter().map(|it| Change::Refreshed(Box::new(remembered(it)))).collect();
     if !changes.is_empty() {
         app.workspace.store.commit(&changes)?;
+    }
+    if let Some(session) = &session {
+        seal(app, session);
     }
     Ok(())
 }

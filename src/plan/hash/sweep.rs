@@ -89,6 +89,16 @@ impl Sweep {
         facts
     }
 
+    /// As [`Sweep::look`]; `None` for a folder, which is not gone through.
+    pub fn look_at_files(&self, paths: &[ProjectPath]) -> Vec<Option<FileFact>> {
+        let (facts, folders) = self.facts(paths.len(), |index| paths[index].as_bytes(), Links::Follow);
+        let mut facts: Vec<Option<FileFact>> = facts.into_iter().map(Some).collect();
+        for index in folders {
+            facts[index] = None;
+        }
+        facts
+    }
+
     /// What one path is.
     pub fn look_at(&self, path: &ProjectPath) -> FileFact {
         self.look(std::slice::from_ref(path)).pop().expect("one answer for one question")

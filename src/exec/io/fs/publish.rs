@@ -57,15 +57,19 @@ impl FsManager {
         self.described(&place, &measured)
     }
 
-    /// With `in_place`: what is visible goes into a folder of its own, under its own name. The folder
-    /// is made even if nothing is there: it says that the attempt was not published yet.
+    /// With `in_place`: what is visible goes into a folder of its own, under its own name; if nothing is
+    /// there, a mark goes in its stead. Only with one of the two is what is visible the command's (I4).
     pub(super) fn move_aside(&self, place: &Place, attempt: &AttemptId, there: bool) -> Result<(), IoError> {
         let aside = names::aside(attempt);
         if place.folder.look(&aside)?.is_none() {
             place.folder.make_child(&aside)?;
         }
         let folder = place.folder.open_child(&aside)?;
-        if there { place.folder.rename(&place.name, &folder, &place.name) } else { Ok(()) }
+        if there {
+            return place.folder.rename(&place.name, &folder, &place.name);
+        }
+        let mark = names::staging(attempt, &place.name);
+        if folder.look(&mark)?.is_none() { folder.make_child(&mark) } else { Ok(()) }
     }
 
     /// Undoes `move_aside`; fine if it was undone already. What the command wrote is removed.
@@ -75,6 +79,11 @@ impl FsManager {
             return Ok(());
         }
         let folder = place.folder.open_child(&aside)?;
+        let mark = names::staging(attempt, &place.name);
+        if folder.look(&mark)?.is_some() {
+            place.folder.remove(&place.name)?;
+            folder.remove(&mark)?;
+        }
         put_back(&folder, &place.folder, &place.name)?;
         place.folder.remove_empty(&aside).map(|_| ())
     }
@@ -98,6 +107,7 @@ impl FsManager {
             retire(&place.folder, &replaced, target, keeper);
             return Ok(());
         }
+        folder.remove(&names::staging(attempt, &place.name))?;
         place.folder.remove_empty(&aside).map(|_| ())
     }
 
@@ -235,16 +245,12 @@ fn retire(folder: &Folder, name: &OsStr, target: &Target, keeper: Option<(&Kept,
     let _ = folder.remove(name);
 }
 
-/// Puts what lies in `from` under `name` back to `to`, and removes what is there.
+/// Puts what lies in `from` under `name` back to `to`, in place of what is there; nothing if nothing lies
+/// there. Never by an exchange: done once more after a crash, that would take the old for the new.
 pub(super) fn put_back(from: &Folder, to: &Folder, name: &OsStr) -> Result<(), IoError> {
     if from.look(name)?.is_none() {
-        return to.remove(name);
+        return Ok(());
     }
-    if to.look(name)?.is_some() {
-        if from.exchange(name, to, name)? {
-            return from.remove(name);
-        }
-        to.remove(name)?;
-    }
+    to.remove(name)?;
     from.rename(name, to, name)
 }

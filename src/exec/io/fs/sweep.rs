@@ -79,10 +79,15 @@ fn restore_aside(folder: &Folder, aside: &OsStr) -> Result<usize, IoError> {
         return Ok(0);
     }
     let old = folder.open_child(aside)?;
-    let names = old.list()?;
-    for name in &names {
-        put_back(&old, folder, name)?;
+    let mut restored = 0;
+    for name in old.list()? {
+        if names::leftover(&name).is_some() {
+            old.remove(&name)?;
+        } else {
+            put_back(&old, folder, &name)?;
+            restored += 1;
+        }
     }
     folder.remove_empty(aside)?;
-    Ok(names.len())
+    Ok(restored)
 }
