@@ -12,6 +12,7 @@ mod docs;
 mod examples;
 mod executor;
 mod faults;
+mod generated;
 mod hostile;
 mod io;
 mod layers;
