@@ -389,6 +389,18 @@ fn a_request_to_end_is_as_good_as_ctrl_c() {
     .assert_eq(&output.transcript());
 }
 
+#[test]
+fn ctrl_c_ends_what_comes_before_a_run_at_once() {
+    let asks = "[source.slow]\ncommand = \"echo $$ > pid; exec sleep 1000\"\n";
+    let project = Project::new().manifest(&format!("{asks}{}", asset_of("a", &["slow"], "echo x > {{ output }}")));
+    let running = project.start(&["materialize"]);
+    project.wait_for("pid");
+    running.signal(Signal::INT);
+    assert_eq!(running.finish().code, 130);
+    assert!(is_gone(project.read("pid").trim().parse().unwrap()));
+    assert!(project.run(&["runs", "--json"]).json()["runs"].as_array().unwrap().is_empty());
+}
+
 /// One that is made, one that fails in colours, one that is skipped; the first waits for `go`.
 fn three() -> Project {
     let manifest = [

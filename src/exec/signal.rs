@@ -60,16 +60,16 @@ impl Signal {
 pub struct SignalWatch {
     handle: Handle,
     thread: Option<JoinHandle<()>>,
-    over: Arc<AtomicBool>,
+    by_default: Arc<AtomicBool>,
 }
 
 /// Calls `send` for every signal, on a thread of its own.
 pub fn watch(mut send: impl FnMut(Signal) + Send + 'static) -> io::Result<SignalWatch> {
-    let over = Arc::new(AtomicBool::new(false));
+    let by_default = Arc::new(AtomicBool::new(false));
     let mut signals = Signals::new(Signal::ALL.map(|it| it.0))?;
     for (number, signal) in Signal::ALL {
         if signal != Signal::Continue {
-            signal_hook::flag::register_conditional_default(number, Arc::clone(&over))?;
+            signal_hook::flag::register_conditional_default(number, Arc::clone(&by_default))?;
         }
     }
     let handle = signals.handle();
@@ -80,12 +80,47 @@ pub fn watch(mut send: impl FnMut(Signal) + Send + 'static) -> io::Result<Signal
             }
         }
     })?;
-    Ok(SignalWatch { handle, thread: Some(thread), over })
+    Ok(SignalWatch { handle, thread: Some(thread), by_default })
+}
+
+impl SignalWatch {
+    /// The switch between messages and what signals do by default.
+    pub fn attention(&self) -> Attention {
+        Attention(Arc::clone(&self.by_default))
+    }
+}
+
+/// Whether signals are messages (somebody reads them) or do what they do by default (nobody does now).
+#[derive(Clone)]
+pub struct Attention(Arc<AtomicBool>);
+
+impl Attention {
+    /// From here on signals do what they do by default, but where attention is paid.
+    pub fn rest(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Signals are messages while `work` goes on.
+    pub fn paid<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.with(false, work)
+    }
+
+    /// Signals do what they do by default while `work` goes on: it can be ended at any point.
+    pub fn unpaid<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.with(true, work)
+    }
+
+    fn with<T>(&self, by_default: bool, work: impl FnOnce() -> T) -> T {
+        let before = self.0.swap(by_default, Ordering::SeqCst);
+        let done = work();
+        self.0.store(before, Ordering::SeqCst);
+        done
+    }
 }
 
 impl Drop for SignalWatch {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::SeqCst);
+        self.by_default.store(true, Ordering::SeqCst);
         self.handle.close();
         if let Some(thread) = self.thread.take() {
             // A panic in `send` was already told on its own thread.
@@ -104,6 +139,19 @@ mod tests {
     use std::{sync::mpsc, time::Duration};
 
     use super::*;
+
+    #[test]
+    fn attention_is_what_it_was_before() {
+        let by_default = || Arc::new(AtomicBool::new(true));
+        let it = Attention(by_default());
+        let now = || it.0.load(Ordering::SeqCst);
+        it.paid(|| {
+            assert!(!now());
+            it.unpaid(|| assert!(now()));
+            assert!(!now());
+        });
+        assert!(now());
+    }
 
     #[test]
     fn signals_arrive_as_messages() {

@@ -83,16 +83,15 @@ pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &H
     };
     let of_ops = ops.iter().flat_map(|id| [&project.ops[*id].code, &project.ops[*id].sources]);
     let sets: Vec<&FileSet> = of_ops.chain(sources.iter().filter_map(set_of)).collect();
-    let (expansions, looked) = look(world, &sets);
+    let (mut expansions, looked) = look(world, &sets);
+    let folders = expansions.iter_mut().flat_map(|it| std::mem::take(&mut it.folders)).collect();
+    let untracked = looked
+        .values()
+        .any(|it| matches!(it, FileFact::Present { signature, .. } if signature.kind == FileKind::Folder));
     let mut expansions = expansions.into_iter();
     let mut next = || expansions.next().expect("one for each set");
     let op_files: Vec<[Expansion; 2]> = ops.iter().map(|_| [next(), next()]).collect();
     let source_files: Vec<Option<Expansion>> = sources.iter().map(|id| set_of(id).map(|_| next())).collect();
-    let folders = op_files.iter().flatten().chain(source_files.iter().flatten()).flat_map(|it| it.folders.clone());
-    let folders = folders.collect();
-    let untracked = looked
-        .values()
-        .any(|it| matches!(it, FileFact::Present { signature, .. } if signature.kind == FileKind::Folder));
     let ops = ops
         .iter()
         .zip(op_files)

@@ -240,6 +240,8 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
                 self.make_ready(index);
             }
         }
+        // Asked to stop before it began.
+        self.heed(signals);
         while self.left > 0 {
             self.start_what_can();
             let message = match messages.recv_timeout(TICK) {
@@ -252,14 +254,18 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             if let Some(message) = message {
                 self.on_message(message);
             }
-            while let Ok(signal) = signals.try_recv() {
-                self.on_signal(signal);
-            }
+            self.heed(signals);
             self.wake_delayed();
         }
         let duration_ms = self.now() - self.started_ms;
         let (run, outcome) = (self.context.run.0.clone(), self.outcome());
         self.emit(RunEvent::RunFinished { run, outcome, duration_ms });
+    }
+
+    fn heed(&mut self, signals: &Receiver<Signal>) {
+        while let Ok(signal) = signals.try_recv() {
+            self.on_signal(signal);
+        }
     }
 
     fn outcome(&self) -> RunOutcome {

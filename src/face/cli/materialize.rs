@@ -22,7 +22,7 @@ use crate::{
             dispatcher::{Options, Summary, run as dispatch},
             recover::recover,
         },
-        signal::{self, Signal, SignalWatch},
+        signal::{self, Attention, Signal, SignalWatch},
     },
     face::{
         app::App,
@@ -93,10 +93,28 @@ pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
 /// Signals as messages, for as long as it lives.
 pub struct Signals {
     pub messages: Receiver<Signal>,
-    _watch: SignalWatch,
+    watch: SignalWatch,
 }
 
-/// From here on signals are messages, and whoever reads them decides what they mean.
+impl Signals {
+    pub fn attention(&self) -> Attention {
+        self.watch.attention()
+    }
+
+    /// Signals are messages while `work` goes on.
+    fn heard<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.forget();
+        self.attention().paid(work)
+    }
+
+    /// What did by default what it does, a stop for instance, is no message any more.
+    pub fn forget(&self) {
+        while self.messages.try_recv().is_ok() {}
+    }
+}
+
+/// While a run goes on, signals are messages, and whoever reads them decides what they mean. Before
+/// and after, when looking at everything may take its time, they end the command at once.
 pub fn listen() -> Result<Signals, Failure> {
     listen_and(|| ())
 }
@@ -111,7 +129,8 @@ pub fn listen_and(wake: impl Fn() + Send + 'static) -> Result<Signals, Failure> 
     };
     let watch =
         signal::watch(send).map_err(|it| Failure::new(Exit::Failed, format!("cannot listen to signals: {it}")))?;
-    Ok(Signals { messages, _watch: watch })
+    watch.attention().rest();
+    Ok(Signals { messages, watch })
 }
 
 /// What goes to stdout.
@@ -177,7 +196,8 @@ pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>)
     }
     remember_touched(app, &surveyed)?;
     warn_unselected(context, app, selected, &plan)?;
-    let brought = start(context, app, &locks, signals, &Prepared { asked, plan: &plan, survey: &surveyed })?;
+    let prepared = Prepared { asked, plan: &plan, survey: &surveyed };
+    let brought = signals.heard(|| start(context, app, &locks, signals, &prepared))?;
     if *selected == selecting::all_assets(app.project()) && exit_of(&brought.summary) == Exit::Done {
         keep_answer(context, app, selected)?;
     }

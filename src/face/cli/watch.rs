@@ -70,7 +70,9 @@ pub fn keep(
         return Ok(exit);
     }
     context.ui.say("watching for changes; Ctrl-C ends it");
-    Ok(keep::keep(&mut changes, &mut keeping, &SystemClock, Debounce::new(debounce_ms, LONGEST_MS)))
+    let debounce = Debounce::new(debounce_ms, LONGEST_MS);
+    let attention = keeping.signals.attention();
+    Ok(attention.paid(|| keep::keep(&mut changes, &mut keeping, &SystemClock, debounce)))
 }
 
 struct Keeping<'a> {
@@ -203,8 +205,13 @@ impl Keeping<'_> {
 
 impl Keeper for Keeping<'_> {
     fn look(&mut self) -> Option<Exit> {
-        self.reread();
-        match self.bring_up_to_date() {
+        // Looking may take its time, and nothing is lost when it is broken off.
+        let looked = self.signals.attention().unpaid(|| {
+            self.reread();
+            self.bring_up_to_date()
+        });
+        self.signals.forget();
+        match looked {
             Ok(exit) => {
                 self.told.trouble = None;
                 exit
