@@ -194,3 +194,14 @@ fn every_test_that_the_list_of_faults_names_is_there() {
         assert!(found, "there is no test {name}");
     }
 }
+
+#[test]
+fn a_state_folder_that_goes_away_in_mid_run_is_told() {
+    let project = Project::new().manifest(&asset("gone", "rm -rf \"$OLDPWD/.assets\" .assets; echo 1 > {{ output }}"));
+    let output = project.run(&["materialize"]).exited(5);
+    assert!(output.stderr.contains("was removed during the run: nothing of it is recorded"), "{}", output.stderr);
+    project.run(&["materialize"]).exited(5);
+    project.write_manifest(&asset("gone", "echo 1 > {{ output }}"));
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(project.read("data/gone"), "1\n");
+}

@@ -198,6 +198,7 @@ pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>)
     warn_unselected(context, app, selected, &plan)?;
     let prepared = Prepared { asked, plan: &plan, survey: &surveyed };
     let brought = signals.heard(|| start(context, app, &locks, signals, &prepared))?;
+    still_recorded(app)?;
     if *selected == selecting::all_assets(app.project()) && exit_of(&brought.summary) == Exit::Done {
         keep_answer(context, app, selected)?;
     }
@@ -209,6 +210,15 @@ struct Prepared<'a> {
     asked: &'a Asked<'a>,
     plan: &'a Plan,
     survey: &'a Survey,
+}
+
+/// What was written to a database that was removed meanwhile is gone with it.
+fn still_recorded(app: &App) -> Result<(), Failure> {
+    if fs::look(&app.state.path().join("state.db"))?.is_some() {
+        return Ok(());
+    }
+    let message = format!("{} was removed during the run: nothing of it is recorded", app.state.path().display());
+    Err(Failure::new(Exit::State, message).hint("run again; what was published is made once more"))
 }
 
 /// How many assets there are, if this is the plain wish and nothing has moved since all was fresh.
