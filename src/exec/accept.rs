@@ -79,7 +79,7 @@ pub fn accept(
         }
     };
     let world = workspace.world();
-    let scope = with_upstream(workspace, node);
+    let scope = project.assets_with_upstream(&NodeSet::of(project.len(), [node]));
     let surveyed = survey(&world, &Request { scope: &scope, runs: &scope, forced: false })?;
     let found = surveyed.get(node).expect("it is in the scope");
     if found.verdict.is_fresh() {
@@ -131,20 +131,6 @@ fn record(
         accepted: Some(reason.to_owned()),
         session: session.0.clone(),
     }
-}
-
-fn with_upstream(workspace: &Workspace, node: NodeId) -> NodeSet {
-    let project = &*workspace.project;
-    let mut scope = NodeSet::of(project.len(), [node]);
-    let mut queue = vec![node];
-    while let Some(at) = queue.pop() {
-        for upstream in project.graph.upstream(at) {
-            if project.nodes[*upstream].asset().is_some() && scope.insert(*upstream) {
-                queue.push(*upstream);
-            }
-        }
-    }
-    scope
 }
 
 /// Why there is no fingerprint.

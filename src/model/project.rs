@@ -11,7 +11,7 @@ use crate::{
         path::ProjectPath,
         span::Span,
     },
-    model::{graph::AssetGraph, key::AssetKey, template::Template},
+    model::{graph::AssetGraph, key::AssetKey, node_set::NodeSet, template::Template},
     typed_id,
 };
 
@@ -242,6 +242,16 @@ impl Project {
 
     pub fn assets(&self) -> impl Iterator<Item = (NodeId, &Node, &Asset)> {
         self.nodes.iter().filter_map(|(id, node)| Some((id, node, node.asset()?)))
+    }
+
+    /// The assets among `nodes`, and every asset upstream of any of them.
+    pub fn assets_with_upstream(&self, nodes: &NodeSet) -> NodeSet {
+        let mut set = nodes.clone();
+        let mut queue: Vec<NodeId> = nodes.iter().collect();
+        while let Some(node) = queue.pop() {
+            queue.extend(self.graph.upstream(node).iter().copied().filter(|it| set.insert(*it)));
+        }
+        NodeSet::of(self.len(), set.iter().filter(|it| self.nodes[*it].asset().is_some()))
     }
 
     /// Where an asset of an `fs` IO manager lies below the project; `None` for other kinds.

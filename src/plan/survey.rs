@@ -7,7 +7,7 @@ use crate::{
     model::{
         key::PartitionKey,
         node_set::NodeSet,
-        project::{NodeBody, NodeId, OpId},
+        project::{NodeBody, NodeId, OpId, Source},
         staleness::{Reason, ReasonCode, State, Verdict},
     },
     plan::{
@@ -68,7 +68,7 @@ pub fn survey(world: &World<'_>, request: &Request<'_>) -> Result<Survey, StoreE
     let ops = ops_of(world, request.scope);
     let sources = sources_of(world, &ops);
     let records = load_records(world)?;
-    let facts = observe(world, &ops, &sources, &load_observations(world)?);
+    let facts = observe(world, &ops, &sources, &load_observations(world, &sources)?);
     let attempts = load_attempts(world)?;
     let mut walk = Walk {
         world,
@@ -108,8 +108,11 @@ fn load_records(world: &World<'_>) -> Result<HashMap<NodeId, Materialization>, S
         .collect())
 }
 
-/// The latest observations of the sources that only a run asks.
-pub fn load_observations(world: &World<'_>) -> Result<HashMap<NodeId, Observation>, StoreError> {
+/// The latest observations, if any of `sources` is one that only a run asks; else nothing is read.
+pub fn load_observations(world: &World<'_>, sources: &[NodeId]) -> Result<HashMap<NodeId, Observation>, StoreError> {
+    if sources.iter().all(|it| matches!(world.project.nodes[*it].source(), Some(Source::Files(_)))) {
+        return Ok(HashMap::new());
+    }
     let observed = world.store.observations()?;
     Ok(observed.into_iter().filter_map(|it| Some((world.project.node(it.key.as_str())?, it))).collect())
 }

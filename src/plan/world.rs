@@ -49,7 +49,7 @@ pub struct World<'a> {
     pub probe: &'a dyn Probe,
     pub now: Timestamp,
     /// Sessions whose writes may have been lost with the power: their outputs are hashed again.
-    pub doubted: HashSet<String>,
+    pub doubted: &'a HashSet<String>,
 }
 
 impl World<'_> {

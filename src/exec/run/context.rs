@@ -45,7 +45,7 @@ impl Workspace {
             store: &*self.store,
             probe: self,
             now: self.clock.now(),
-            doubted: self.doubted.clone(),
+            doubted: &self.doubted,
         }
     }
 

@@ -166,7 +166,7 @@ fn moved_input(
         return Ok(None);
     }
     // A file that appeared in a pattern's reach may have been read, or not: nobody knows.
-    let now = observe(&world, &[step.op], &sources, &load_observations(&world)?);
+    let now = observe(&world, &[step.op], &sources, &load_observations(&world, &sources)?);
     let before = &attempting.facts;
     if now.ops[&step.op].parts != before.ops[&step.op].parts {
         return Ok(Some("the files that it reads changed during the run".to_owned()));

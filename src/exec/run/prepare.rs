@@ -183,11 +183,7 @@ impl Now {
             }
         }
         let sources = sources_of(&world, &[step.op]);
-        let asked = sources
-            .iter()
-            .any(|it| !matches!(world.project.nodes[*it].source(), Some(crate::model::project::Source::Files(_))));
-        let observed = if asked { load_observations(&world)? } else { HashMap::new() };
-        let facts = observe(&world, &[step.op], &sources, &observed);
+        let facts = observe(&world, &[step.op], &sources, &load_observations(&world, &sources)?);
         let (stored, refreshed) = check_stored(&world, records.iter().map(|(node, it)| (*node, it)));
         // What was only touched is from now on what it looks like now.
         for record in refreshed {

@@ -23,7 +23,7 @@ pub fn run(context: &Context, args: &GraphArgs) -> Result<Exit, Failure> {
     let project = app.project();
     let nodes = selecting::select(project, Some(&app), &args.words, &args.selection, &context.ui)?;
     let surveyed: Option<Survey> = if args.status {
-        let scope = selecting::assets_of(project, &selecting::with_upstream(project, &nodes));
+        let scope = project.assets_with_upstream(&nodes);
         Some(survey(&app.workspace.world(), &Request { scope: &scope, runs: &scope, forced: false })?)
     } else {
         None

@@ -77,7 +77,6 @@ pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
     }
     let app = App::open(&context.opening, Access::Write, args.verify, &context.ui)?;
     let mut selected = selecting::select(app.project(), Some(&app), &args.words, &args.selection, &context.ui)?;
-    selected = selecting::made_of(app.project(), &selected);
     let wanted = match &args.plan {
         Some(file) => Some(plan::read(&app, file)?),
         None => None,
@@ -189,6 +188,7 @@ pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>)
     refresh::sources(context, app, selected)?;
     let world = app.workspace.world();
     let request = Request { scope: selected, runs: selected, forced };
+    let generation = app.workspace.store.generation()?;
     let surveyed = survey(&world, &request)?;
     let plan = planner::plan(&world, &surveyed, selected)?;
     if let Some(wanted) = asked.wanted {
@@ -200,7 +200,11 @@ pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>)
     let brought = signals.heard(|| start(context, app, &locks, signals, &prepared))?;
     still_recorded(app)?;
     if *selected == selecting::all_assets(app.project()) && exit_of(&brought.summary) == Exit::Done {
-        keep_answer(context, app, selected)?;
+        if plan.steps.is_empty() && surveyed.refreshed.is_empty() {
+            quick::keep(app, &context.opening, &surveyed, generation);
+        } else {
+            keep_answer(context, app, selected)?;
+        }
     }
     app.keep_cache(&context.ui);
     Ok(brought)
@@ -228,7 +232,7 @@ fn quick(context: &Context, args: &MaterializeArgs) -> Option<usize> {
     if plain { quick::all_fresh(&context.opening, Asking::Run) } else { None }
 }
 
-/// After a whole run everything is fresh: looked at once more, so that the next question costs nothing.
+/// After a run of everything all is fresh: looked at once more, so that the next question costs nothing.
 fn keep_answer(context: &Context, app: &App, all: &NodeSet) -> Result<(), Failure> {
     let generation = app.workspace.store.generation()?;
     let surveyed = survey(&app.workspace.world(), &Request { scope: all, runs: all, forced: false })?;
@@ -265,12 +269,12 @@ fn remember_touched(app: &App, surveyed: &Survey) -> Result<(), Failure> {
 /// Upstream assets that are taken as they stand although they are not fresh: people want to know.
 fn warn_unselected(context: &Context, app: &App, selected: &NodeSet, plan: &Plan) -> Result<(), Failure> {
     let project = app.project();
-    let mut upstream = selecting::assets_of(project, &selecting::with_upstream(project, selected));
+    let mut upstream = project.assets_with_upstream(selected);
     upstream.subtract(selected);
     if upstream.is_empty() || plan.steps.is_empty() {
         return Ok(());
     }
-    let scope = selecting::assets_of(project, &selecting::with_upstream(project, &upstream));
+    let scope = project.assets_with_upstream(&upstream);
     let surveyed = survey(&app.workspace.world(), &Request { scope: &scope, runs: &scope, forced: false })?;
     let stale: Vec<String> = upstream
         .iter()

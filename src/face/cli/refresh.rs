@@ -46,7 +46,7 @@ pub fn sources(context: &Context, app: &App, selected: &NodeSet) -> Result<(), F
     if asked.is_empty() {
         return Ok(());
     }
-    let last = load_observations(&world)?;
+    let last = load_observations(&world, &asked)?;
     let folder = app.state.logs().join("sources");
     fs::create_folder(&folder)?;
     let mut executor: Option<LocalExecutor> = None;

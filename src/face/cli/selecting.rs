@@ -123,17 +123,3 @@ pub fn made_of(project: &Project, nodes: &NodeSet) -> NodeSet {
     let ops = assets_of(project, nodes).iter().filter_map(|it| project.op_of(it)).collect::<Vec<_>>();
     NodeSet::of(project.len(), ops.into_iter().flat_map(|it| project.ops[it].outputs.iter().copied()))
 }
-
-/// `nodes` with everything upstream of them.
-pub fn with_upstream(project: &Project, nodes: &NodeSet) -> NodeSet {
-    let mut set = nodes.clone();
-    let mut queue: Vec<NodeId> = nodes.iter().collect();
-    while let Some(node) = queue.pop() {
-        for upstream in project.graph.upstream(node) {
-            if set.insert(*upstream) {
-                queue.push(*upstream);
-            }
-        }
-    }
-    set
-}

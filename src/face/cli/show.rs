@@ -4,7 +4,7 @@ use crate::{
     base::suggest,
     face::{
         app::App,
-        cli::{Context, args::KeyArgs, error::Failure, selecting},
+        cli::{Context, args::KeyArgs, error::Failure},
         exit::Exit,
         report::{
             Layout, json,
@@ -128,7 +128,7 @@ fn shown(action: &Action) -> String {
 fn stored(app: &App, node: NodeId, told: &mut Show) -> Result<(), Failure> {
     let project = app.project();
     let scope = NodeSet::of(project.len(), [node]);
-    let scope = selecting::assets_of(project, &selecting::with_upstream(project, &scope));
+    let scope = project.assets_with_upstream(&scope);
     let surveyed = survey(&app.workspace.world(), &Request { scope: &scope, runs: &scope, forced: false })?;
     let found = surveyed.get(node).expect("the asset asked about was looked at");
     told.state = Some(found.state);
@@ -149,7 +149,7 @@ fn stored(app: &App, node: NodeId, told: &mut Show) -> Result<(), Failure> {
 /// What a source is now, or for one that only a run asks: was.
 fn observed(app: &App, node: NodeId, told: &mut Show) -> Result<(), Failure> {
     let world = app.workspace.world();
-    let facts = observe(&world, &[], &[node], &load_observations(&world)?);
+    let facts = observe(&world, &[], &[node], &load_observations(&world, &[node])?);
     if let Some(SourceFacts::Known { observation, .. }) = facts.sources.get(&node) {
         told.observed = Some(observation.clone());
     }

@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
     let project = app.project();
     let nodes = selecting::select(project, Some(&app), &args.words, &args.selection, &context.ui)?;
     let selected = selecting::assets_of(project, &nodes);
-    let scope = selecting::assets_of(project, &selecting::with_upstream(project, &selected));
+    let scope = project.assets_with_upstream(&selected);
     if args.refresh {
         refresh::sources(context, &app, &scope)?;
     }

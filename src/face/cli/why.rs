@@ -4,7 +4,7 @@ use crate::{
     base::suggest,
     face::{
         app::App,
-        cli::{Context, args::WhyArgs, error::Failure, selecting, status},
+        cli::{Context, args::WhyArgs, error::Failure, status},
         exit::Exit,
         report::{
             Layout, diff, json,
@@ -32,7 +32,7 @@ pub fn run(context: &Context, args: &WhyArgs) -> Result<Exit, Failure> {
     let project = app.project();
     let node = asset(project, &args.key)?;
     let scope = NodeSet::of(project.len(), [node]);
-    let scope = selecting::assets_of(project, &selecting::with_upstream(project, &scope));
+    let scope = project.assets_with_upstream(&scope);
     let world = app.workspace.world();
     let surveyed = survey(&world, &Request { scope: &scope, runs: &scope, forced: false })?;
     let roots = explain(&world, &surveyed, node)?;
