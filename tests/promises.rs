@@ -208,3 +208,39 @@ fn two_runs_at_once_run_a_command_once() {
     second.finish().succeeded();
     assert_eq!(project.ran(), ["slow"]);
 }
+
+/// A question about a part may be answered from the status index; `--json` always asks the planner.
+#[test]
+fn a_question_about_a_part_is_answered_as_the_planner_would() {
+    let assets = [
+        format!("{}sources = [\"one.txt\"]\n", asset("one", "cat one.txt > {{ output }}")),
+        format!("{}sources = [\"two/*.txt\"]\n", asset("two", "cat two/*.txt > {{ output }}")),
+        asset_of("both", &["one", "two"], "cat {{ inputs.one }} {{ inputs.two }} > {{ output }}"),
+        asset("alone", "echo alone > {{ output }}"),
+    ];
+    let project = Project::new().manifest(&assets.concat()).file("one.txt", "1\n").file("two/a.txt", "2\n");
+    project.run(&["materialize"]).succeeded();
+    let agree = |when: &str| {
+        project.run(&["status", "--exit-zero"]).succeeded();
+        for key in ["one", "two", "both", "alone"] {
+            let asked = project.run(&["status", "-s", key, "--json", "--exit-zero"]).succeeded().json();
+            let fresh = asked["assets"][0]["state"] == "fresh";
+            let answered = project.run(&["status", "-s", key]);
+            assert_eq!(answered.code, if fresh { 0 } else { 3 }, "{key} {when}");
+            assert_eq!(answered.stdout.contains("1 asset is fresh."), fresh, "{key} {when}");
+        }
+    };
+    agree("after a run");
+    project.write("one.txt", "changed\n");
+    agree("after an edit of one.txt");
+    project.run(&["materialize", "-s", "one"]).succeeded();
+    agree("after a run of a part");
+    project.write("two/b.txt", "new\n");
+    agree("after a new file for a pattern");
+    project.run(&["materialize"]).succeeded();
+    project.remove("data/alone");
+    agree("after an output was removed");
+    project.run(&["materialize"]).succeeded();
+    project.write("assets.toml", project.read("assets.toml").replace("echo alone", "echo other"));
+    agree("after an edit of the manifest");
+}

@@ -1,7 +1,10 @@
-//! The no-op: "everything is fresh", answered from the status index without reading the manifest or
-//! any record. Written where the planner has just said so; see `plan::index` for why it can be believed.
+//! The no-op: "this is fresh", answered from the status index without reading the manifest or any
+//! record. Written where the planner has just said so; see `plan::index` for why it can be believed.
 
-use std::{collections::BTreeSet, os::unix::ffi::OsStrExt};
+use std::{
+    collections::{BTreeSet, HashMap},
+    os::unix::ffi::OsStrExt,
+};
 
 use crate::{
     base::{
@@ -10,21 +13,27 @@ use crate::{
         env::Environment,
         fs,
     },
-    face::app::{App, Opening, Trace, find_root},
+    face::{
+        app::{App, Opening, Trace, find_root},
+        cli::args::Selection,
+    },
     model::{
-        project::{Project, Source},
+        node_set::NodeSet,
+        project::{NodeId, Op, OpId, Project, Source},
+        select,
         template::Uses,
     },
     plan::{
         hash::{FileCache, FileFact, Sweep, boot},
-        index::{Ground, StatusIndex},
-        record::StoredOutput,
+        index::{Ground, GroundFiles, GroundStep, StatusIndex},
+        observe::SourceFacts,
+        record::{Materialization, StoredOutput, TrackedFile},
         store::{
             StateStore,
             folder::{Access, StateFolder},
             sqlite::Disk,
         },
-        survey::Survey,
+        survey::{Survey, ops_of},
     },
 };
 
@@ -39,8 +48,22 @@ pub enum Asking {
     Run,
 }
 
-/// How many assets there are, if all of them are known to be fresh; `None` says nothing.
-pub fn all_fresh(opening: &Opening, asking: Asking) -> Option<usize> {
+/// The keys that are asked for, if that can be told without knowing the project. The outer `None`: it
+/// cannot; the inner one: everything is.
+fn asked_for(words: &[String], selection: &Selection) -> Option<Option<BTreeSet<String>>> {
+    if words.is_empty() && selection.is_everything() {
+        return Some(None);
+    }
+    if !selection.exclude.is_empty() || selection.job.is_some() {
+        return None;
+    }
+    let words: Vec<String> = words.iter().chain(&selection.select).cloned().collect();
+    Some(Some(select::parse_all(&words).ok()?.plain_names()?.into_iter().collect()))
+}
+
+/// How many assets were asked about, if all of them are known to be fresh; `None` says nothing.
+pub fn all_fresh(opening: &Opening, asking: Asking, words: &[String], selection: &Selection) -> Option<usize> {
+    let keys = asked_for(words, selection)?;
     let root = find_root(&opening.start).ok()?;
     let folder = StateFolder::open(&root, Access::Read).ok()?;
     let key = folder.secret_key().ok()??;
@@ -48,14 +71,13 @@ pub fn all_fresh(opening: &Opening, asking: Asking) -> Option<usize> {
         Some(target) => folder.of_target(target).ok()?,
         None => folder,
     };
-    let bytes = fs::read_if_there(&folder.path().join(FILE)).ok()??;
-    let index = StatusIndex::decode(&bytes)?;
-    let names = index.env.iter().copied();
+    let mut index = StatusIndex::open(fs::open(&folder.path().join(FILE)).ok()?)?;
     if index.asks && asking == Asking::Run {
         return None;
     }
+    let names = index.env.iter().map(String::as_str);
     let same = index.question == question(opening, names, &key)
-        && Some(index.boot) == boot::boot_id().as_deref().map(str::as_bytes)
+        && boot::boot_id().is_some_and(|it| it.as_bytes() == index.boot)
         && SystemClock.now().as_nanosecond() < i128::from(index.valid_until_ns);
     if !same {
         return None;
@@ -65,11 +87,18 @@ pub fn all_fresh(opening: &Opening, asking: Asking) -> Option<usize> {
         return None;
     }
     let sweep = Sweep::new(&root, FileCache::default()).ok()?;
-    index.holds(&sweep).then_some(usize::try_from(index.assets).ok()?)
+    let Some(keys) = keys else { return index.all_fresh(&sweep) };
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let steps = index.fresh_steps(&keys, &sweep)?;
+    match asking {
+        Asking::Status => Some(keys.len()),
+        // What is made along is part of the run.
+        Asking::Run => index.made_by(&steps),
+    }
 }
 
-/// Keeps the answer that every asset of the project is fresh, if that can be told from files alone.
-/// `generation` is of the state before `surveyed` was made. Nothing but speed depends on it.
+/// Keeps what was found fresh in a survey of the whole project, as far as that can be told from files
+/// alone. `generation` is of the state before `surveyed` was made. Nothing but speed depends on it.
 pub fn keep(app: &App, opening: &Opening, surveyed: &Survey, generation: u64) {
     if let Some(ground) = ground(app, opening, surveyed, generation) {
         let bytes = ground.encode();
@@ -84,10 +113,10 @@ fn ground(app: &App, opening: &Opening, surveyed: &Survey, generation: u64) -> O
     let workspace = &app.workspace;
     let project = &*workspace.project;
     let trace = app.trace.as_ref().filter(|it| !it.searched)?;
-    let fresh = project.assets().all(|(id, ..)| surveyed.get(id).is_some_and(|it| it.verdict.is_fresh()));
+    let whole = project.assets().all(|(id, ..)| surveyed.get(id).is_some());
     // What a killed run left is for the next run to tidy up.
     let tidy = workspace.store.unfinished_attempts().is_ok_and(|it| it.is_empty());
-    if !fresh
+    if !whole
         || !tidy
         || surveyed.facts.untracked
         || !workspace.doubted.is_empty()
@@ -95,52 +124,87 @@ fn ground(app: &App, opening: &Opening, surveyed: &Survey, generation: u64) -> O
     {
         return None;
     }
-    let mut ground = Ground { boot: boot::boot_id()?, generation, ..Ground::default() };
-    ground.assets = u64::try_from(project.assets().count()).ok()?;
-    manifests(&workspace.sweep, trace, &mut ground)?;
-    for file in surveyed.facts.files().chain(&surveyed.facts.folders) {
-        if file.racy {
+    let asked = |it: &&Source| !matches!(it, Source::Files(_));
+    let env: Vec<String> = env_names(project, trace).into_iter().collect();
+    let names = env.iter().map(String::as_str);
+    Some(Ground {
+        question: Some(question(opening, names, &workspace.secret_key)),
+        boot: boot::boot_id()?,
+        generation,
+        asks: project.nodes.values().filter_map(|it| it.source()).any(|it| asked(&it)),
+        valid_until_ns: valid_until(project, surveyed)?,
+        steps: steps(app, surveyed)?,
+        env,
+        ..manifests(&workspace.sweep, trace)?
+    })
+}
+
+/// Every computation with what it rests on. `None`: nothing is fresh, which is not worth keeping.
+fn steps(app: &App, surveyed: &Survey) -> Option<Vec<GroundStep>> {
+    let project = app.project();
+    let refreshed = surveyed.refreshed.iter().filter_map(|it| Some((project.node(it.key.as_str())?, it)));
+    let refreshed: HashMap<_, _> = refreshed.collect();
+    let record = |id: &NodeId| refreshed.get(id).copied().or_else(|| surveyed.records.get(id));
+    let ops = ops_of(&app.workspace.world(), &NodeSet::of(project.len(), project.assets().map(|it| it.0)));
+    let places: HashMap<OpId, u32> = (0..).zip(&ops).map(|(at, op)| (*op, at)).collect();
+    let step = |id: &OpId| {
+        let op = &project.ops[*id];
+        let upstream: BTreeSet<u32> =
+            op.deps.iter().filter_map(|it| places.get(&project.op_of(*it)?).copied()).collect();
+        GroundStep {
+            keys: op.outputs.iter().map(|it| project.key(*it).to_string()).collect(),
+            upstream: upstream.into_iter().collect(),
+            files: files(op, *id, surveyed, &record),
+        }
+    };
+    let steps: Vec<GroundStep> = ops.iter().map(step).collect();
+    (steps.is_empty() || steps.iter().any(|it| it.files.is_some())).then_some(steps)
+}
+
+/// The files of a computation whose assets are all fresh, if each can be known again by its signature.
+fn files<'r>(
+    op: &Op,
+    id: OpId,
+    surveyed: &'r Survey,
+    record: &impl Fn(&NodeId) -> Option<&'r Materialization>,
+) -> Option<GroundFiles> {
+    if !op.outputs.iter().all(|it| surveyed.get(*it).is_some_and(|it| it.verdict.is_fresh())) {
+        return None;
+    }
+    let facts = surveyed.facts.ops.get(&id)?;
+    let mut followed: Vec<&TrackedFile> = facts.files.iter().chain(&facts.folders).collect();
+    for dep in &op.deps {
+        if let Some(SourceFacts::Known { files, folders, .. }) = surveyed.facts.sources.get(dep) {
+            followed.extend(files.iter().chain(folders));
+        }
+    }
+    let mut kept: Vec<&TrackedFile> = Vec::new();
+    for node in &op.outputs {
+        let StoredOutput::Files(files) = &record(node)?.output else { return None };
+        if files.is_empty() {
             return None;
         }
-        ground.followed.push((file.path.clone(), file.signature));
+        kept.extend(files);
     }
-    outputs(app, surveyed, &mut ground)?;
-    let asked = |it: &&Source| !matches!(it, Source::Files(_));
-    ground.asks = project.nodes.values().filter_map(|it| it.source()).any(|it| asked(&it));
-    ground.valid_until_ns = valid_until(project, surveyed)?;
-    ground.env = env_names(project, trace).into_iter().collect();
-    let names = ground.env.iter().map(String::as_str);
-    ground.question = Some(question(opening, names, &workspace.secret_key));
-    Some(ground)
+    let signatures = |them: Vec<&TrackedFile>| {
+        them.into_iter().map(|it| (!it.racy).then(|| (it.path.clone(), it.signature))).collect::<Option<Vec<_>>>()
+    };
+    Some(GroundFiles { followed: signatures(followed)?, kept: signatures(kept)? })
 }
 
 /// The manifest's files must still hold what was read from them.
-fn manifests(sweep: &Sweep, trace: &Trace, ground: &mut Ground) -> Option<()> {
+fn manifests(sweep: &Sweep, trace: &Trace) -> Option<Ground> {
+    let mut ground = Ground::default();
     for (path, held) in &trace.files {
         match (held, sweep.look_at(path)) {
             (None, FileFact::Missing) => ground.absent.push(path.clone()),
             (Some(held), FileFact::Present { signature, digest, racy: false }) if digest == *held => {
-                ground.followed.push((path.clone(), signature));
+                ground.manifests.push((path.clone(), signature));
             }
             _ => return None,
         }
     }
-    Some(())
-}
-
-fn outputs(app: &App, surveyed: &Survey, ground: &mut Ground) -> Option<()> {
-    let project = app.project();
-    let refreshed = surveyed.refreshed.iter().filter_map(|it| Some((project.node(it.key.as_str())?, it)));
-    let refreshed: std::collections::HashMap<_, _> = refreshed.collect();
-    for (id, ..) in project.assets() {
-        let record = refreshed.get(&id).copied().or_else(|| surveyed.records.get(&id))?;
-        let StoredOutput::Files(files) = &record.output else { return None };
-        if files.is_empty() || files.iter().any(|it| it.racy) {
-            return None;
-        }
-        ground.kept.extend(files.iter().map(|it| (it.path.clone(), it.signature)));
-    }
-    Some(())
+    Some(ground)
 }
 
 /// When the first source will have been seen too long ago. The outer `None`: that cannot be told.
@@ -148,7 +212,7 @@ fn valid_until(project: &Project, surveyed: &Survey) -> Option<Option<i64>> {
     let mut first: Option<i64> = None;
     for (id, node) in project.nodes.iter() {
         let Some(Source::Url { max_age: Some(max_age), .. }) = node.source() else { continue };
-        let Some(crate::plan::observe::SourceFacts::Known { observation, .. }) = surveyed.facts.sources.get(&id) else {
+        let Some(SourceFacts::Known { observation, .. }) = surveyed.facts.sources.get(&id) else {
             continue;
         };
         let age = i128::try_from(max_age.as_nanos()).ok()?;

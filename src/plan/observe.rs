@@ -34,6 +34,8 @@ pub struct OpFacts {
     pub parts: Vec<Part>,
     /// Code and source files that it reads.
     pub files: Vec<TrackedFile>,
+    /// Folders that were listed for its patterns, as they were.
+    pub folders: Vec<TrackedFile>,
     /// Files that should be there and are not: it cannot be run.
     pub missing: Vec<Reason>,
 }
@@ -45,6 +47,8 @@ pub enum SourceFacts {
         observation: Observation,
         /// Those of a `files` source, as they were found.
         files: Vec<TrackedFile>,
+        /// Folders that were listed for its patterns.
+        folders: Vec<TrackedFile>,
         /// Seen longer ago than its limit on age allows.
         expired: bool,
     },
@@ -56,8 +60,6 @@ pub enum SourceFacts {
 pub struct Facts {
     pub ops: HashMap<OpId, OpFacts>,
     pub sources: HashMap<NodeId, SourceFacts>,
-    /// Folders that were listed for patterns, as they were.
-    pub folders: Vec<TrackedFile>,
     /// Something was looked at that is not among the files: a folder taken as one thing.
     pub untracked: bool,
 }
@@ -83,8 +85,7 @@ pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &H
     };
     let of_ops = ops.iter().flat_map(|id| [&project.ops[*id].code, &project.ops[*id].sources]);
     let sets: Vec<&FileSet> = of_ops.chain(sources.iter().filter_map(set_of)).collect();
-    let (mut expansions, looked) = look(world, &sets);
-    let folders = expansions.iter_mut().flat_map(|it| std::mem::take(&mut it.folders)).collect();
+    let (expansions, looked) = look(world, &sets);
     let untracked = looked
         .values()
         .any(|it| matches!(it, FileFact::Present { signature, .. } if signature.kind == FileKind::Folder));
@@ -105,7 +106,7 @@ pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &H
             None => (*id, asked_source(world, *id, observed.get(id))),
         })
         .collect();
-    Facts { ops, sources, folders, untracked }
+    Facts { ops, sources, untracked }
 }
 
 /// The files of one set, or what is wrong with it.
@@ -185,6 +186,7 @@ fn op_facts(world: &World<'_>, op: &Op, code: &Expansion, read: &Expansion, look
         for problem in &expansion.problems {
             facts.missing.push(missing(&op.name, problem));
         }
+        facts.folders.extend_from_slice(&expansion.folders);
         for path in &expansion.files {
             match &looked[path] {
                 fact @ FileFact::Present { digest, .. } => {
@@ -329,7 +331,7 @@ fn files_source(world: &World<'_>, id: NodeId, expansion: &Expansion, looked: &L
     let key = world.project.key(id).clone();
     let data_version = hasher.finalize().into();
     let observation = Observation { key, data_version, at: world.now, shown: None, files };
-    SourceFacts::Known { observation, files: tracked, expired: false }
+    SourceFacts::Known { observation, files: tracked, folders: expansion.folders.clone(), expired: false }
 }
 
 fn asked_source(world: &World<'_>, id: NodeId, observed: Option<&Observation>) -> SourceFacts {
@@ -342,7 +344,7 @@ fn asked_source(world: &World<'_>, id: NodeId, observed: Option<&Observation>) -
             let age = world.now.duration_since(observation.at);
             // Seen in the future, by a clock that was set back since: not young.
             let expired = max_age.is_some_and(|max| age.is_negative() || age.unsigned_abs() >= max);
-            SourceFacts::Known { observation: observation.clone(), files: Vec::new(), expired }
+            SourceFacts::Known { observation: observation.clone(), files: Vec::new(), folders: Vec::new(), expired }
         }
         None => SourceFacts::Missing(format!(
             "source {} was never asked for its version: `assets materialize` or `--refresh` does that",

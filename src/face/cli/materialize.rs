@@ -227,9 +227,10 @@ fn still_recorded(app: &App) -> Result<(), Failure> {
 
 /// How many assets there are, if this is the plain wish and nothing has moved since all was fresh.
 fn quick(context: &Context, args: &MaterializeArgs) -> Option<usize> {
-    let plain = args.words.is_empty() && args.selection.is_everything() && !args.force && !args.verify;
-    let plain = plain && args.plan.is_none() && !args.watch && !context.json;
-    if plain { quick::all_fresh(&context.opening, Asking::Run) } else { None }
+    if args.force || args.verify || args.plan.is_some() || args.watch || context.json {
+        return None;
+    }
+    quick::all_fresh(&context.opening, Asking::Run, &args.words, &args.selection)
 }
 
 /// After a run of everything all is fresh: looked at once more, so that the next question costs nothing.

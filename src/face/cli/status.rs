@@ -57,12 +57,10 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
 /// How many assets there are, if this is the plain question and nothing has moved since it was
 /// answered with "all fresh".
 fn quick(context: &Context, args: &StatusArgs) -> Option<usize> {
-    let plain = args.words.is_empty() && args.selection.is_everything() && !args.refresh && !args.verify;
-    if plain && !context.json && !context.ui.is_verbose() {
-        quick::all_fresh(&context.opening, Asking::Status)
-    } else {
-        None
+    if args.refresh || args.verify || context.json || context.ui.is_verbose() {
+        return None;
     }
+    quick::all_fresh(&context.opening, Asking::Status, &args.words, &args.selection)
 }
 
 fn row(project: &Project, surveyed: &Survey, node: NodeId) -> StatusRow {

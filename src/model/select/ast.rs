@@ -3,7 +3,10 @@
 use std::{fmt, ops::Range};
 
 use crate::model::{
-    select::token::{written, written_name},
+    select::{
+        pattern::has_wildcards,
+        token::{written, written_name},
+    },
     staleness::State,
 };
 
@@ -101,6 +104,15 @@ impl Test {
 }
 
 impl Expr {
+    /// The names that it is a union of; `None` if it is anything else.
+    pub fn plain_names(&self) -> Option<Vec<String>> {
+        match self {
+            Expr::Name(name, _) if !has_wildcards(name) => Some(vec![name.clone()]),
+            Expr::Or(them) => Some(them.iter().map(Expr::plain_names).collect::<Option<Vec<_>>>()?.concat()),
+            _ => None,
+        }
+    }
+
     /// Every expression inside this one and itself, outermost first.
     fn walk<'a>(&'a self, visit: &mut impl FnMut(&'a Expr)) {
         visit(self);

@@ -1,0 +1,157 @@
+use super::*;
+use crate::{
+    base::fs,
+    plan::hash::{FileCache, FileKind},
+};
+
+fn path(text: &str) -> ProjectPath {
+    ProjectPath::resolve(&ProjectPath::root(), text).unwrap()
+}
+
+/// A folder with files, what they look like from outside, and an index of steps over them.
+struct Setting {
+    folder: tempfile::TempDir,
+    sweep: Sweep,
+}
+
+impl Setting {
+    fn new(files: &[&str]) -> Setting {
+        let folder = tempfile::tempdir().unwrap();
+        for name in files {
+            fs::write_atomic(&folder.path().join(name), name.as_bytes()).unwrap();
+        }
+        let sweep = Sweep::new(folder.path(), FileCache::default()).unwrap();
+        Setting { folder, sweep }
+    }
+
+    fn signed(&self, name: &str) -> (ProjectPath, Signature) {
+        let Seen::Found(signature) = self.sweep.signatures(1, |_| name.as_bytes(), Links::Keep)[0] else {
+            panic!("{name} is there")
+        };
+        assert_eq!(signature.kind, FileKind::File);
+        (path(name), signature)
+    }
+
+    fn step(&self, key: &str, upstream: &[u32], inputs: &[&str]) -> GroundStep {
+        let files = GroundFiles {
+            followed: inputs.iter().map(|it| self.signed(it)).collect(),
+            kept: vec![self.signed(&format!("{key}.out"))],
+        };
+        GroundStep { keys: vec![key.to_owned()], upstream: upstream.to_vec(), files: Some(files) }
+    }
+
+    /// `a` and `b` are read by `c`; `d` stands alone, and makes `e` too.
+    fn ground(&self) -> Ground {
+        let mut together = self.step("d", &[], &["in2"]);
+        together.keys.push("e".to_owned());
+        Ground {
+            question: Some(Digest([3; 32])),
+            env: vec!["STAGE".to_owned()],
+            boot: "b".to_owned(),
+            generation: 9,
+            asks: false,
+            valid_until_ns: Some(-5),
+            manifests: vec![self.signed("manifest")],
+            absent: vec![path("assets.local.toml")],
+            steps: vec![
+                self.step("a", &[], &["in1"]),
+                self.step("b", &[], &["in1", "in2"]),
+                self.step("c", &[0, 1], &[]),
+                together,
+            ],
+        }
+    }
+
+    fn open(&self, bytes: &[u8]) -> Option<StatusIndex> {
+        let place = self.folder.path().join("status.idx");
+        fs::write_atomic(&place, bytes).unwrap();
+        StatusIndex::open(fs::open(&place).unwrap())
+    }
+
+    fn edit(&self, name: &str) {
+        fs::write_atomic(&self.folder.path().join(name), b"edited").unwrap();
+    }
+}
+
+fn setting() -> Setting {
+    Setting::new(&["manifest", "in1", "in2", "a.out", "b.out", "c.out", "d.out"])
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let setting = setting();
+    let mut read = setting.open(&setting.ground().encode()).unwrap();
+    assert_eq!((read.question, read.generation, read.asks, read.valid_until_ns), (Digest([3; 32]), 9, false, -5));
+    assert_eq!((&*read.boot, &*read.env), (&b"b"[..], &["STAGE".to_owned()][..]));
+    assert_eq!(read.all_fresh(&setting.sweep), Some(5));
+    assert_eq!(read.fresh_steps(&["c"], &setting.sweep), Some(vec![2]));
+    assert_eq!(read.fresh_steps(&["a", "e"], &setting.sweep), Some(vec![0, 3]));
+    assert_eq!(read.made_by(&[0, 3]), Some(3));
+    assert_eq!(read.fresh_steps(&["in1"], &setting.sweep), None, "no asset of that name");
+}
+
+/// What was edited, and which of `a` to `d` is no longer known to be fresh for it.
+#[test]
+fn an_edit_takes_away_what_rests_on_it_and_nothing_else() {
+    for (edited, gone) in [
+        ("in1", &["a", "b", "c"][..]),
+        ("in2", &["b", "c", "d"]),
+        ("a.out", &["a", "c"]),
+        ("c.out", &["c"]),
+        ("manifest", &["a", "b", "c", "d"]),
+        ("assets.local.toml", &["a", "b", "c", "d"]),
+    ] {
+        let setting = setting();
+        let bytes = setting.ground().encode();
+        setting.edit(edited);
+        let mut index = setting.open(&bytes).unwrap();
+        assert_eq!(index.all_fresh(&setting.sweep), None, "{edited}");
+        for key in ["a", "b", "c", "d"] {
+            let known = index.fresh_steps(&[key], &setting.sweep).is_some();
+            assert_eq!(known, !gone.contains(&key), "{key} after an edit of {edited}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_fresh_says_nothing_of_what_is_downstream() {
+    let setting = setting();
+    let mut ground = setting.ground();
+    ground.steps[1].files = None;
+    let mut index = setting.open(&ground.encode()).unwrap();
+    assert_eq!(index.all_fresh(&setting.sweep), None);
+    for (key, known) in [("a", true), ("b", false), ("c", false), ("d", true)] {
+        assert_eq!(index.fresh_steps(&[key], &setting.sweep).is_some(), known, "{key}");
+    }
+}
+
+#[test]
+fn no_damage_is_an_answer() {
+    let setting = setting();
+    let bytes = setting.ground().encode();
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        for bytes in [&damaged[..], &bytes[..at]] {
+            let answers = setting.open(bytes).and_then(|mut it| it.all_fresh(&setting.sweep));
+            assert_eq!(answers, None, "byte {at}");
+            let answers = setting.open(bytes).and_then(|mut it| it.fresh_steps(&["c"], &setting.sweep));
+            assert_eq!(answers, None, "byte {at}");
+        }
+    }
+}
+
+/// Only the pages of what is asked for are read: a hole elsewhere is not seen, and is none in the answer.
+#[test]
+fn a_part_costs_a_part() {
+    let names: Vec<String> = (0..3000).flat_map(|it| [format!("in{it}"), format!("n{it}.out")]).collect();
+    let setting = Setting::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let steps = (0..3000).map(|it| setting.step(&format!("n{it}"), &[], &[&format!("in{it}")])).collect();
+    let mut bytes = Ground { steps, ..Ground::default() }.encode();
+    let len = bytes.len();
+    bytes[len - 100_000] ^= 1;
+    let mut index = setting.open(&bytes).unwrap();
+    let known = (0..3000).filter(|it| index.fresh_steps(&[&format!("n{it}")], &setting.sweep).is_some()).count();
+    assert!((1..3000).contains(&known), "{known}");
+    assert_eq!(setting.open(&bytes).unwrap().all_fresh(&setting.sweep), None);
+}
