@@ -244,3 +244,20 @@ fn a_question_about_a_part_is_answered_as_the_planner_would() {
     project.write("assets.toml", project.read("assets.toml").replace("echo alone", "echo other"));
     agree("after an edit of the manifest");
 }
+
+#[test]
+fn a_manifest_that_comes_to_be_where_includes_are_looked_for_is_seen() {
+    let project = Project::new()
+        .file("assets.toml", "[project]\nname = \"p\"\ninclude = [\"pipelines/*/assets.toml\"]\n")
+        .file("pipelines/a/assets.toml", &asset("one", "echo 1 > {{ output }}"));
+    project.run(&["materialize"]).succeeded();
+    // Asked twice: the second time the status index may answer.
+    for _ in 0..2 {
+        assert!(project.run(&["status"]).succeeded().stdout.contains("1 asset is fresh."));
+    }
+    project.write("pipelines/b/assets.toml", asset("two", "echo 2 > {{ output }}"));
+    assert!(project.run(&["status"]).exited(3).stdout.contains("2 assets: 1 missing, 1 fresh"));
+    project.run(&["materialize"]).succeeded();
+    project.remove("pipelines/b/assets.toml");
+    assert!(project.run(&["status"]).succeeded().stdout.contains("1 asset is fresh."));
+}

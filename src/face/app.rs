@@ -19,7 +19,7 @@ use crate::{
         project::{FileSet, Pattern, Project},
     },
     plan::{
-        hash::{FileCache, GlobError, Sweep, Trust, boot},
+        hash::{FileCache, GlobError, Signature, Sweep, Trust, boot},
         record::Session,
         store::{
             Change, StateStore,
@@ -60,7 +60,9 @@ pub struct Trace {
     /// Files and what they held; `None`: they were not there.
     pub files: Vec<(ProjectPath, Option<Digest>)>,
     pub env: BTreeSet<String>,
-    /// Folders were searched: what that depends on is not known here.
+    /// Folders that were searched, and whether each had changed too lately for its stamp to prove anything.
+    pub folders: Vec<(ProjectPath, Signature, bool)>,
+    /// Folders were searched in vain: what that depends on is not known here.
     pub searched: bool,
 }
 
@@ -118,14 +120,19 @@ impl manifest::Files for OnDisk<'_> {
     }
 
     fn matches(&mut self, folder: &ProjectPath, pattern: &str) -> Result<Vec<ProjectPath>, String> {
-        self.trace.searched = true;
         let pattern = Pattern { text: pattern.to_owned(), place: None };
         self.includes.patterns.push(pattern.clone());
         let patterns = vec![pattern];
         let sweep = Sweep::new(self.root, FileCache::default()).map_err(|it| it.to_string())?;
         match sweep.expand(&FileSet { folder: folder.clone(), patterns }) {
-            Ok(listing) => Ok(listing.files()),
-            Err(errors) if errors.iter().all(|it| matches!(it, GlobError::NoMatch { .. })) => Ok(Vec::new()),
+            Ok(listing) => {
+                self.trace.folders.extend(listing.folders());
+                Ok(listing.files())
+            }
+            Err(errors) if errors.iter().all(|it| matches!(it, GlobError::NoMatch { .. })) => {
+                self.trace.searched = true;
+                Ok(Vec::new())
+            }
             Err(errors) => Err(errors[0].to_string()),
         }
     }

@@ -204,6 +204,12 @@ fn manifests(sweep: &Sweep, trace: &Trace) -> Option<Ground> {
             _ => return None,
         }
     }
+    for (path, signature, racy) in &trace.folders {
+        if *racy {
+            return None;
+        }
+        ground.manifests.push((path.clone(), *signature));
+    }
     Some(ground)
 }
 

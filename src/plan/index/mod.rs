@@ -43,7 +43,7 @@ pub struct Ground {
     pub asks: bool,
     /// Nanoseconds since 1970 after which a source counts as too old.
     pub valid_until_ns: Option<i64>,
-    /// Files of the manifest.
+    /// Files of the manifest, and folders that were searched for them.
     pub manifests: Vec<(ProjectPath, Signature)>,
     /// Paths that were looked for and not there.
     pub absent: Vec<ProjectPath>,
