@@ -285,7 +285,7 @@ impl Bench {
 impl Bench {
     /// Everything that must stay as it is while questions are answered.
     fn frozen(&self) -> Vec<(String, Vec<u8>)> {
-        let derived = [".assets/files.idx", ".assets/status.idx", ".assets/state.db-shm"];
+        let derived = [".assets/files.idx", ".assets/status.idx", ".assets/project.idx", ".assets/state.db-shm"];
         self.project.snapshot().into_iter().filter(|it| !derived.contains(&it.0.as_str())).collect()
     }
 

@@ -261,3 +261,26 @@ fn a_manifest_that_comes_to_be_where_includes_are_looked_for_is_seen() {
     project.remove("pipelines/b/assets.toml");
     assert!(project.run(&["status"]).succeeded().stdout.contains("1 asset is fresh."));
 }
+
+/// The manifest is kept as it was resolved: by the content of its files, and only if it is whole.
+#[test]
+fn a_kept_manifest_is_no_other_manifest() {
+    let project = chain();
+    let kept = project.path(".assets/project.idx");
+    let bytes = std::fs::read(&kept).unwrap();
+    for at in (0..bytes.len()).step_by(bytes.len() / 20) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x20;
+        std::fs::write(&kept, damaged).unwrap();
+        std::fs::remove_file(project.path(".assets/status.idx")).ok();
+        project.run(&["status"]).succeeded();
+    }
+    let before = project.path("assets.toml").metadata().unwrap().modified().unwrap();
+    project.write("assets.toml", project.read("assets.toml").replace("wc -l", "wc -c"));
+    touch_like(&project, "assets.toml", before);
+    assert_eq!(codes(&project, "second"), ["code_changed"]);
+    reruns(&project, &["second"]);
+    project.write("assets.toml", format!("{}[asset.third]\n", project.read("assets.toml")));
+    project.run(&["status"]).exited(2);
+    project.run(&["status"]).exited(2);
+}

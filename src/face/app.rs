@@ -13,7 +13,7 @@ use crate::{
         span::SourceMap,
     },
     exec::{io::registry, lock::LockTable, run::context::Workspace},
-    face::{cli::error::Failure, exit::Exit, ui::Ui},
+    face::{cli::error::Failure, compiled, exit::Exit, ui::Ui},
     model::{
         manifest,
         project::{FileSet, Pattern, Project},
@@ -152,20 +152,22 @@ pub struct App {
 impl App {
     /// Opens the project with its state.
     pub fn open(opening: &Opening, access: Access, verify: bool, ui: &Ui) -> Result<App, Failure> {
+        if let Some(read) = compiled::read(opening) {
+            return App::of(read, opening.env.clone(), access, verify, ui);
+        }
         let read = read(opening)?;
         if !read.warnings.is_empty() {
             ui.diagnostics(&read.warnings, &read.sources);
         }
+        let of_project = StateFolder::open(&read.root, access)?;
+        compiled::keep(&read, opening, &of_project, &of_target(&of_project, read.project.target.as_deref())?);
         App::of(read, opening.env.clone(), access, verify, ui)
     }
 
     /// The same with a manifest that was read before.
     pub fn of(read: Read, env: Environment, access: Access, verify: bool, ui: &Ui) -> Result<App, Failure> {
         let of_project = StateFolder::open(&read.root, access)?;
-        let state = match &read.project.target {
-            Some(target) => of_project.of_target(target)?,
-            None => of_project.clone(),
-        };
+        let state = of_target(&of_project, read.project.target.as_deref())?;
         let disk = if boot::is_on_network(&read.root) { Disk::Network } else { Disk::Local };
         let opened = state.store(disk)?;
         for note in &opened.notes {
@@ -217,6 +219,13 @@ impl App {
         }
         let _ = self.workspace.sweep.save(&self.state.path().join("files.idx"));
     }
+}
+
+fn of_target(of_project: &StateFolder, target: Option<&str>) -> Result<StateFolder, Failure> {
+    Ok(match target {
+        Some(target) => of_project.of_target(target)?,
+        None => of_project.clone(),
+    })
 }
 
 /// Where the system does not tell boots apart, no two are the same: what is not sealed is doubted.

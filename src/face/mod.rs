@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod cli;
+pub mod compiled;
 pub mod exit;
 pub mod quick;
 pub mod record;

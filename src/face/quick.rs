@@ -100,9 +100,16 @@ pub fn all_fresh(opening: &Opening, asking: Asking, words: &[String], selection:
 /// Keeps what was found fresh in a survey of the whole project, as far as that can be told from files
 /// alone. `generation` is of the state before `surveyed` was made. Nothing but speed depends on it.
 pub fn keep(app: &App, opening: &Opening, surveyed: &Survey, generation: u64) {
+    let path = app.state.path().join(FILE);
+    let fresh = |it: NodeId| surveyed.get(it).is_some_and(|it| it.verdict.is_fresh());
+    if !app.project().assets().all(|(id, ..)| fresh(id))
+        && fs::open(&path).is_ok_and(|it| StatusIndex::open(it).is_some_and(|it| it.generation == generation))
+    {
+        // It tells of the same state, and what has moved since is seen by its stamps.
+        return;
+    }
     if let Some(ground) = ground(app, opening, surveyed, generation) {
         let bytes = ground.encode();
-        let path = app.state.path().join(FILE);
         if !matches!(fs::read_if_there(&path), Ok(Some(old)) if old == bytes) {
             let _ = fs::write_atomic(&path, &bytes);
         }
@@ -250,7 +257,7 @@ fn env_names(project: &Project, trace: &Trace) -> BTreeSet<String> {
 }
 
 /// Everything but files that the answer depends on. Keyed, as secrets are among it.
-fn question<'a>(opening: &Opening, names: impl Iterator<Item = &'a str>, key: &[u8; 32]) -> Digest {
+pub fn question<'a>(opening: &Opening, names: impl Iterator<Item = &'a str>, key: &[u8; 32]) -> Digest {
     let mut hasher = blake3::Hasher::new_keyed(key);
     let mut add = |bytes: Option<&[u8]>| {
         hasher.update(&[u8::from(bytes.is_some())]);

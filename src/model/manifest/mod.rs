@@ -32,6 +32,7 @@ use crate::{
     model::project::Project,
 };
 
+pub use resolve::graph_of;
 pub use schema::json_schema;
 
 /// Name of the manifest; the folder that holds it is the project's root.

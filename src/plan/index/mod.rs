@@ -13,6 +13,7 @@
 
 mod body;
 mod pages;
+pub mod project;
 #[cfg(test)]
 mod tests;
 

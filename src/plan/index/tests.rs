@@ -1,3 +1,5 @@
+//! What the index answers, and what it must not answer.
+
 use super::*;
 use crate::{
     base::fs,

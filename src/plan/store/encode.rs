@@ -45,12 +45,57 @@ pub fn decode<T: Coded>(bytes: &[u8]) -> Result<T, Malformed> {
     if reader.rest.is_empty() { Ok(value) } else { Err(Malformed("bytes are left over")) }
 }
 
+/// Fields in the order given, each by its own form.
+macro_rules! coded_struct {
+    ($name:ident { $($field:ident),* $(,)? }) => {
+        impl Coded for $name {
+            fn write(&self, out: &mut Vec<u8>) {
+                $(self.$field.write(out);)*
+            }
+
+            fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+                Ok($name { $($field: Coded::read(from)?),* })
+            }
+        }
+    };
+}
+
+pub(in crate::plan) use coded_struct;
+
+/// One byte for each case of a plain enum.
+macro_rules! coded_cases {
+    ($name:ident { $($number:literal = $case:ident),* $(,)? }) => {
+        impl Coded for $name {
+            fn write(&self, out: &mut Vec<u8>) {
+                out.push(match self { $($name::$case => $number),* });
+            }
+
+            fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+                match from.byte()? {
+                    $($number => Ok($name::$case),)*
+                    _ => Err(Malformed(concat!("unknown ", stringify!($name)))),
+                }
+            }
+        }
+    };
+}
+pub(in crate::plan) use coded_cases;
+
 /// What is still to be read.
 pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Reader { rest: bytes }
+    }
+
+    /// What was not read.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     pub fn byte(&mut self) -> Result<u8, Malformed> {
         let (&first, rest) = self.rest.split_first().ok_or(Malformed("too short"))?;
         self.rest = rest;

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{Coded, Malformed, Reader, write_bytes};
+use super::{Coded, Malformed, Reader, coded_cases, coded_struct, write_bytes};
 use crate::{
     base::path::ProjectPath,
     model::{
@@ -20,39 +20,6 @@ use crate::{
         store::Change,
     },
 };
-
-/// Fields in the order given, each by its own form.
-macro_rules! coded_struct {
-    ($name:ident { $($field:ident),* $(,)? }) => {
-        impl Coded for $name {
-            fn write(&self, out: &mut Vec<u8>) {
-                $(self.$field.write(out);)*
-            }
-
-            fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
-                Ok($name { $($field: Coded::read(from)?),* })
-            }
-        }
-    };
-}
-
-/// One byte for each case of a plain enum.
-macro_rules! coded_cases {
-    ($name:ident { $($number:literal = $case:ident),* $(,)? }) => {
-        impl Coded for $name {
-            fn write(&self, out: &mut Vec<u8>) {
-                out.push(match self { $($name::$case => $number),* });
-            }
-
-            fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
-                match from.byte()? {
-                    $($number => Ok($name::$case),)*
-                    _ => Err(Malformed(concat!("unknown ", stringify!($name)))),
-                }
-            }
-        }
-    };
-}
 
 coded_struct!(Materialization {
     key,
