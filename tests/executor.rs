@@ -17,7 +17,7 @@ use assets::exec::{
         local::LocalExecutor,
         registry::{self, Settings},
     },
-    jobserver::{self, Jobserver},
+    jobserver::Jobserver,
     lock::{LockName, LockTable},
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -468,31 +468,5 @@ fn below_a_make_the_tool_takes_its_jobs_from_it() {
     assert!(make.status().unwrap().success());
     let (all, most) = jobs_in(&log);
     assert_eq!(all, 9);
-    assert!((2..=3).contains(&most), "{most} jobs at once");
-}
-
-#[test]
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-fn makes_below_the_tool_share_its_jobs() {
-    let path = std::env::var_os("PATH").unwrap();
-    if !jobserver::make_speaks_fifo(&path) {
-        eprintln!("SKIPPED: needs GNU make 4.4 or newer");
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("jobs.log");
-    let makefile = format!("all: a b c d\na b c d:\n\t@{}\n", JOB.replace('$', "$$"));
-    fs::write(folder.path().join("Makefile"), makefile).unwrap();
-    let server = Jobserver::serve(&folder.path().join("run"), 3).unwrap();
-    let nested = || {
-        let mut make = Command::new("make");
-        make.arg("-s").env("JOB_LOG", &log).envs(server.environment(true)).current_dir(folder.path());
-        (server.try_take().unwrap(), make.spawn().unwrap())
-    };
-    for (_token, mut make) in [nested(), nested()] {
-        assert!(make.wait().unwrap().success());
-    }
-    let (all, most) = jobs_in(&log);
-    assert_eq!(all, 8);
     assert!((2..=3).contains(&most), "{most} jobs at once");
 }

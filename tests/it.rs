@@ -15,6 +15,7 @@ mod faults;
 mod generated;
 mod hostile;
 mod io;
+mod jobserver;
 mod layers;
 mod manifest;
 mod mutations;
