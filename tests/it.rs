@@ -28,5 +28,6 @@ mod source;
 #[expect(clippy::allow_attributes, reason = "`expect` would complain as soon as the last helper is used")]
 #[allow(dead_code, reason = "helpers for every end-to-end test")]
 mod support;
+mod syscalls;
 mod terminal;
 mod watch;
