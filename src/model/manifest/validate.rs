@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::{
     base::{
         diagnostic::Diagnostic,
-        id::IdVec,
+        id::{Id, IdVec},
         span::{SourceMap, Span},
     },
     model::{
@@ -19,7 +19,7 @@ use crate::{
 
 use super::{
     code,
-    gather::{Declared, Gathered},
+    gather::Gathered,
     interpolate,
     raw::{Data, Value},
     report::Report,
@@ -44,17 +44,16 @@ pub fn graph(
 }
 
 fn cycle(cycle: &Cycle, nodes: &IdVec<NodeId, Node>, from: &Gathered) -> Diagnostic {
-    let keys: Vec<&str> = cycle.0.iter().chain(cycle.0.first()).map(|it| nodes[*it].key.as_str()).collect();
-    let first = keys.first().copied().unwrap_or_default();
+    let round: Vec<NodeId> = cycle.0.iter().chain(cycle.0.first()).copied().collect();
+    let key = |it: NodeId| nodes[it].key.as_str();
+    let first = round.first().map_or("", |it| key(*it));
+    let keys: Vec<&str> = round.iter().map(|it| key(*it)).collect();
     let mut told = Diagnostic::error(code::CYCLE, format!("`{first}` depends on itself: {}", keys.join(" -> ")))
         .help("take one of these dependencies out");
-    for (index, pair) in keys.windows(2).enumerate() {
+    for (index, pair) in round.windows(2).take(CYCLE_PLACES_MAX).enumerate() {
         let place = dep_place(from, pair[0], pair[1]);
-        if index == 0 {
-            told = told.at(place).label(format!("`{}` reads `{}`", pair[0], pair[1]));
-        } else if index < CYCLE_PLACES_MAX {
-            told = told.other(place, format!("`{}` reads `{}`", pair[0], pair[1]));
-        }
+        let label = format!("`{}` reads `{}`", key(pair[0]), key(pair[1]));
+        told = if index == 0 { told.at(place).label(label) } else { told.other(place, label) };
     }
     told
 }
@@ -62,17 +61,12 @@ fn cycle(cycle: &Cycle, nodes: &IdVec<NodeId, Node>, from: &Gathered) -> Diagnos
 /// Of a long cycle, so many places are shown.
 const CYCLE_PLACES_MAX: usize = 12;
 
-/// The table that says how the asset is computed.
-fn computed_by<'a>(from: &'a Gathered, key: &str) -> Option<&'a Declared> {
-    let asset = from.asset.get(key)?;
-    match asset.table.get("op").and_then(Value::text) {
-        Some(op) => from.op.get(op),
-        None => Some(asset),
-    }
-}
-
-fn dep_place(from: &Gathered, reader: &str, read: &str) -> Span {
-    let by = computed_by(from, reader).expect("a node of a cycle has deps, so it is computed");
+/// Where `reader` says that it reads `read`. Found by number: a key that cannot be one has another name by now.
+fn dep_place(from: &Gathered, reader: NodeId, read: NodeId) -> Span {
+    let asset = &from.asset.entries[reader.index()];
+    let read = &*from.asset.entries[read.index()].key;
+    let op = asset.table.get("op").and_then(Value::text).and_then(|it| from.op.get(it));
+    let by = op.unwrap_or(asset);
     let items = by.table.get("deps").map(Value::items).unwrap_or_default();
     let is_it = |it: &&Value| match &it.data {
         Data::Text(it) => &**it == read,
