@@ -7,6 +7,7 @@
 )]
 
 mod anchors;
+mod checks;
 mod cli;
 mod docs;
 mod examples;

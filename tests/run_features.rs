@@ -396,11 +396,13 @@ fn every_exit_code_is_reached_and_is_the_same_in_every_form() {
     let good = asset("a", "touch {{ output }}");
     let bad = asset("a", "exit 1");
     let wrong = "[asset.a]\nnonsense = 1\n";
-    let cases: [(&str, &[&str], i32); 8] = [
+    let refused = format!("{good}[[asset.a.checks]]\nname = \"never\"\ncommand = \"false\"\n");
+    let cases: [(&str, &[&str], i32); 9] = [
         (&good, &["materialize"], 0),
         (&good, &["validate"], 0),
         (&good, &["plan"], 0),
         (&bad, &["materialize"], 1),
+        (&refused, &["materialize"], 4),
         (wrong, &["status"], 2),
         (&good, &["materialize", "-s", "nobody"], 2),
         (&good, &["status"], 3),

@@ -27,6 +27,10 @@ pub enum Protection {
     Place,
     /// Commands write beside the target.
     Staging,
+    /// What a check refuses is not published.
+    Audit,
+    /// A check that changes what it looks at proves nothing.
+    AuditedAlone,
     /// What is about to be published is recorded first.
     Intent,
     /// An attempt has ended only when its result is published.
@@ -48,7 +52,7 @@ pub enum Protection {
 }
 
 impl Protection {
-    pub const ALL: [(Protection, &'static str); 17] = [
+    pub const ALL: [(Protection, &'static str); 19] = [
         (Protection::InputCheck, "input_check"),
         (Protection::WrittenBack, "written_back"),
         (Protection::ChangeTime, "change_time"),
@@ -57,6 +61,8 @@ impl Protection {
         (Protection::OutputCheck, "output_check"),
         (Protection::Place, "place"),
         (Protection::Staging, "staging"),
+        (Protection::Audit, "audit"),
+        (Protection::AuditedAlone, "audited_alone"),
         (Protection::Intent, "intent"),
         (Protection::RecordLast, "record_last"),
         (Protection::AttemptFirst, "attempt_first"),

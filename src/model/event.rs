@@ -5,6 +5,7 @@ use crate::{
     base::digest::Digest,
     model::{
         key::{AssetKey, PartitionKey},
+        project::Severity,
         staleness::Reason,
     },
 };
@@ -86,6 +87,21 @@ pub struct StepReport {
     pub reasons: Vec<Reason>,
     /// Of one that failed or was stopped.
     pub error: Option<StepError>,
+    /// What the checks of its data said, in the order declared.
+    pub checks: Vec<CheckReport>,
+}
+
+/// What a check said of the data that was to be published.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CheckReport {
+    pub name: String,
+    pub severity: Severity,
+    /// Why it failed: "exit status 1"; `None` if it passed.
+    pub failure: Option<String>,
+    /// The last line that it wrote.
+    pub said: Option<String>,
+    /// Project-relative path of what it wrote, if it did.
+    pub log: Option<String>,
 }
 
 /// Why a step failed, for people; the captured output stands in the log.
@@ -98,6 +114,8 @@ pub struct StepError {
     pub output_tail: Vec<String>,
     /// Project-relative path of the whole log.
     pub log: Option<String>,
+    /// It was made, and a check of its data said no.
+    pub rejected: bool,
 }
 
 /// Step numbers are places in the plan.

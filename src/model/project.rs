@@ -169,6 +169,40 @@ pub struct Op {
     pub in_place: bool,
     /// What it makes, in the order declared; never empty.
     pub outputs: Vec<NodeId>,
+    /// What must be true of that before it is published: by output, each in the order declared.
+    pub checks: Vec<Check>,
+}
+
+/// Something that must be true of an asset's data.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Which of the op's outputs it looks at.
+    pub asset: NodeId,
+    /// Unique among the checks of the asset.
+    pub name: String,
+    pub place: Span,
+    /// Is given the staged output, and passes by exit status 0.
+    pub action: Action,
+    pub severity: Severity,
+    pub timeout: Option<Duration>,
+}
+
+/// What a failed check means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Severity {
+    /// People are told.
+    Warn,
+    /// The data is not published, and nothing downstream is made from it.
+    Error,
+}
+
+impl Severity {
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Warn => "warn",
+            Severity::Error => "error",
+        }
+    }
 }
 
 /// A variable of the environment that a computation is given.

@@ -71,6 +71,7 @@ impl Line<'_> {
             timeout: None,
             in_place: false,
             outputs: vec![at],
+            checks: Vec::new(),
         }
     }
 }

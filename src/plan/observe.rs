@@ -13,7 +13,7 @@ use crate::{
     model::{
         fingerprint::{Part, PartKind, PartValue},
         key::AssetKey,
-        project::{Action, FileSet, NodeBody, NodeId, Op, OpId, Source, VarValue},
+        project::{Action, FileSet, NodeBody, NodeId, Op, OpId, Severity, Source, VarValue},
         staleness::{Reason, ReasonCode},
         template::Uses,
     },
@@ -229,10 +229,17 @@ pub fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
         Source::Command { action, .. } => Some(action),
         Source::Files(_) | Source::Url { .. } => None,
     });
-    for template in std::iter::once(&op.action).chain(questions).flat_map(Action::templates) {
+    let checks = op.checks.iter().filter(|it| it.severity == Severity::Error);
+    let actions = std::iter::once(&op.action).chain(questions).chain(checks.clone().map(|it| &it.action));
+    for template in actions.flat_map(Action::templates) {
         uses.merge(template.uses().unwrap_or_else(|_| Uses::everything()));
     }
     parts.extend(asked.iter().filter_map(|(key, it)| question(world, key, it)));
+    // What was published passed them: with another check, nobody knows. Keys hold no dots.
+    for check in checks {
+        let name = format!("{}.checks.{}", world.project.key(check.asset), check.name);
+        parts.push(Part::new(PartKind::Config, &name, PartValue::Text(command_text(&check.action).into())));
+    }
     for (name, value) in &world.project.vars {
         if uses.all_vars || uses.vars.contains(name) {
             parts.push(Part::new(PartKind::Var, name, PartValue::Text(value.to_string().into())));

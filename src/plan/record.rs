@@ -114,6 +114,8 @@ pub enum AttemptState {
     /// For each output, in the order of `Attempt::outputs`.
     Succeeded(StepOutcome),
     Failed(String),
+    /// It was made, and a check of its data said no.
+    Rejected(String),
     Interrupted,
     /// An input changed while the computation read it.
     Void(String),
@@ -121,7 +123,8 @@ pub enum AttemptState {
 
 impl AttemptState {
     /// As reports name them; stable.
-    pub const NAMES: [&'static str; 6] = ["running", "committing", "succeeded", "failed", "interrupted", "void"];
+    pub const NAMES: [&'static str; 7] =
+        ["running", "committing", "succeeded", "failed", "rejected", "interrupted", "void"];
 
     pub fn name(&self) -> &'static str {
         match self {
@@ -129,6 +132,7 @@ impl AttemptState {
             AttemptState::Committing(_) => "committing",
             AttemptState::Succeeded(_) => "succeeded",
             AttemptState::Failed(_) => "failed",
+            AttemptState::Rejected(_) => "rejected",
             AttemptState::Interrupted => "interrupted",
             AttemptState::Void(_) => "void",
         }
@@ -137,7 +141,7 @@ impl AttemptState {
     /// Why it came to nothing.
     pub fn why(&self) -> Option<&str> {
         match self {
-            AttemptState::Failed(why) | AttemptState::Void(why) => Some(why),
+            AttemptState::Failed(why) | AttemptState::Rejected(why) | AttemptState::Void(why) => Some(why),
             _ => None,
         }
     }

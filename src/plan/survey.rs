@@ -288,31 +288,30 @@ impl Walk<'_, '_> {
             return State::Running;
         }
         let failed = self.survey.attempts.get(&op).and_then(|it| match &it.state {
-            AttemptState::Failed(why) | AttemptState::Void(why) => Some((it, why)),
+            AttemptState::Failed(why) | AttemptState::Void(why) => {
+                Some((it, ReasonCode::PreviousFailed, format!("the last attempt failed: {why}")))
+            }
+            AttemptState::Rejected(why) => Some((it, ReasonCode::CheckFailed, format!("what was made last: {why}"))),
             _ => None,
         });
         // A failure older than the record that stands is history.
         let record = self.survey.records.get(&node);
-        let failed = failed.filter(|(attempt, _)| record.is_none_or(|it| it.at < attempt.started_at));
-        if let Some((_, why)) = failed {
-            let reason = Reason {
-                code: ReasonCode::PreviousFailed,
-                subject: self.world.project.key(node).to_string(),
-                old: None,
-                new: None,
-                message: format!("the last attempt failed: {why}"),
-            };
+        let failed = failed.filter(|(attempt, ..)| record.is_none_or(|it| it.at < attempt.started_at));
+        let has_failed = failed.is_some();
+        if let Some((_, code, message)) = failed {
+            let reason =
+                Reason { code, subject: self.world.project.key(node).to_string(), old: None, new: None, message };
             match verdict {
                 Verdict::Stale(reasons) | Verdict::Undecided { reasons, .. } => reasons.push(reason),
                 Verdict::Fresh => {}
             }
         }
         let gone = |it: &Reason| matches!(it.code, ReasonCode::NeverBuilt | ReasonCode::OutputMissing);
-        match (failed, blocked) {
-            (Some(_), _) => State::Failed,
-            (None, true) => State::Blocked,
-            (None, false) if verdict.reasons().iter().any(gone) => State::Missing,
-            (None, false) => State::Stale,
+        match (has_failed, blocked) {
+            (true, _) => State::Failed,
+            (false, true) => State::Blocked,
+            (false, false) if verdict.reasons().iter().any(gone) => State::Missing,
+            (false, false) => State::Stale,
         }
     }
 }

@@ -16,10 +16,11 @@ use std::{
 use crate::{
     base::digest::Digest,
     exec::{
-        executor::{CancelKind, Executor, ExecutorEvent, StepHandle, StepResult},
+        executor::{CancelKind, Executor, ExecutorEvent, StepExit, StepHandle, StepResult},
         jobserver::JobToken,
         lock::LockName,
         run::{
+            audit,
             context::RunContext,
             finish::{Finished, finish, give_up},
             prepare::{Attempting, PrepareError, Prepared, prepare, report},
@@ -31,7 +32,7 @@ use crate::{
         event::{Listener, RunEvent, RunOutcome, StepError, StepIndex, StepOutcome, StepReport},
         key::AssetKey,
         plan::{Plan, PlanStep, StepAction},
-        project::{NodeId, OpId, PoolId},
+        project::{NodeId, OpId, PoolId, Severity},
         staleness::{Reason, ReasonCode},
     },
     plan::record::AttemptState,
@@ -67,6 +68,8 @@ pub struct Summary {
 
 enum Message {
     Prepared(StepIndex, Result<Prepared, PrepareError>),
+    /// The command ended well, and what it made is there to be checked.
+    Made(StepIndex, Box<Attempting>),
     Finished(StepIndex, Finished),
     Executor(ExecutorEvent),
     Panicked(StepIndex, String),
@@ -74,6 +77,7 @@ enum Message {
 
 enum Work {
     Prepare(StepIndex, u32),
+    Audit(StepIndex, Box<Attempting>, Box<StepResult>),
     Finish(StepIndex, Box<Attempting>, Box<StepResult>),
 }
 
@@ -152,11 +156,16 @@ fn worker(context: &RunContext<'_>, plan: &Plan, todo: &Mutex<Receiver<Work>>, s
         let next = todo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
         let Ok(work) = next else { return };
         let index = match &work {
-            Work::Prepare(index, _) | Work::Finish(index, ..) => *index,
+            Work::Prepare(index, _) | Work::Audit(index, ..) | Work::Finish(index, ..) => *index,
         };
         let step = &plan.steps[index];
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| match work {
             Work::Prepare(_, attempt) => Message::Prepared(index, prepare(context, step, index, attempt)),
+            Work::Audit(_, mut attempting, result) => match audit::begin(context, &mut attempting, &result) {
+                Ok(()) => Message::Made(index, attempting),
+                // It says the same once more, and ends the attempt.
+                Err(_) => Message::Finished(index, finish(context, step, *attempting, &result)),
+            },
             Work::Finish(_, attempting, result) => {
                 Message::Finished(index, finish(context, step, *attempting, &result))
             }
@@ -348,6 +357,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
                 let help = if let PrepareError::Render { help, .. } = &error { help.clone() } else { Vec::new() };
                 self.fail(index, StepError { message: error.to_string(), help, ..StepError::default() }, Vec::new());
             }
+            Message::Made(index, attempting) => self.audit(index, attempting),
             Message::Finished(index, finished) => self.on_finished(index, finished),
             Message::Executor(event) => self.on_executor(event),
             Message::Panicked(index, text) => {
@@ -422,13 +432,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
                 self.by_handle.insert(handle, index);
                 self.emit(event);
             }
-            Err(error) => {
-                let message = error.to_string();
-                give_up(self.context, &attempting, AttemptState::Failed(message.clone()));
-                drop(attempting);
-                self.leave(index);
-                self.fail(index, StepError { message, ..StepError::default() }, Vec::new());
-            }
+            Err(error) => self.not_submitted(index, &attempting, error.to_string()),
         }
     }
 
@@ -438,9 +442,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             ExecutorEvent::Finished { handle, result } => {
                 let Some(index) = self.by_handle.remove(&handle) else { return };
                 let attempting = self.steps[index].attempting.take().expect("a running step has its attempt");
-                self.steps[index].phase = Phase::Finishing;
-                let work = Work::Finish(index, attempting, Box::new(result));
-                self.work.send(work).expect("workers live as long as this loop");
+                self.on_result(index, attempting, result);
             }
             ExecutorEvent::Broken(why) => {
                 let running: Vec<StepIndex> = self.by_handle.drain().map(|(_, index)| index).collect();
@@ -456,11 +458,55 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
         }
     }
 
+    /// Of the command, or of a check of what that made.
+    fn on_result(&mut self, index: StepIndex, mut attempting: Box<Attempting>, result: StepResult) {
+        self.steps[index].phase = Phase::Finishing;
+        if attempting.audit.made.is_some() {
+            attempting.audit.take(result);
+            return self.audit(index, attempting);
+        }
+        let checked = !attempting.audit.is_empty() && result.exit == StepExit::Code(0);
+        let work = if checked { Work::Audit } else { Work::Finish };
+        self.work.send(work(index, attempting, Box::new(result))).expect("workers live as long as this loop");
+    }
+
+    /// Runs the next check, or goes on to the end of the attempt.
+    fn audit(&mut self, index: StepIndex, mut attempting: Box<Attempting>) {
+        if self.stopping.is_some() {
+            attempting.audit.stop();
+        }
+        let Some(spec) = attempting.audit.next() else {
+            let made = attempting.audit.made.as_ref().expect("only what was made is checked");
+            let result = Box::new(made.result.clone());
+            let work = Work::Finish(index, attempting, result);
+            return self.work.send(work).expect("workers live as long as this loop");
+        };
+        match self.executor.submit(spec) {
+            Ok(handle) => {
+                self.steps[index].attempting = Some(attempting);
+                self.steps[index].phase = Phase::Running;
+                self.by_handle.insert(handle, index);
+            }
+            Err(error) => self.not_submitted(index, &attempting, error.to_string()),
+        }
+    }
+
+    fn not_submitted(&mut self, index: StepIndex, attempting: &Attempting, message: String) {
+        give_up(self.context, attempting, AttemptState::Failed(message.clone()));
+        self.leave(index);
+        self.fail(index, StepError { message, ..StepError::default() }, Vec::new());
+    }
+
     fn on_finished(&mut self, index: StepIndex, finished: Finished) {
         match finished {
             Finished::Done(reports) => {
                 self.leave(index);
                 self.done(index, reports);
+            }
+            // Made once more, it would be the same.
+            Finished::Rejected(error, reports) => {
+                self.leave(index);
+                self.fail_with(index, error, Vec::new(), reports);
             }
             Finished::Void(why) => {
                 self.steps[index].voids += 1;
@@ -520,8 +566,12 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
     }
 
     fn fail(&mut self, index: StepIndex, error: StepError, reasons: Vec<Reason>) {
-        self.failed = true;
         let reports = self.blank(index, StepOutcome::Failed);
+        self.fail_with(index, error, reasons, reports);
+    }
+
+    fn fail_with(&mut self, index: StepIndex, error: StepError, reasons: Vec<Reason>, reports: Vec<StepReport>) {
+        self.failed = true;
         let duration_ms = self.now() - self.steps[index].started_ms;
         let tried = std::mem::take(&mut self.steps[index].tried);
         let tried = tried.into_iter().map(Some).chain(std::iter::repeat(None));
@@ -591,6 +641,9 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
         self.steps[index].phase = Phase::Done;
         self.left -= 1;
         self.reports.extend(reports.iter().cloned());
+        for message in reports.iter().flat_map(warnings) {
+            self.emit(RunEvent::Note { message });
+        }
         self.emit(RunEvent::StepFinished { step: index, reports });
     }
 
@@ -621,6 +674,15 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             }
         }
     }
+}
+
+/// Of checks that failed and are no reason not to publish.
+fn warnings(report: &StepReport) -> impl Iterator<Item = String> {
+    let failed = report.checks.iter().filter(|it| it.severity == Severity::Warn);
+    failed.filter_map(|it| {
+        let said = it.said.iter().map(|it| format!(": {it}")).collect::<String>();
+        Some(format!("{}: check `{}` failed: {}{said}", report.key, it.name, it.failure.as_ref()?))
+    })
 }
 
 /// Steps with their dependents and weights.

@@ -35,6 +35,8 @@ const TEXT_BYTES_MAX: u64 = 64 << 10;
 /// How an attempt ended.
 pub enum Finished {
     Done(Vec<StepReport>),
+    /// It was made, and a check of its data said no: nothing was published.
+    Rejected(StepError, Vec<StepReport>),
     /// An input changed while the command read it: what it made means nothing.
     Void(String),
     Failed(StepError),
@@ -61,7 +63,7 @@ enum FinishError {
 /// attempt is recorded as ended; only then are its locks let go.
 pub fn finish(context: &RunContext<'_>, step: &PlanStep, attempting: Attempting, result: &StepResult) -> Finished {
     let mut left_to_recovery = false;
-    let finished = match command_error(&result.exit) {
+    let finished = match exit_message(&result.exit) {
         Some(message) => Finished::Failed(StepError { message, ..StepError::default() }),
         None => match settle(context, step, &attempting, result) {
             Ok(finished) => finished,
@@ -78,6 +80,7 @@ pub fn finish(context: &RunContext<'_>, step: &PlanStep, attempting: Attempting,
             error.log.clone_from(&attempting.log);
             match result.exit {
                 StepExit::Cancelled => Finished::Interrupted(error),
+                _ if attempting.audit.was_stopped() => Finished::Interrupted(error),
                 _ => Finished::Failed(error),
             }
         }
@@ -87,6 +90,7 @@ pub fn finish(context: &RunContext<'_>, step: &PlanStep, attempting: Attempting,
         Finished::Done(_) => return finished,
         Finished::Void(why) => AttemptState::Void(why.clone()),
         Finished::Interrupted(_) => AttemptState::Interrupted,
+        Finished::Rejected(error, _) => AttemptState::Rejected(error.message.clone()),
         Finished::Failed(error) => AttemptState::Failed(error.message.clone()),
     };
     if !left_to_recovery {
@@ -105,7 +109,8 @@ pub fn give_up(context: &RunContext<'_>, attempting: &Attempting, state: Attempt
     let _ = context.workspace.store.commit(&[Change::AttemptEnded { id: attempting.id.clone(), state, at }]);
 }
 
-fn command_error(exit: &StepExit) -> Option<String> {
+/// What an exit means, in words; `None` if all went well.
+pub fn exit_message(exit: &StepExit) -> Option<String> {
     Some(match exit {
         StepExit::Code(0) => return None,
         StepExit::Code(code) => format!("exit status {code}"),
@@ -140,6 +145,22 @@ fn settle(
         && let Some(what) = moved_input(context, step, attempting)?
     {
         return Ok(Finished::Void(what));
+    }
+    let failed = |message: &str| Finished::Failed(StepError { message: message.to_owned(), ..StepError::default() });
+    if attempting.audit.was_stopped() {
+        return Ok(failed("interrupted while its checks ran"));
+    }
+    if !Protection::AuditedAlone.is_off() && !attempting.audit.left_alone(contents.iter().map(|it| it.data_version)) {
+        return Ok(failed("a check changed the data that it was to look at"));
+    }
+    if !Protection::Audit.is_off()
+        && let Some(error) = attempting.audit.refusal()
+    {
+        let reports = attempting.outputs.iter().map(|it| StepReport {
+            checks: attempting.audit.reports(it.node),
+            ..report(context, it.node, &step.partition, StepOutcome::Failed)
+        });
+        return Ok(Finished::Rejected(error, reports.collect()));
     }
     publish(context, step, attempting, result, &contents)
 }
@@ -242,6 +263,7 @@ fn publish(
             bytes: record.bytes,
             rows: record.rows,
             reasons: it.reasons.clone(),
+            checks: attempting.audit.reports(it.node),
             ..report(context, it.node, &step.partition, StepOutcome::Built)
         });
         changes.push(Change::Materialized(Box::new(record)));

@@ -9,6 +9,7 @@
 //! - **I4** nothing older is destroyed before something newer is complete and recorded as intent;
 //! - **I5** after a crash at any point the next run alone reaches the right state.
 
+pub mod audit;
 pub mod context;
 pub mod dispatcher;
 pub mod environment;

@@ -2,7 +2,7 @@
 //!
 //! What was planned is only a guess by the time a step's turn comes; here it is decided.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
 
@@ -13,6 +13,7 @@ use crate::{
         io::{IoError, Staged},
         lock::{LockError, LockGuard, LockName, Locked},
         run::{
+            audit::Audit,
             context::RunContext,
             finish::{Restoring, restore},
             recover::{recover_held, sweep},
@@ -24,7 +25,7 @@ use crate::{
         fingerprint::Fingerprint,
         key::PartitionKey,
         plan::{PlanStep, StepAction},
-        project::{NodeBody, NodeId, Op},
+        project::{Action, NodeBody, NodeId, Op},
         staleness::Reason,
     },
     plan::{
@@ -61,6 +62,7 @@ pub struct Attempting {
     pub observations: Vec<Observation>,
     pub log: Option<String>,
     pub facts: Facts,
+    pub audit: Audit,
     pub locks: LockGuard,
 }
 
@@ -278,6 +280,7 @@ pub fn report(context: &RunContext<'_>, node: NodeId, partition: &PartitionKey, 
         rows: None,
         reasons: Vec::new(),
         error: None,
+        checks: Vec::new(),
     }
 }
 
@@ -319,9 +322,18 @@ fn stage(
             workspace.store.commit(&[Change::AttemptStarted(attempt.clone())])?;
         }
         let given = given_inputs(context, step, &now)?;
-        spec(context, step, &id, &outputs, &given, &log)
+        let parts = SpecParts {
+            step,
+            attempt: &id.0,
+            action: &op.action,
+            outputs: &outputs,
+            given: &given,
+            log: &log,
+            timeout: op.timeout,
+        };
+        Ok::<_, PrepareError>((spec(context, &parts)?, Audit::prepared(context, &op.checks, &parts)?))
     })();
-    let spec = match made {
+    let (spec, audit) = match made {
         Ok(it) => it,
         Err(error) => {
             // Of the output at which it failed, too, something may be there.
@@ -341,7 +353,18 @@ fn stage(
         })
         .collect();
     let inputs = now.inputs(op);
-    Ok(Attempting { id, spec, started_at, outputs, inputs, observations, log: Some(log), facts: now.facts, locks })
+    Ok(Attempting {
+        id,
+        spec,
+        started_at,
+        outputs,
+        inputs,
+        observations,
+        log: Some(log),
+        facts: now.facts,
+        audit,
+        locks,
+    })
 }
 
 fn begun(context: &RunContext<'_>, step: &PlanStep, id: &AttemptId, started_at: Timestamp, log: &str) -> Attempt {
@@ -401,32 +424,41 @@ fn given_inputs(context: &RunContext<'_>, step: &PlanStep, now: &Now) -> Result<
     Ok(given)
 }
 
-fn spec(
-    context: &RunContext<'_>,
-    step: &PlanStep,
-    id: &AttemptId,
-    outputs: &[OutputAttempt],
-    given: &[(NodeId, Given)],
-    log: &str,
-) -> Result<StepSpec, PrepareError> {
+/// What a command of a step is made of: the one that makes its outputs, or one that checks them.
+#[derive(Clone, Copy)]
+pub struct SpecParts<'a> {
+    pub step: &'a PlanStep,
+    /// Unique; see [`StepSpec::attempt`].
+    pub attempt: &'a str,
+    pub action: &'a Action,
+    /// Those that it may name.
+    pub outputs: &'a [OutputAttempt],
+    pub given: &'a [(NodeId, Given)],
+    /// Relative to the project.
+    pub log: &'a str,
+    pub timeout: Option<Duration>,
+}
+
+/// # Errors
+/// A template that names what is not there.
+pub fn spec(context: &RunContext<'_>, parts: &SpecParts<'_>) -> Result<StepSpec, PrepareError> {
     let workspace = context.workspace;
-    let project = &*workspace.project;
-    let op = &project.ops[step.op];
-    let mut rendered = render(context, op, outputs, given)?;
+    let op = &workspace.project.ops[parts.step.op];
+    let mut rendered = render(context, op, parts.action, parts.outputs, parts.given)?;
     // Finds what the command left behind, whatever that did to hide.
-    rendered.environment.set("ASSETS_ATTEMPT", id.0.as_str());
+    rendered.environment.set("ASSETS_ATTEMPT", parts.attempt);
     Ok(StepSpec {
         version: SPEC_VERSION,
         run: context.run.0.clone(),
-        attempt: id.0.clone(),
+        attempt: parts.attempt.to_owned(),
         key: op.name.clone(),
-        partition: step.partition.as_str().to_owned(),
+        partition: parts.step.partition.as_str().to_owned(),
         argv: rendered.argv,
         secrets: if Protection::Redaction.is_off() { Vec::new() } else { rendered.environment.secrets.clone() },
         env: rendered.environment.into_pairs(),
         folder: op.folder.under(&workspace.root),
-        log: workspace.root.join(log),
-        timeout_ms: op.timeout.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX)),
+        log: workspace.root.join(parts.log),
+        timeout_ms: parts.timeout.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX)),
         grace_ms: context.grace_ms,
         log_bytes_max: 64 << 20,
     })

@@ -45,26 +45,27 @@ pub struct Rendered {
     pub environment: CommandEnvironment,
 }
 
-/// Renders the command of `op`.
+/// Renders `action`, which is the command of `op` or a check of what that made.
 ///
 /// # Errors
 /// A template that names what is not there; a name that is not UTF-8 in the middle of a text.
 pub fn render(
     context: &RunContext<'_>,
     op: &Op,
+    action: &Action,
     outputs: &[OutputAttempt],
     given: &[(NodeId, Given)],
 ) -> Result<Rendered, PrepareError> {
     let project = &*context.workspace.project;
     let mut uses = Uses::default();
     // A whole argument is given as bytes and needs no text.
-    let whole = |it: &&Template| matches!(op.action, Action::Shell(_)) || it.whole_input().is_none();
-    for template in op.action.templates().iter().filter(whole) {
+    let whole = |it: &&Template| matches!(action, Action::Shell(_)) || it.whole_input().is_none();
+    for template in action.templates().iter().filter(whole) {
         uses.merge(template.uses().unwrap_or_else(|_| Uses::everything()));
     }
     let mut environment = CommandEnvironment::of(&context.workspace.env, project, &op.env, uses.env.iter().cloned());
     let values = Values::of(context, op, outputs, given, &uses, &environment)?;
-    let argv = match &op.action {
+    let argv = match action {
         Action::Argv(words) => {
             let mut argv = Vec::new();
             for word in words {

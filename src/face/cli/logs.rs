@@ -4,6 +4,7 @@ use std::{collections::HashMap, path::Path, time::Duration};
 
 use crate::{
     base::{fs, suggest},
+    exec::run::audit::{CHECK_LOG, log_of},
     face::{
         app::App,
         cli::{Context, args::LogsArgs, error::Failure, past},
@@ -157,8 +158,37 @@ fn tell_silent(context: &Context, run: &RunId, attempts: &[Attempt], silent: &[&
 /// What the command wrote; `None` if nothing.
 fn read(root: &Path, attempt: &Attempt) -> Result<Option<String>, Failure> {
     let Some(log) = &attempt.log else { return Ok(None) };
-    let bytes = fs::read_if_there(&root.join(log))?.filter(|it| !it.is_empty());
+    let mut text = read_file(&root.join(log))?;
+    // Checks come after the command, each in a file of its own if it said something.
+    for number in checks_told(root, log)? {
+        if let Some(said) = read_file(&root.join(log_of(log, number)))? {
+            let text = text.get_or_insert_default();
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(&format!("[check {number}]\n{said}"));
+        }
+    }
+    Ok(text)
+}
+
+fn read_file(path: &Path) -> Result<Option<String>, Failure> {
+    let bytes = fs::read_if_there(path)?.filter(|it| !it.is_empty());
     Ok(bytes.map(|it| String::from_utf8_lossy(&it).into_owned()))
+}
+
+/// Numbers of the checks that left a file beside an attempt's log.
+fn checks_told(root: &Path, log: &str) -> Result<Vec<usize>, Failure> {
+    let path = root.join(log);
+    let (Some(folder), Some(stem)) = (path.parent(), path.file_stem().and_then(|it| it.to_str())) else {
+        return Ok(Vec::new());
+    };
+    let number = |it: std::fs::DirEntry| {
+        it.file_name().to_str()?.strip_prefix(stem)?.strip_prefix(CHECK_LOG)?.strip_suffix(".log")?.parse().ok()
+    };
+    let mut numbers: Vec<usize> = fs::list(folder)?.unwrap_or_default().into_iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 fn document(app: &App, attempt: &Attempt) -> Result<AttemptLog, Failure> {
@@ -227,7 +257,7 @@ fn is_over(app: &App, asked: &Asked) -> Result<bool, Failure> {
     // A failed or void attempt may be made again as long as the run lives and has not said otherwise.
     let last = asked.attempts(app)?.pop();
     Ok(last.is_some_and(|it| match it.state {
-        AttemptState::Succeeded(_) | AttemptState::Interrupted => true,
+        AttemptState::Succeeded(_) | AttemptState::Rejected(_) | AttemptState::Interrupted => true,
         AttemptState::Failed(_) => !has_tries_left(app, &it),
         AttemptState::Void(_) | AttemptState::Running | AttemptState::Committing(_) => false,
     }))

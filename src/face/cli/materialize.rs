@@ -473,8 +473,14 @@ pub fn exit_of(summary: &Summary) -> Exit {
         (_, Some(Signal::Interrupt | Signal::Quit)) => Exit::Interrupted,
         (_, Some(_)) => Exit::Terminated,
         (RunOutcome::Succeeded, None) => Exit::Done,
+        (RunOutcome::Failed, None) if rejected(summary) => Exit::CheckFailed,
         (RunOutcome::Failed | RunOutcome::Interrupted, None) => Exit::Failed,
     }
+}
+
+/// Whether nothing worse happened than that checks said no.
+fn rejected(summary: &Summary) -> bool {
+    summary.reports.iter().filter_map(|it| it.error.as_ref()).all(|it| it.rejected)
 }
 
 /// This very program, also if its file was replaced meanwhile.

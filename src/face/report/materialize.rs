@@ -7,7 +7,7 @@ use crate::{
         report::{self, ReasonDocument},
         ui::tally::Counts,
     },
-    model::event::{Listener, RunEvent, StepReport},
+    model::event::{CheckReport, Listener, RunEvent, StepReport},
 };
 
 pub const SCHEMA: &str = "assets.materialize/1";
@@ -77,6 +77,39 @@ pub struct FinishedStep {
     pub error: Option<String>,
     /// Path of its captured output, relative to the project; null unless it failed or was stopped.
     pub log: Option<String>,
+    /// What the checks of its data said, in the order declared.
+    pub checks: Vec<CheckDocument>,
+}
+
+/// What one check said.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Check"))]
+pub struct CheckDocument {
+    pub name: String,
+    #[cfg_attr(test, schemars(extend("enum" = ["warn", "error"])))]
+    pub severity: &'static str,
+    #[cfg_attr(test, schemars(extend("enum" = ["passed", "failed"])))]
+    pub outcome: &'static str,
+    /// Why it failed: "exit status 1"; null if it passed.
+    pub message: Option<String>,
+    /// The last line that it wrote.
+    pub said: Option<String>,
+    /// Path of its captured output, relative to the project; null if it wrote nothing.
+    pub log: Option<String>,
+}
+
+impl From<&CheckReport> for CheckDocument {
+    fn from(it: &CheckReport) -> Self {
+        CheckDocument {
+            name: it.name.clone(),
+            severity: it.severity.name(),
+            outcome: if it.failure.is_none() { "passed" } else { "failed" },
+            message: it.failure.clone(),
+            said: it.said.clone(),
+            log: it.log.clone(),
+        }
+    }
 }
 
 impl From<&StepReport> for FinishedStep {
@@ -94,6 +127,7 @@ impl From<&StepReport> for FinishedStep {
             reasons: report::reasons(&it.reasons),
             error: error.map(|it| it.message.clone()),
             log: error.and_then(|it| it.log.clone()),
+            checks: it.checks.iter().map(Into::into).collect(),
         }
     }
 }

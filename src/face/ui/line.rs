@@ -239,6 +239,7 @@ pub mod tests {
             help: vec![],
             output_tail: vec!["Traceback (most recent call last):".to_owned(), "\tKeyError: 'amount'".to_owned()],
             log: Some(format!(".assets/runs/r1/{key}.log")),
+            rejected: false,
         };
         StepReport {
             key: AssetKey::parse(key).unwrap(),
@@ -258,6 +259,7 @@ pub mod tests {
                 _ => vec![reason(ReasonCode::CodeChanged, "sql/orders_daily.sql", "")],
             },
             error: (outcome == StepOutcome::Failed).then_some(error),
+            checks: Vec::new(),
         }
     }
 

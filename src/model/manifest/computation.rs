@@ -216,13 +216,8 @@ impl<'a> Resolver<'a> {
             Some(value) => self.action(value, &inputs, &keys, &env),
             None => Action::Argv(Vec::new()),
         };
+        let checks = outputs.iter().flat_map(|it| self.checks(*it, &inputs, &env)).collect();
         let timeout = self.setting(declared, "timeout");
-        if let Some(value) = timeout
-            && read_duration(value).is_some_and(|it| it.is_zero())
-        {
-            let told = Diagnostic::error(code::BAD_VALUE, "a timeout of zero lets nothing finish").at(value.place);
-            self.report.push(told.help("leave `timeout` out for no limit"));
-        }
         Op {
             name: declared.key.to_string(),
             place: declared.place,
@@ -243,10 +238,21 @@ impl<'a> Resolver<'a> {
                 _ => 0,
             },
             retry_delay: self.setting(declared, "retry_delay").and_then(read_duration).unwrap_or(Duration::ZERO),
-            timeout: timeout.and_then(read_duration),
+            timeout: timeout.and_then(|it| self.timeout(it)),
             in_place: matches!(table.get("in_place").map(|it| &it.data), Some(Data::Boolean(true))),
             outputs,
+            checks,
         }
+    }
+
+    /// A limit on time; one of nothing is a mistake.
+    pub fn timeout(&mut self, value: &Value) -> Option<Duration> {
+        let timeout = read_duration(value)?;
+        if timeout.is_zero() {
+            let told = Diagnostic::error(code::BAD_VALUE, "a timeout of zero lets nothing finish").at(value.place);
+            self.report.push(told.help("leave `timeout` out for no limit"));
+        }
+        Some(timeout)
     }
 
     /// Each of `env` and `secret_env` comes from the table, or else from the defaults.
@@ -341,7 +347,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn action(&mut self, value: &Value, inputs: &[&str], outputs: &[&str], env: &[EnvName]) -> Action {
+    pub fn action(&mut self, value: &Value, inputs: &[&str], outputs: &[&str], env: &[EnvName]) -> Action {
         let empty = match &value.data {
             Data::Text(it) => it.trim().is_empty(),
             Data::List(them) => them.is_empty() || them[0].text().is_some_and(|it| it.trim().is_empty()),

@@ -146,14 +146,62 @@ static SOURCE: Shape = shape(
 
 static CHECK: Shape = Shape {
     name: "check",
-    about: "A check of an asset's data.",
+    about: "Something that must be true of an asset's data, looked at before it is published.",
     fields: &[
-        field("not_null", LABELS, "Columns that hold no null."),
-        field("unique", LABELS, "Columns that together are unique."),
-        field("severity", Kind::Choice(&Choice { now: &["warn", "error"], later: &[] }), "Whether a failure blocks."),
+        field("name", Label, "What it is called in messages and reports."),
+        field(
+            "command",
+            COMMAND,
+            "Passes by exit status 0. A template like the asset's own command; `{{ output }}` is what is to be published.",
+        ),
+        field(
+            "severity",
+            Kind::Choice(&Choice { now: &["warn", "error"], later: &[] }),
+            "error (default): what fails is not published; warn: it is, and people are told.",
+        ),
+        TIMEOUT,
+        field("not_null", LABELS, "Columns that hold no null.").later(),
+        field("unique", LABELS, "Columns that together are unique.").later(),
+        field("accepted_values", Anything, "A column that holds nothing but these values.").later(),
+        field("relationships", Anything, "A column whose values are there in a column of another asset.").later(),
+        field("row_count", Anything, "How many rows there may be.").later(),
+        field("freshness", Anything, "How old the newest row may be.").later(),
+        field("schema", Anything, "Columns and their types.").later(),
+        field("range", Anything, "The least and the most that a column may hold.").later(),
+        field("regex", Anything, "What the texts of a column look like.").later(),
+        field("length", Anything, "How long the texts of a column are.").later(),
+        field("expression", Anything, "An SQL expression that is true of every row.").later(),
+        field("sql", Anything, "A query that finds the rows that are wrong.").later(),
+        field("metric", Anything, "A number that is kept and compared with what it was.").later(),
+        field("duplicate_rows", Anything, "Whether a row may be there twice.").later(),
+        field("compare", Anything, "Another asset that holds the same.").later(),
+        field("where", Anything, "The rows that it looks at.").later(),
+        field("threshold", Anything, "How many rows may be wrong.").later(),
+        field("blocking", Anything, "Whether a failure keeps the data from being published.").later(),
+        field("sample", Anything, "How many wrong rows are shown.").later(),
     ],
-    open: true,
+    open: false,
 };
+
+/// Kinds of check, in order of the shape.
+pub const CHECK_KINDS: [&str; 16] = [
+    "command",
+    "not_null",
+    "unique",
+    "accepted_values",
+    "relationships",
+    "row_count",
+    "freshness",
+    "schema",
+    "range",
+    "regex",
+    "length",
+    "expression",
+    "sql",
+    "metric",
+    "duplicate_rows",
+    "compare",
+];
 
 /// Keys that say how an asset is computed: not for an asset whose op says it.
 pub const COMPUTATION: [&str; 12] = [
@@ -205,7 +253,7 @@ pub static ASSET: Shape = shape(
         field("python", Filled, "`module:function`.").later(),
         MATERIALIZED_FIELD,
         PARTITIONS_FIELD,
-        field("checks", List(&Kind::Table(&CHECK)), "What must be true of its data.").later(),
+        field("checks", List(&Kind::Table(&CHECK)), "What must be true of its data before it is published."),
     ],
 );
 

@@ -12,6 +12,7 @@
 //! here touches a disk or an environment.
 
 mod check;
+mod checks;
 pub mod code;
 mod computation;
 mod duration;

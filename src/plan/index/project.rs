@@ -15,8 +15,8 @@ use crate::{
     model::{
         manifest::graph_of,
         project::{
-            Action, Asset, EnvName, FileSet, IoId, IoKind, IoManager, Job, Node, NodeBody, NodeId, Op, OpId, Pattern,
-            Pool, PoolId, Project, Shape, Source, VarValue,
+            Action, Asset, Check, EnvName, FileSet, IoId, IoKind, IoManager, Job, Node, NodeBody, NodeId, Op, OpId,
+            Pattern, Pool, PoolId, Project, Severity, Shape, Source, VarValue,
         },
         template::Template,
     },
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Also tells projects of another version of this program apart: what a manifest means may have changed.
-const FORM: &str = concat!("assets project 1, ", env!("CARGO_PKG_VERSION"));
+const FORM: &str = concat!("assets project 2, ", env!("CARGO_PKG_VERSION"));
 
 /// What a project was read from, and what it was read with.
 #[derive(Clone, PartialEq, Debug)]
@@ -146,7 +146,10 @@ coded_struct!(Op {
     timeout,
     in_place,
     outputs,
+    checks,
 });
+coded_struct!(Check { asset, name, place, action, severity, timeout });
+coded_cases!(Severity { 0 = Warn, 1 = Error });
 coded_struct!(EnvName { name, secret });
 coded_struct!(IoManager { name, place, kind });
 coded_struct!(Pool { name, limit });

@@ -203,6 +203,10 @@ impl Coded for AttemptState {
                 out.push(5);
                 message.write(out);
             }
+            AttemptState::Rejected(message) => {
+                out.push(6);
+                message.write(out);
+            }
         }
     }
 
@@ -214,6 +218,7 @@ impl Coded for AttemptState {
             3 => AttemptState::Failed(Coded::read(from)?),
             4 => AttemptState::Interrupted,
             5 => AttemptState::Void(Coded::read(from)?),
+            6 => AttemptState::Rejected(Coded::read(from)?),
             _ => return Err(Malformed("unknown state of an attempt")),
         })
     }
