@@ -1,4 +1,4 @@
-//! This machine and its processes, for display. Nothing is ever decided by a process id.
+//! This machine and its processes. Nothing is ever decided by a process id: those are for display.
 
 use std::path::PathBuf;
 
@@ -12,4 +12,10 @@ pub fn host() -> String {
 /// Whether a process of this id is there now; it may be another than was meant.
 pub fn is_there(pid: u32) -> bool {
     matches!(fs::look(&PathBuf::from(format!("/proc/{pid}"))), Ok(Some(_)))
+}
+
+/// How many files this process may have open at once.
+pub fn open_files_max() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(usize::MAX, |it| usize::try_from(it).unwrap_or(usize::MAX))
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    base::digest::Digest,
+    base::{digest::Digest, process::open_files_max},
     exec::{
         executor::{CancelKind, Executor, ExecutorEvent, StepExit, StepHandle, StepResult},
         jobserver::JobToken,
@@ -44,6 +44,10 @@ const VOIDS_MAX: u32 = 2;
 const CONTENDED_MS: u64 = 50;
 /// The longest pause between two tries, however many there were.
 const BACK_OFF_MAX_MS: u64 = 10 * 60 * 1000;
+/// Open files of a whole run: state, logs, locks, the link to the supervisor.
+const FILES_OF_A_RUN: usize = 32;
+/// Open files of a step that is prepared or finished, at most.
+const FILES_OF_A_WORKER: usize = 6;
 const TICK: Duration = Duration::from_millis(100);
 
 /// How a run is to be made.
@@ -129,7 +133,9 @@ pub fn run(
     let todo = Mutex::new(todo);
     let over = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
-        for _ in 0..options.jobs.min(plan.steps.len()).max(1) {
+        // Preparing and finishing open files: with few to be had, steps wait for their turn instead of failing.
+        let room = open_files_max().saturating_sub(FILES_OF_A_RUN) / FILES_OF_A_WORKER;
+        for _ in 0..options.jobs.min(plan.steps.len()).min(room).max(1) {
             let (sender, todo) = (sender.clone(), &todo);
             scope.spawn(move || worker(context, plan, todo, &sender));
         }
