@@ -8,7 +8,7 @@ use crate::{
         exit::Exit,
         report::{
             Layout, json,
-            show::{self, Show},
+            show::{self, NamedCheck, Show},
         },
     },
     model::{
@@ -86,6 +86,8 @@ fn declared(app: &App, id: NodeId) -> Show {
             told.format = asset.format.clone();
             told.command = Some(shown(&op.action));
             told.code = patterns(&op.code);
+            let own = op.checks.iter().filter(|it| it.asset == id);
+            told.checks = own.map(|it| NamedCheck { name: it.name.clone(), severity: it.severity.name() }).collect();
             told.op = (op.name != node.key.as_str()).then(|| op.name.clone());
             told.env = op.env.iter().map(|it| it.name.clone()).collect();
             told.version = op.version.clone();

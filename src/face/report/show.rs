@@ -34,6 +34,8 @@ pub struct Show {
     pub command: Option<String>,
     /// The files whose content is part of the code, as declared.
     pub code: Vec<String>,
+    /// What must be true of its data before it is published.
+    pub checks: Vec<NamedCheck>,
     /// The op that makes it together with others.
     pub op: Option<String>,
     /// Names of the variables that count.
@@ -56,6 +58,16 @@ pub struct Show {
     pub attempt: Option<Attempt>,
     /// Of a source: what it was when it was last looked at.
     pub observed: Option<Observation>,
+}
+
+/// A check of an asset's data.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Check"))]
+pub struct NamedCheck {
+    pub name: String,
+    #[cfg_attr(test, schemars(extend("enum" = ["warn", "error"])))]
+    pub severity: &'static str,
 }
 
 /// The answer to `assets show`.
@@ -81,6 +93,7 @@ pub struct ShowDocument {
     /// What makes it, as declared.
     pub command: Option<String>,
     pub code: Vec<String>,
+    pub checks: Vec<NamedCheck>,
     /// The op that makes it together with others.
     pub op: Option<String>,
     /// Names of the variables whose values count.
@@ -212,6 +225,7 @@ pub fn document(show: &Show) -> ShowDocument {
         format: show.format.clone(),
         command: show.command.clone(),
         code: show.code.clone(),
+        checks: show.checks.clone(),
         op: show.op.clone(),
         env: show.env.clone(),
         version: show.version.clone(),
@@ -241,6 +255,8 @@ pub fn text(show: &Show, layout: Layout) -> String {
         (Some(path), Some(io)) => Some(format!("{path} ({io})")),
         (path, io) => path.clone().or(io.clone()),
     };
+    let severity = |it: &NamedCheck| if it.severity == "warn" { " (warns)" } else { "" };
+    let checks: Vec<String> = show.checks.iter().map(|it| format!("{}{}", it.name, severity(it))).collect();
     let fields = [
         ("state", state),
         ("group", show.group.clone()),
@@ -251,6 +267,7 @@ pub fn text(show: &Show, layout: Layout) -> String {
         ("command", show.command.clone()),
         ("made by op", show.op.clone()),
         ("code", list(&show.code)),
+        ("checks", list(&checks)),
         ("variables", list(&show.env)),
         ("version", show.version.clone()),
         ("pool", show.pool.clone()),
@@ -354,6 +371,10 @@ mod tests {
             path: Some("data/staging/orders.parquet".to_owned()),
             command: Some("python3 clean.py {{ inputs.orders_csv }}\nmv clean {{ output }}\n".to_owned()),
             code: vec!["clean.py".to_owned(), "lib/**/*.py".to_owned()],
+            checks: vec![
+                NamedCheck { name: "has rows".to_owned(), severity: "error" },
+                NamedCheck { name: "not many".to_owned(), severity: "warn" },
+            ],
             deps: vec!["orders_csv".to_owned()],
             dependents: vec!["daily_sales".to_owned(), "report".to_owned()],
             declared: Some("assets.toml:24".to_owned()),
@@ -378,6 +399,7 @@ mod tests {
             |     command  python3 clean.py {{ inputs.orders_csv }}
             |              mv clean {{ output }}
             |        code  clean.py, lib/**/*.py
+            |      checks  has rows, not many (warns)
             |  depends on  orders_csv
             |     used by  daily_sales, report
             | declared in  assets.toml:24
