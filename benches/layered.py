@@ -1,109 +1,167 @@
 #!/usr/bin/env python3
-"""Full build and no-op of a layered graph, beside ninja and make, in one run.
+"""A layered graph built, asked about and changed: beside ninja and make, and and where it is small Snakemake, doit (to 1,000 assets) and DVC (to 200).
 
     cargo build --release
-    benches/layered.py [--assets target/release/assets] [--sizes 1000,10000] [--rounds 5]
+    benches/layered.py [--assets target/release/assets] [--sizes 200,1000,10000] [--rounds 5] [--peers-bin DIR]
 
-The graph: width 100, one 64-byte source file for each asset and two upstream assets, command `cp`.
-Reported is CPU time (user + system, children included), best of the rounds, and its ratio to ninja's in
-the same run: wall time on a shared machine says more of the neighbours. Tools that are not installed
-are left out by name. Only the Python standard library is needed.
+A full build is measured once, everything else is the best of the rounds, all tools in turn in each. CPU time is what to
+look at: wall time on a shared machine says more of the neighbours. Above 10,000 assets only ninja is beside. `--peers-bin` is
+the folder where `pip install dvc snakemake doit` put its programs. A tool that is not there is left out by name.
+Only the Python standard library is needed.
 """
 
 import argparse
 import os
 import pathlib
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 
-WIDTH = 100
+import layered_graph
+import measure
+
+DVC_MAX = 200  # its time grows with the square: a build of 100 stages took 15 s of CPU, of 200 stages 56 s
+PYTHON_PEERS_MAX = 1_000
+MAKE_MAX = 10_000
+PATIENCE_S = 600
 
 
-def upstream(index):
-    layer, column = divmod(index, WIDTH)
-    if layer == 0:
-        return []
-    below = (layer - 1) * WIDTH
-    return [below + column, below + (column + 1) % WIDTH]
+@dataclass
+class Tool:
+    """How one tool is asked; a command that is None is a question that the tool does not know."""
+
+    build: list
+    status: list
+    load: list
+    one: object
+    write: object
+    assets_max: int = sys.maxsize
+    prepare: list = None
 
 
-def generate(folder, count):
-    (folder / "src").mkdir(parents=True)
-    for name in ("out", "ninja", "make"):
+def known_tools(binary, peers):
+    dvc, snakemake, doit = (str(peers / it) if peers else it for it in ("dvc", "snakemake", "doit"))
+    snake = [snakemake, "-q", "all", "-c2"]
+    return {
+        "assets": Tool(
+            build=[binary, "materialize", "-q", "-j2"],
+            status=[binary, "status", "-q", "--exit-zero"],
+            load=[binary, "validate", "-q"],
+            one=lambda name: [binary, "status", "-q", "--exit-zero", "-s", name],
+            write=layered_graph.write_assets,
+        ),
+        "ninja": Tool(
+            build=["ninja", "-j2"],
+            status=["ninja", "-n"],
+            load=["ninja", "-t", "rules"],
+            one=lambda name: ["ninja", "-n", f"ninja/{name}.txt"],
+            write=layered_graph.write_ninja,
+        ),
+        "make": Tool(
+            build=["make", "-s", "-j2", "all"],
+            status=["make", "-n", "all"],
+            load=["make", "-s", "nothing"],
+            one=lambda name: ["make", "-n", f"make/{name}.txt"],
+            write=layered_graph.write_make,
+            assets_max=MAKE_MAX,
+        ),
+        "dvc": Tool(
+            build=[dvc, "repro", "-q"],
+            status=[dvc, "status"],
+            load=[dvc, "stage", "list", "--name-only"],
+            one=lambda name: [dvc, "status", "--with-deps", name],
+            write=layered_graph.write_dvc,
+            assets_max=DVC_MAX,
+            prepare=[dvc, "init", "-q", "--no-scm"],
+        ),
+        "snakemake": Tool(
+            build=snake,
+            status=[*snake, "-n"],
+            load=[snakemake, "--list"],
+            one=lambda name: [*snake, "-n", f"snakemake/{name}.txt"],
+            write=layered_graph.write_snakemake,
+            assets_max=PYTHON_PEERS_MAX,
+        ),
+        "doit": Tool(
+            build=[doit, "-n2", "-v0"],
+            status=[doit, "list", "--status"],
+            load=[doit, "list", "-q"],
+            one=lambda name: [doit, "list", "--status", "--deps", name],
+            write=layered_graph.write_doit,
+            assets_max=PYTHON_PEERS_MAX,
+        ),
+    }
+
+
+def installed(tools):
+    """The tools that are there; the others are named, so that a short table does not look like the whole."""
+    there = {name: it for name, it in tools.items() if shutil.which(it.build[0])}
+    for name in tools.keys() - there.keys():
+        print(f"left out: {name} is not installed")
+    return there
+
+
+def generate(folder, count, tools):
+    layered_graph.write_sources(folder, count)
+    for name, tool in tools.items():
         (folder / name).mkdir()
-    toml = ['[project]\nname = "layered"\n[io.files]\ntype = "fs"\nroot = "out"\n']
-    ninja = ["rule cp\n command = cp $first $out\n"]
-    make = ["all: " + " ".join(f"make/n{i}.txt" for i in range(count)) + "\n"]
-    for i in range(count):
-        (folder / "src" / f"s{i}.txt").write_text(f"{i:063d}\n")
-        deps = upstream(i)
-        names = ", ".join(f'"n{d}"' for d in deps)
-        toml.append(
-            f'[asset.n{i}]\ncommand = ["cp", "src/s{i}.txt", "{{{{ output }}}}"]\n'
-            f'sources = ["src/s{i}.txt"]\ndeps = [{names}]\nformat = "txt"\n'
-        )
-        ninja.append(
-            f"build ninja/n{i}.txt: cp src/s{i}.txt {' '.join(f'ninja/n{d}.txt' for d in deps)}\n first = src/s{i}.txt\n"
-        )
-        make.append(
-            f"make/n{i}.txt: src/s{i}.txt {' '.join(f'make/n{d}.txt' for d in deps)}\n\tcp src/s{i}.txt $@\n"
-        )
-    (folder / "assets.toml").write_text("".join(toml))
-    (folder / "build.ninja").write_text("".join(ninja))
-    (folder / "Makefile").write_text("".join(make))
+        tool.write(folder, count)
+        if tool.prepare:
+            subprocess.run(tool.prepare, cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
-def cpu(command, folder):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start = time.monotonic()
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-    wall = time.monotonic() - start
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)} failed: {done.stderr.decode()[-500:]}")
-    return (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime), wall
+def measured(tools, count, rounds, folder):
+    def raced(title, commands, **how):
+        seen = measure.race(commands, folder, limit_s=PATIENCE_S, **how)
+        measure.tell(f"{count:,} assets: {title}", seen, "ninja")
+        return seen
+
+    def of(question):
+        return {name: question(it) for name, it in tools.items()}
+
+    raced("first load", of(lambda it: it.load), rounds=rounds, before=lambda: shutil.rmtree(folder / ".assets", ignore_errors=True))
+    built = raced("full build", of(lambda it: it.build))
+    tools = {name: tools[name] for name in built}
+    raced("no-op, asked", of(lambda it: it.status), rounds=rounds)
+    raced("no-op, built", of(lambda it: it.build), rounds=rounds)
+    raced("one of the first layer", of(lambda it: it.one("n50")), rounds=rounds)
+    raced("one of the last layer", of(lambda it: it.one(f"n{count - 50}")), rounds=rounds)
+    edits = iter(range(rounds))
+    changed = {f"{name}: ask": it.status for name, it in tools.items()} | {f"{name}: build": it.build for name, it in tools.items()}
+    seen = measure.race(changed, folder, rounds=rounds, before=lambda: edit(folder, count, next(edits)), limit_s=PATIENCE_S)
+    for what in ("ask", "build"):
+        rows = {name.split(":")[0]: it for name, it in seen.items() if name.endswith(what)}
+        measure.tell(f"{count:,} assets: one leaf edited, {what}", rows, "ninja")
 
 
-def best(command, folder, rounds):
-    return min((cpu(command, folder) for _ in range(rounds)), key=lambda it: it[0])
+def edit(folder, count, round):
+    (folder / "src" / f"s{count - 50}.txt").write_text(f"edited {round:056d}\n")
+    time.sleep(0.1)  # a file as young as the clock's last tick is read again by a tool that is careful
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--assets", default="target/release/assets")
-    options.add_argument("--sizes", default="1000,10000")
+    options.add_argument("--sizes", default="200,1000,10000")
     options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--peers-bin", type=pathlib.Path)
     asked = options.parse_args()
     binary = pathlib.Path(asked.assets).resolve()
     if not binary.exists():
         sys.exit(f"{binary} is not there: build it, or say where it is with --assets")
-    tools = {"ninja": ["ninja", "-j2"], "make": ["make", "-s", "-j2", "all"]}
-    for name in [it for it in tools if shutil.which(it) is None]:
-        print(f"left out: {name} is not installed")
-        del tools[name]
-    builds = {"assets": [str(binary), "materialize", "-q", "-j2"], **tools}
-    noops = {"assets materialize": [str(binary), "materialize", "-q"], "assets status": [str(binary), "status", "-q"], **tools}
-    print(f"{'':24}{'CPU ms':>10}{'wall ms':>10}{'CPU / ninja':>13}")
+    measure.start_ready()
+    os.environ["DVC_NO_ANALYTICS"] = "1"
+    tools = installed(known_tools(str(binary), asked.peers_bin and asked.peers_bin.resolve()))
     for size in map(int, asked.sizes.split(",")):
         with tempfile.TemporaryDirectory() as scratch:
             folder = pathlib.Path(scratch) / "project"
-            generate(folder, size)
-            told(f"{size:,} full build", {name: cpu(it, folder) for name, it in builds.items()})
-            told(f"{size:,} no-op", {name: best(it, folder, asked.rounds) for name, it in noops.items()})
-
-
-def told(title, figures):
-    print(title)
-    anchor = figures.get("ninja")
-    for name, (used, wall) in figures.items():
-        ratio = f"{used / anchor[0]:.2f}" if anchor else "-"
-        print(f"  {name:22}{used * 1000:10.0f}{wall * 1000:10.0f}{ratio:>13}")
+            fitting = {name: it for name, it in tools.items() if size <= it.assets_max}
+            generate(folder, size, fitting)
+            measured(fitting, size, asked.rounds, folder)
 
 
 if __name__ == "__main__":
-    os.environ["ASSETS_PROGRESS"] = "none"
     main()
