@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""A layered graph built, asked about and changed: beside ninja and make, and and where it is small Snakemake, doit (to 1,000 assets) and DVC (to 200).
+"""A layered graph built, asked about and changed: beside ninja and make, and where it is small other tools too.
 
     cargo build --release
     benches/layered.py [--assets target/release/assets] [--sizes 200,1000,10000] [--rounds 5] [--peers-bin DIR]
 
 A full build is measured once, everything else is the best of the rounds, all tools in turn in each. CPU time is what to
-look at: wall time on a shared machine says more of the neighbours. Above 10,000 assets only ninja is beside. `--peers-bin` is
-the folder where `pip install dvc snakemake doit` put its programs. A tool that is not there is left out by name.
-Only the Python standard library is needed.
+look at: wall time on a shared machine says more of the neighbours. `--peers-bin` is the folder where
+`pip install dvc snakemake doit` put its programs; DVC is measured up to 200 assets, Snakemake and doit up to 1,000, make up
+to 10,000. A tool that is not installed is left out by name. Only the Python standard library is needed.
 """
 
 import argparse

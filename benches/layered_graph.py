@@ -68,7 +68,12 @@ def write_snakemake(folder, count):
 
 def write_doit(folder, count):
     tasks = [
-        {"basename": f"n{i}", "actions": [f"cp src/s{i}.txt doit/n{i}.txt"], "file_dep": files("doit", i).split(), "targets": [f"doit/n{i}.txt"]}
+        {
+            "basename": f"n{i}",
+            "actions": [f"cp src/s{i}.txt doit/n{i}.txt"],
+            "file_dep": files("doit", i).split(),
+            "targets": [f"doit/n{i}.txt"],
+        }
         for i in range(count)
     ]
     (folder / "dodo.py").write_text(f"TASKS = {json.dumps(tasks, indent=1)}\n\n\ndef task_layered():\n    yield from TASKS\n")
