@@ -2,12 +2,13 @@
 """A layered graph built, asked about and changed: beside ninja and make, and where it is small other tools too.
 
     cargo build --release
-    benches/layered.py [--assets target/release/assets] [--sizes 200,1000,10000] [--rounds 5] [--peers-bin DIR]
+    benches/layered.py [--assets target/release/assets] [--sizes 200,1000,10000] [--rounds 5] [--peers-bin DIR] [--limit-s 600]
 
 A full build is measured once, everything else is the best of the rounds, all tools in turn in each. CPU time is what to
 look at: wall time on a shared machine says more of the neighbours. `--peers-bin` is the folder where
 `pip install dvc snakemake doit` put its programs; DVC is measured up to 200 assets, Snakemake and doit up to 1,000, make up
-to 10,000. A tool that is not installed is left out by name. Only the Python standard library is needed.
+to 10,000. What is not installed, or takes longer than the limit, is left out by name. Only the Python standard library is
+needed.
 """
 
 import argparse
@@ -26,7 +27,6 @@ import measure
 DVC_MAX = 200  # its time grows with the square: a build of 100 stages took 15 s of CPU, of 200 stages 56 s
 PYTHON_PEERS_MAX = 1_000
 MAKE_MAX = 10_000
-PATIENCE_S = 600
 
 
 @dataclass
@@ -113,9 +113,9 @@ def generate(folder, count, tools):
             subprocess.run(tool.prepare, cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
-def measured(tools, count, rounds, folder):
+def measured(tools, count, rounds, limit_s, folder):
     def raced(title, commands, **how):
-        seen = measure.race(commands, folder, limit_s=PATIENCE_S, **how)
+        seen = measure.race(commands, folder, limit_s=limit_s, **how)
         measure.tell(f"{count:,} assets: {title}", seen, "ninja")
         return seen
 
@@ -131,7 +131,7 @@ def measured(tools, count, rounds, folder):
     raced("one of the last layer", of(lambda it: it.one(f"n{count - 50}")), rounds=rounds)
     edits = iter(range(rounds))
     changed = {f"{name}: ask": it.status for name, it in tools.items()} | {f"{name}: build": it.build for name, it in tools.items()}
-    seen = measure.race(changed, folder, rounds=rounds, before=lambda: edit(folder, count, next(edits)), limit_s=PATIENCE_S)
+    seen = measure.race(changed, folder, rounds=rounds, before=lambda: edit(folder, count, next(edits)), limit_s=limit_s)
     for what in ("ask", "build"):
         rows = {name.split(":")[0]: it for name, it in seen.items() if name.endswith(what)}
         measure.tell(f"{count:,} assets: one leaf edited, {what}", rows, "ninja")
@@ -148,6 +148,7 @@ def main():
     options.add_argument("--sizes", default="200,1000,10000")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--peers-bin", type=pathlib.Path)
+    options.add_argument("--limit-s", type=int, default=600)
     asked = options.parse_args()
     binary = pathlib.Path(asked.assets).resolve()
     if not binary.exists():
@@ -160,7 +161,7 @@ def main():
             folder = pathlib.Path(scratch) / "project"
             fitting = {name: it for name, it in tools.items() if size <= it.assets_max}
             generate(folder, size, fitting)
-            measured(fitting, size, asked.rounds, folder)
+            measured(fitting, size, asked.rounds, asked.limit_s, folder)
 
 
 if __name__ == "__main__":
