@@ -135,6 +135,25 @@ def measured(tools, count, rounds, limit_s, folder):
     for what in ("ask", "build"):
         rows = {name.split(":")[0]: it for name, it in seen.items() if name.endswith(what)}
         measure.tell(f"{count:,} assets: one leaf edited, {what}", rows, "ninja")
+    tell_first_write(tools, count, rounds, folder)
+
+
+def tell_first_write(tools, count, rounds, folder):
+    """How long after its start a tool's command for an edited leaf has written: what is in front of the work."""
+    waits = {name: [] for name in tools}
+    for round in range(rounds):
+        edit(folder, count, rounds + round)
+        for name, it in tools.items():
+            start_ns = measure.cost(it.build, folder).start_ns
+            wait_ns = (folder / name / f"n{count - 50}.txt").stat().st_mtime_ns - start_ns
+            if wait_ns < 0:
+                sys.exit(f"{name} did not make what was edited again")
+            waits[name].append(wait_ns)
+    print(f"\n{count:,} assets: one leaf edited, from start to what its command wrote\n  {'':20}{'wall ms':>10}{'to ninja':>16}")
+    best = {name: min(it) / 1e6 for name, it in waits.items()}
+    for name, wait_ms in best.items():
+        ratio = f"{wait_ms / best['ninja']:.2f}" if "ninja" in best else "-"
+        print(f"  {name:20}{wait_ms:10.1f}{ratio:>16}", flush=True)
 
 
 def edit(folder, count, round):
@@ -157,6 +176,8 @@ def main():
     os.environ["DVC_NO_ANALYTICS"] = "1"
     tools = installed(known_tools(str(binary), asked.peers_bin and asked.peers_bin.resolve()))
     for size in map(int, asked.sizes.split(",")):
+        if size < layered_graph.WIDTH or size % layered_graph.WIDTH:
+            sys.exit(f"{size} is not a number of whole layers, each of {layered_graph.WIDTH}")
         with tempfile.TemporaryDirectory() as scratch:
             folder = pathlib.Path(scratch) / "project"
             fitting = {name: it for name, it in tools.items() if size <= it.assets_max}

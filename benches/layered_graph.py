@@ -1,7 +1,7 @@
 """The layered graph, written down for each tool. Does not know how the tools are called.
 
 Width 100, one 64-byte source file for each asset and two upstream assets, command `cp`. All tools read `src/` and each writes
-to a folder of its own.
+to a folder of its name.
 """
 
 import json
@@ -24,7 +24,7 @@ def write_sources(folder, count):
 
 
 def write_assets(folder, count):
-    toml = ['[project]\nname = "layered"\n[io.files]\ntype = "fs"\nroot = "out"\n']
+    toml = ['[project]\nname = "layered"\n[io.files]\ntype = "fs"\nroot = "assets"\n']
     for i in range(count):
         names = ", ".join(f'"n{d}"' for d in upstream(i))
         toml.append(

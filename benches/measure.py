@@ -22,6 +22,7 @@ class Cost:
     cpu_s: float
     wall_s: float
     peak_mb: float
+    start_ns: int
 
 
 class TooSlow(Exception):
@@ -45,7 +46,7 @@ def cost(command, folder, limit_s=None):
     pid = int(shell.stdout.readline())
     # The command waits for a word: once its shell is gone it is a child of this process, and nobody else's to wait for.
     os.waitpid(shell.pid, 0)
-    start = time.monotonic()
+    start, start_ns = time.monotonic(), time.time_ns()
     shell.stdin.write(b"go\n")
     shell.stdin.close()
     signal.signal(signal.SIGALRM, lambda *_: os.killpg(shell.pid, signal.SIGKILL))
@@ -59,7 +60,7 @@ def cost(command, folder, limit_s=None):
         said = os.pread(complaints, 1 << 20, 0).decode(errors="replace")[-1500:]
         sys.exit(f"{' '.join(map(str, command))} ended with {os.waitstatus_to_exitcode(status)}: {said}")
     os.close(complaints)
-    return Cost(used.ru_utime + used.ru_stime, wall_s, used.ru_maxrss / 1024)
+    return Cost(used.ru_utime + used.ru_stime, wall_s, used.ru_maxrss / 1024, start_ns)
 
 
 def race(commands, folder, rounds=1, before=None, limit_s=None):
