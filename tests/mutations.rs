@@ -497,6 +497,21 @@ fn an_output_is_deleted() {
     });
 }
 
+/// Nothing but the state tells what outputs were made from: an answer that was kept is none without it.
+#[test]
+fn the_state_is_lost() {
+    let project = Project::new().manifest("[asset.a]\ncommand = 'echo a > {{ output }}'");
+    project.run(&["materialize"]).succeeded();
+    for _ in 0..3 {
+        project.run(&["status"]).succeeded();
+    }
+    assert!(project.exists(".assets/state.idx"), "the state was looked at by its stamps");
+    for lost in [".assets/state.db", ".assets/state.db-wal", ".assets/state.db-shm", ".assets/journal"] {
+        project.remove(lost);
+    }
+    project.run(&["status"]).exited(3);
+}
+
 #[test]
 fn one_output_of_several_is_deleted() {
     check(&Mutation {

@@ -285,8 +285,9 @@ impl Bench {
 impl Bench {
     /// Everything that must stay as it is while questions are answered.
     fn frozen(&self) -> Vec<(String, Vec<u8>)> {
-        let derived = [".assets/files.idx", ".assets/status.idx", ".assets/project.idx", ".assets/state.db-shm"];
-        self.project.snapshot().into_iter().filter(|it| !derived.contains(&it.0.as_str())).collect()
+        let derived = ["files.idx", "status.idx", "state.idx", "project.idx", "state.db-shm"];
+        let derived = derived.map(|it| format!(".assets/{it}"));
+        self.project.snapshot().into_iter().filter(|it| !derived.contains(&it.0)).collect()
     }
 
     fn compare_answers(&mut self) {

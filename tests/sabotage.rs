@@ -15,6 +15,7 @@ fn missed_by(protection: Protection) -> &'static str {
         Protection::ChangeTime => "mutations::an_output_is_edited_with_the_same_size_and_time",
         Protection::FolderNames => "mutations::a_file_in_a_folder_is_added",
         Protection::PatternFolders => "mutations::a_source_file_is_added",
+        Protection::StateStamps => "mutations::the_state_is_lost",
         Protection::OutputCheck => "anchors::f_a_damaged_output_is_made_again",
         Protection::Place => "mutations::the_path_changes",
         Protection::Staging => "anchors::b_the_tool_is_killed_in_the_middle_of_an_output",

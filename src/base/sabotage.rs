@@ -21,6 +21,8 @@ pub enum Protection {
     FolderNames,
     /// Folders that patterns were looked up in are looked at again.
     PatternFolders,
+    /// Files of the state are looked at before its generation is believed.
+    StateStamps,
     /// Outputs are compared with their records.
     OutputCheck,
     /// A record counts only where its output lies.
@@ -52,12 +54,13 @@ pub enum Protection {
 }
 
 impl Protection {
-    pub const ALL: [(Protection, &'static str); 19] = [
+    pub const ALL: [(Protection, &'static str); 20] = [
         (Protection::InputCheck, "input_check"),
         (Protection::WrittenBack, "written_back"),
         (Protection::ChangeTime, "change_time"),
         (Protection::FolderNames, "folder_names"),
         (Protection::PatternFolders, "pattern_folders"),
+        (Protection::StateStamps, "state_stamps"),
         (Protection::OutputCheck, "output_check"),
         (Protection::Place, "place"),
         (Protection::Staging, "staging"),

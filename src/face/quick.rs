@@ -28,11 +28,7 @@ use crate::{
         index::{Ground, GroundFiles, GroundStep, StatusIndex},
         observe::SourceFacts,
         record::{Materialization, StoredOutput, TrackedFile},
-        store::{
-            StateStore,
-            folder::{Access, StateFolder},
-            sqlite::Disk,
-        },
+        store::folder::{Access, StateFolder},
         survey::{Survey, ops_of},
     },
 };
@@ -82,11 +78,10 @@ pub fn all_fresh(opening: &Opening, asking: Asking, words: &[String], selection:
     if !same {
         return None;
     }
-    let opened = folder.store(Disk::Local).ok()?;
-    if !opened.notes.is_empty() || opened.store.generation().ok()? != index.generation {
+    let sweep = Sweep::new(&root, FileCache::default()).ok()?;
+    if !folder.is_at(index.generation, &sweep) {
         return None;
     }
-    let sweep = Sweep::new(&root, FileCache::default()).ok()?;
     let Some(keys) = keys else { return index.all_fresh(&sweep) };
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let steps = index.fresh_steps(&keys, &sweep)?;

@@ -123,8 +123,9 @@ impl Moment {
 
 impl FileSystem {
     fn meet(root: BorrowedFd<'_>, dev: u64, path: &[u8]) -> Self {
+        // The folder first: a file of the state must not be opened, however briefly, beside its database.
         // What cannot be asked (any more) is treated as the more doubtful of the two.
-        let kind = [path, split(path).0, b""].into_iter().find_map(|it| kind_of(root, it, dev));
+        let kind = [split(path).0, path, b""].into_iter().find_map(|it| kind_of(root, it, dev));
         FileSystem {
             dev,
             near: split(path).0.into(),

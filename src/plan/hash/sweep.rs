@@ -198,6 +198,29 @@ impl Sweep {
         seen
     }
 
+    /// The same, if every later write to any of them, or its coming to be, will change what is seen.
+    /// `None`: that cannot be promised yet, or not here.
+    pub fn settled<'a>(
+        &self,
+        count: usize,
+        path_of: impl Fn(usize) -> &'a [u8] + Sync,
+        links: Links,
+    ) -> Option<Vec<Seen>> {
+        let first = (0..count).find_map(|at| match look_at(self.world.root(), path_of(at), links) {
+            Seen::Found(raw) => Some((raw, at)),
+            Seen::Missing | Seen::Failed(_) => None,
+        });
+        let (first, at) = first?;
+        let (system, moment) = Reader::new(&self.world).moment(&first, path_of(at));
+        let seen = look_at_all(self.world.root(), count, &path_of, links);
+        let is_settled = |seen: &Seen| match seen {
+            Seen::Found(raw) => raw.dev == first.dev && !moment.is_racy(raw),
+            Seen::Missing => true,
+            Seen::Failed(_) => false,
+        };
+        (!system.is_network() && seen.iter().all(is_settled)).then_some(seen)
+    }
+
     /// The record of `before`, staged at `from` and read there, now that `from` was renamed to `to`. It need
     /// not be read again: a rename gives a new `ctime` to what is renamed and nothing else, and a later
     /// write would also move its `mtime`, which is proven old unless it is racy. `None`: what is at `to` is

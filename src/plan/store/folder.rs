@@ -12,7 +12,10 @@ use super::{
     StoreError,
     sqlite::{Disk, Opened, SqliteStore},
 };
-use crate::base::fs::{self, FsError};
+use crate::{
+    base::fs::{self, FsError},
+    plan::hash::Sweep,
+};
 
 /// What the folder is opened for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +79,11 @@ impl StateFolder {
             Access::Read => SqliteStore::open_read_only(&self.path, disk),
             Access::Write => SqliteStore::open(&self.path, disk),
         }
+    }
+
+    /// Whether the store is whole and of this generation: usually a look at two files.
+    pub fn is_at(&self, generation: u64, sweep: &Sweep) -> bool {
+        SqliteStore::is_at(&self.path, generation, sweep)
     }
 
     /// One sentence for each thing in the store that is not as it should be. Changes nothing.

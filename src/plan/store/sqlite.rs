@@ -14,6 +14,7 @@ mod rebuild;
 mod schema;
 mod seal;
 mod standing;
+mod still;
 mod summary;
 mod trouble;
 mod write;
@@ -48,6 +49,7 @@ use super::{
 use crate::{
     base::{digest::Digest, fs},
     model::key::{AssetKey, PartitionKey},
+    plan::hash::Sweep,
     plan::record::{Attempt, AttemptId, Materialization, Observation, RunId, RunRecord, Session},
 };
 
@@ -143,6 +145,12 @@ impl SqliteStore {
     pub fn examine(folder: &Path, disk: Disk) -> Result<Vec<String>, StoreError> {
         let place = Place::within(folder);
         examine::examine(&place, disk).map_err(|it| it.at(&place.database))
+    }
+
+    /// Whether the state in a folder on a local disk is whole and of this generation, told without opening
+    /// the database if nobody has written to it since that was last asked.
+    pub fn is_at(folder: &Path, generation: u64, sweep: &Sweep) -> bool {
+        still::is_at(folder, generation, sweep)
     }
 
     fn with(place: Place, disk: Disk, writes: bool, backing: Backing) -> Self {

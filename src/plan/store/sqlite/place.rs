@@ -55,6 +55,13 @@ impl Place {
         self.hold(FlockOperation::NonBlockingLockExclusive)
     }
 
+    /// The same, for whoever has something to do without; `None` if somebody else is there.
+    pub fn hold_alone_now(&self) -> Option<Held> {
+        let file = fs::open(&self.lock).ok()?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+        Some(Held(file))
+    }
+
     fn hold(&self, how: FlockOperation) -> Result<Held, StoreError> {
         let file = fs::open_or_create(&self.lock)?;
         for _ in 0..TRIES {
