@@ -227,3 +227,16 @@ fn after_a_power_loss_what_was_not_sealed_is_read_before_it_is_trusted() {
     assert_eq!(reads_output(&project, true), Some(false), "a run that came to its end is sealed");
     project.settled(&[]);
 }
+
+#[test]
+fn what_was_never_synced_is_read_after_a_power_loss() {
+    let project = Project::new();
+    project.write(
+        "assets.toml",
+        "[project]\nname = \"p\"\ndurability = \"off\"\n".to_owned() + &asset("a", "echo a > {{ output }}"),
+    );
+    project.run(&["materialize"]).succeeded();
+    let Some(_) = reads_output(&project, false) else { return };
+    assert_eq!(reads_output(&project, false), Some(false), "a run that has ended is no power loss");
+    assert_eq!(reads_output(&project, true), Some(true), "nothing was ever sealed");
+}

@@ -10,6 +10,7 @@ mod anchors;
 mod checks;
 mod cli;
 mod docs;
+mod durability;
 mod examples;
 mod executor;
 mod faults;

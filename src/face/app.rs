@@ -167,14 +167,15 @@ impl App {
     /// The same with a manifest that was read before.
     pub fn of(read: Read, env: Environment, access: Access, verify: bool, ui: &Ui) -> Result<App, Failure> {
         let of_project = StateFolder::open(&read.root, access)?;
-        let state = of_target(&of_project, read.project.target.as_deref())?;
+        let durability = read.project.durability;
+        let state = of_target(&of_project, read.project.target.as_deref())?.durable(durability);
         let disk = if boot::is_on_network(&read.root) { Disk::Network } else { Disk::Local };
         let opened = state.store(disk)?;
         for note in &opened.notes {
             ui.warn(note);
         }
         let project = Arc::new(read.project);
-        let io = project.io_managers.values().map(|it| registry::open(&read.root, &it.kind)).collect();
+        let io = project.io_managers.values().map(|it| registry::open(&read.root, &it.kind, durability)).collect();
         let cache = FileCache::load(&state.path().join("files.idx"));
         let trust = if verify { Trust::Nothing } else { Trust::Signatures };
         let sweep = Sweep::new(&read.root, cache)?.trusting(trust);

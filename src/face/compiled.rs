@@ -91,7 +91,7 @@ fn is_the_same(bytes: &[u8], read: &Read) -> bool {
         // The keys of the graph are in no order.
         let graph = it.graph.order();
         let parts = (&it.name, &it.target, &it.vars, &it.nodes, &it.ops, &it.io_managers, &it.pools);
-        format!("{parts:?} {:?} {:?} {:?} {graph:?}", it.jobs, it.pass_env, it.manifests)
+        format!("{parts:?} {:?} {:?} {:?} {:?} {graph:?}", it.jobs, it.pass_env, it.durability, it.manifests)
     };
     Kept::read(bytes).and_then(|it| it.project()).is_some_and(|it| shown(&it) == shown(&read.project))
 }

@@ -47,9 +47,22 @@ pub struct Project {
     pub jobs: BTreeMap<String, Job>,
     /// Patterns (`AWS_*`) of variables given to every computation and never fingerprinted or stored.
     pub pass_env: Vec<String>,
+    pub durability: Durability,
     pub graph: AssetGraph,
     /// Every manifest file that was read, the main one first.
     pub manifests: Vec<ProjectPath>,
+}
+
+/// What a power loss may cost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Durability {
+    /// Nothing that was said to be done: everything is on the disk before a step counts.
+    Strict,
+    /// What a run made that had not ended: it is found out and made again.
+    #[default]
+    Epoch,
+    /// Whatever the system had not written by itself: it is found out and made again.
+    Off,
 }
 
 /// A value of `[vars]`: what TOML allows in a leaf or list.

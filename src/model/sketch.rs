@@ -18,8 +18,8 @@ use crate::{
         graph::AssetGraph,
         key::AssetKey,
         project::{
-            Action, Asset, FileSet, IoId, IoKind, IoManager, Node, NodeBody, NodeId, Op, OpId, Pattern, Project, Shape,
-            Source,
+            Action, Asset, Durability, FileSet, IoId, IoKind, IoManager, Node, NodeBody, NodeId, Op, OpId, Pattern,
+            Project, Shape, Source,
         },
         template::Template,
     },
@@ -131,6 +131,7 @@ pub(crate) fn project(text: &str) -> Project {
         pools: IdVec::new(),
         jobs: BTreeMap::new(),
         pass_env: Vec::new(),
+        durability: Durability::default(),
         manifests: vec![path("assets.toml")],
     }
 }

@@ -31,6 +31,8 @@ const NAMES_ONLY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags:
 /// A link may not be opened in place of what was looked at, nor may a FIFO make us wait.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
+const LISTING: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
 /// A folder of the project, held open.
 #[derive(Debug)]
 pub struct Folder {
@@ -150,8 +152,7 @@ impl Folder {
     pub fn list(&self) -> Result<Vec<OsString>, IoError> {
         let failed = |errno| self.failed(OsStr::new(""), errno);
         let mut names = Vec::new();
-        let listing = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.fd, ".", listing, Mode::empty()).map_err(failed)?;
+        let fd = rustix::fs::openat(&self.fd, ".", LISTING, Mode::empty()).map_err(failed)?;
         for entry in Dir::new(fd).map_err(failed)? {
             let name = OsStr::from_bytes(entry.map_err(failed)?.file_name().to_bytes()).to_owned();
             if name != "." && name != ".." {
@@ -160,6 +161,30 @@ impl Folder {
         }
         names.sort();
         Ok(names)
+    }
+
+    /// Makes what is at `name`, with all that is in it, survive a power loss; fine if nothing is there. An
+    /// error is final: a second try would not tell what the first one lost.
+    pub fn sync(&self, name: &OsStr) -> Result<(), IoError> {
+        match self.look(name)?.map(Found::kind) {
+            Some(FileKind::File) => {
+                let (file, _) = self.open_file(name)?;
+                rustix::fs::fsync(file).map_err(|errno| self.failed(name, errno))
+            }
+            Some(FileKind::Folder) => {
+                let inside = self.open_child(name)?;
+                inside.list()?.iter().try_for_each(|it| inside.sync(it))?;
+                inside.sync_names()
+            }
+            // A link is in the folder's names; the rest is no content.
+            Some(FileKind::Link | FileKind::Odd) | None => Ok(()),
+        }
+    }
+
+    /// Makes the names in this folder survive a power loss.
+    pub fn sync_names(&self) -> Result<(), IoError> {
+        let synced = rustix::fs::openat(&self.fd, ".", LISTING, Mode::empty()).and_then(rustix::fs::fsync);
+        synced.map_err(|errno| self.failed(OsStr::new(""), errno))
     }
 
     pub fn make_child(&self, name: &OsStr) -> Result<(), IoError> {

@@ -4,13 +4,16 @@ use std::path::Path;
 
 use crate::{
     exec::io::{IoManager, fs::FsManager, memory::MemoryManager},
-    model::project::IoKind,
+    model::project::{Durability, IoKind},
 };
 
 /// Makes the manager that a manifest declares. Nothing is opened or made on disk yet.
-pub fn open(project_root: &Path, kind: &IoKind) -> Box<dyn IoManager> {
+pub fn open(project_root: &Path, kind: &IoKind, durability: Durability) -> Box<dyn IoManager> {
     match kind {
-        IoKind::Fs { root } => Box::new(FsManager::new(project_root.to_owned(), root.clone())),
+        IoKind::Fs { root } => {
+            let manager = FsManager::new(project_root.to_owned(), root.clone());
+            Box::new(if durability == Durability::Strict { manager.durable() } else { manager })
+        }
         IoKind::Memory => Box::new(MemoryManager::new(project_root.to_owned())),
     }
 }

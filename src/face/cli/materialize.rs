@@ -1,7 +1,7 @@
 //! `assets materialize`: plan, then run the plan.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     ffi::OsStr,
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -48,7 +48,7 @@ use crate::{
         key::AssetKey,
         node_set::NodeSet,
         plan::{Plan, PlanStep},
-        project::{IoKind, OpId, Project},
+        project::{Durability, OpId, Project},
     },
     plan::{
         hash::boot,
@@ -377,6 +377,11 @@ fn begin(context: &Context, app: &App) -> Result<RunId, Failure> {
     let started_at = app.workspace.clock.now();
     let run = RunId::new(started_at, random()?);
     app.open_session(&run.0)?;
+    if app.project().durability == Durability::Strict {
+        // The names of the state's own files, which may be new.
+        app.workspace.store.sync()?;
+        fs::sync(&app.workspace.root)?;
+    }
     let record = RunRecord {
         id: run.clone(),
         started_at,
@@ -453,14 +458,15 @@ fn shown_names<'a>(project: &'a Project, step: &PlanStep) -> impl Iterator<Item 
 pub fn seal(app: &App, run: &RunId) {
     let workspace = &app.workspace;
     let project = app.project();
-    let mut folders: Vec<PathBuf> = vec![app.state.path().to_owned()];
-    for io in project.io_managers.values() {
-        if let IoKind::Fs { root } = &io.kind {
-            folders.push(root.under(&workspace.root));
-        }
+    if project.durability == Durability::Off {
+        return;
     }
+    // Of each folder that outputs lie in: another file system may be mounted below the others.
+    let outputs = project.assets().filter_map(|it| project.output_path(it.0)?.parent());
+    let folders: BTreeSet<PathBuf> = outputs.map(|it| it.under(&workspace.root)).collect();
+    let folders = [app.state.path()].into_iter().chain(folders.iter().map(PathBuf::as_path));
     // Not sealed is safe: after a power loss the outputs are read again before they are trusted.
-    if boot::sync_file_systems(folders.iter().map(PathBuf::as_path)).is_ok()
+    if boot::sync_file_systems(folders).is_ok()
         && workspace.store.sync().is_ok()
         && workspace.store.commit(&[Change::SessionSealed(run.0.clone())]).is_ok()
     {

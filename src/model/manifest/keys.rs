@@ -68,6 +68,8 @@ static DEP: Shape = shape(
     ],
 );
 
+const DURABILITY: Choice = Choice { now: &["strict", "epoch", "off"], later: &[] };
+
 static PROJECT: Shape = shape(
     "project",
     "What holds for the whole project.",
@@ -83,6 +85,11 @@ static PROJECT: Shape = shape(
             "Variables given to every computation that never count as code; `*` stands for anything.",
         ),
         SECRET_ENV,
+        field(
+            "durability",
+            Kind::Choice(&DURABILITY),
+            "When results are forced to the disk: before each step counts, once at the end of a run, never.",
+        ),
     ],
 );
 

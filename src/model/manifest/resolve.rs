@@ -18,7 +18,8 @@ use crate::{
         graph::AssetGraph,
         key::AssetKey,
         project::{
-            EnvName, IoId, IoKind, IoManager, Job, Node, NodeBody, NodeId, Op, OpId, Pool, PoolId, Project, VarValue,
+            Durability, EnvName, IoId, IoKind, IoManager, Job, Node, NodeBody, NodeId, Op, OpId, Pool, PoolId, Project,
+            VarValue,
         },
     },
 };
@@ -68,7 +69,7 @@ pub fn resolve<'a>(
         default_io: None,
         keys: HashMap::with_capacity(from.asset.entries.len() + from.source.entries.len()),
     };
-    let (name, pass_env) = it.project();
+    let (name, pass_env, durability) = it.project();
     it.vars = it.variables();
     let io_managers = it.io_managers();
     it.default_io = it.default_io();
@@ -87,6 +88,7 @@ pub fn resolve<'a>(
         pools,
         jobs,
         pass_env,
+        durability,
         graph: graph.unwrap_or_default(),
         manifests: from.manifests.clone(),
     };
@@ -96,8 +98,8 @@ pub fn resolve<'a>(
 }
 
 impl<'a> Resolver<'a> {
-    /// Name and passed variables; `env` is kept.
-    fn project(&mut self) -> (String, Vec<String>) {
+    /// Name, passed variables and durability; `env` is kept.
+    fn project(&mut self) -> (String, Vec<String>, Durability) {
         let table = &self.from.project;
         let place = self.from.project_place.expect("set as soon as the main file is read");
         if table.entry("name").is_none() {
@@ -119,7 +121,13 @@ impl<'a> Resolver<'a> {
             }
         }
         let name = table.get("name").and_then(Value::text).map(|it| it.to_string());
-        (name.unwrap_or_default(), pass_env)
+        let durability = match table.get("durability").and_then(Value::text).map(|it| &**it) {
+            Some("strict") => Durability::Strict,
+            Some("off") => Durability::Off,
+            // What is none of the three was told where it was read.
+            _ => Durability::Epoch,
+        };
+        (name.unwrap_or_default(), pass_env, durability)
     }
 
     fn requires(&mut self, value: &Value) {

@@ -15,8 +15,8 @@ use crate::{
     model::{
         manifest::graph_of,
         project::{
-            Action, Asset, Check, EnvName, FileSet, IoId, IoKind, IoManager, Job, Node, NodeBody, NodeId, Op, OpId,
-            Pattern, Pool, PoolId, Project, Severity, Shape, Source, VarValue,
+            Action, Asset, Check, Durability, EnvName, FileSet, IoId, IoKind, IoManager, Job, Node, NodeBody, NodeId,
+            Op, OpId, Pattern, Pool, PoolId, Project, Severity, Shape, Source, VarValue,
         },
         template::Template,
     },
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Also tells projects of another version of this program apart: what a manifest means may have changed.
-const FORM: &str = concat!("assets project 2, ", env!("CARGO_PKG_VERSION"));
+const FORM: &str = concat!("assets project 3, ", env!("CARGO_PKG_VERSION"));
 
 /// What a project was read from, and what it was read with.
 #[derive(Clone, PartialEq, Debug)]
@@ -82,7 +82,20 @@ impl<'a> Kept<'a> {
 impl Coded for Project {
     fn write(&self, out: &mut Vec<u8>) {
         // Every field by name: a new one is written too, or this does not compile.
-        let Project { name, target, vars, nodes, ops, io_managers, pools, jobs, pass_env, graph: _, manifests } = self;
+        let Project {
+            name,
+            target,
+            vars,
+            nodes,
+            ops,
+            io_managers,
+            pools,
+            jobs,
+            pass_env,
+            durability,
+            graph: _,
+            manifests,
+        } = self;
         name.write(out);
         target.write(out);
         vars.write(out);
@@ -92,6 +105,7 @@ impl Coded for Project {
         pools.write(out);
         jobs.write(out);
         pass_env.write(out);
+        durability.write(out);
         manifests.write(out);
     }
 
@@ -110,6 +124,7 @@ impl Coded for Project {
             pools: Coded::read(from)?,
             jobs: Coded::read(from)?,
             pass_env: Coded::read(from)?,
+            durability: Coded::read(from)?,
             manifests: Coded::read(from)?,
         })
     }
@@ -150,6 +165,7 @@ coded_struct!(Op {
 });
 coded_struct!(Check { asset, name, place, action, severity, timeout });
 coded_cases!(Severity { 0 = Warn, 1 = Error });
+coded_cases!(Durability { 0 = Strict, 1 = Epoch, 2 = Off });
 coded_struct!(EnvName { name, secret });
 coded_struct!(IoManager { name, place, kind });
 coded_struct!(Pool { name, limit });

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     base::fs::{self, FsError},
+    model::project::Durability,
     plan::hash::Sweep,
 };
 
@@ -31,6 +32,7 @@ pub enum Access {
 pub struct StateFolder {
     path: PathBuf,
     access: Access,
+    durability: Durability,
 }
 
 /// Bits of a mode that let others write.
@@ -42,7 +44,7 @@ impl StateFolder {
     /// # Errors
     /// [`StoreError::Foreign`] if somebody else could have put it there.
     pub fn open(root: &Path, access: Access) -> Result<Self, StoreError> {
-        let folder = StateFolder { path: root.join(Self::NAME), access };
+        let folder = StateFolder { path: root.join(Self::NAME), access, durability: Durability::default() };
         folder.refuse_foreign(root)?;
         if access == Access::Write {
             folder.make()?;
@@ -54,12 +56,18 @@ impl StateFolder {
     /// Locks stay those of the project, as they may also lie in the same place.
     pub fn of_target(&self, name: &str) -> Result<Self, StoreError> {
         let targets = self.path.join("targets");
-        let folder = StateFolder { path: targets.join(name), access: self.access };
+        let folder = StateFolder { path: targets.join(name), ..self.clone() };
         if self.access == Access::Write {
             fs::create_private_folder(&targets)?;
             folder.make()?;
         }
         Ok(folder)
+    }
+
+    /// With a store that is forced to the disk as that says.
+    #[must_use]
+    pub fn durable(self, durability: Durability) -> Self {
+        StateFolder { durability, ..self }
     }
 
     pub fn path(&self) -> &Path {
@@ -77,7 +85,7 @@ impl StateFolder {
     pub fn store(&self, disk: Disk) -> Result<Opened, StoreError> {
         match self.access {
             Access::Read => SqliteStore::open_read_only(&self.path, disk),
-            Access::Write => SqliteStore::open(&self.path, disk),
+            Access::Write => SqliteStore::open(&self.path, disk, self.durability),
         }
     }
 

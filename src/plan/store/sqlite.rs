@@ -48,7 +48,10 @@ use super::{
 };
 use crate::{
     base::{digest::Digest, fs},
-    model::key::{AssetKey, PartitionKey},
+    model::{
+        key::{AssetKey, PartitionKey},
+        project::Durability,
+    },
     plan::hash::Sweep,
     plan::record::{Attempt, AttemptId, Materialization, Observation, RunId, RunRecord, Session},
 };
@@ -127,8 +130,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl SqliteStore {
     /// Opens the store inside a state folder for writing. It is made, migrated or mended as needed.
-    pub fn open(folder: &Path, disk: Disk) -> Result<Opened, StoreError> {
-        let place = Place::within(folder);
+    pub fn open(folder: &Path, disk: Disk, durability: Durability) -> Result<Opened, StoreError> {
+        let place = Place { durability, ..Place::within(folder) };
         let (backing, notes) = open_to_write(&place, disk, None).map_err(|it| it.at(&place.database))?;
         Ok(Opened { store: SqliteStore::with(place, disk, true, backing), notes })
     }

@@ -42,6 +42,8 @@ pub struct FsManager {
     measurer: Measurer,
     kept: Kept,
     swaps: Swaps,
+    /// Content is on the disk before it is published, and its name before that is recorded.
+    durable: bool,
 }
 
 /// Where a target lies: an open folder and a name in it.
@@ -69,7 +71,13 @@ impl FsManager {
     pub fn with(project_root: PathBuf, root: ProjectPath, limits: Limits, swaps: Swaps) -> Self {
         let kept = Kept::with_limits(project_root.clone(), limits);
         let measurer = Measurer::new(project_root.clone());
-        FsManager { project_root, root, inspected: Mutex::default(), measurer, kept, swaps }
+        FsManager { project_root, root, inspected: Mutex::default(), measurer, kept, swaps, durable: false }
+    }
+
+    /// Every publication survives a power loss.
+    #[must_use]
+    pub fn durable(self) -> Self {
+        FsManager { durable: true, ..self }
     }
 
     fn open_root(&self) -> Result<Folder, IoError> {
@@ -162,6 +170,9 @@ impl IoManager for FsManager {
         check_shape(&place.path, staged.target.shape, found.kind())?;
         let measured = self.measurer.measure(&place.folder, &name)?.ok_or_else(missing)?;
         let content = Content { data_version: measured.data_version, bytes: Some(measured.bytes), rows: None };
+        if self.durable {
+            place.folder.sync(&name)?;
+        }
         self.inspected().insert((staged.attempt.clone(), place.path), measured);
         Ok(content)
     }

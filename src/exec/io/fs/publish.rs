@@ -9,7 +9,7 @@
 use std::ffi::OsStr;
 
 use crate::{
-    base::{digest::Digest, sabotage::Protection},
+    base::{digest::Digest, path::ProjectPath, sabotage::Protection},
     exec::io::{
         Content, IoError, Recovered, Staged, Target,
         beneath::Folder,
@@ -134,6 +134,9 @@ impl FsManager {
             return self.described(&place, &measured).map(Recovered::Published);
         }
         if let Some(measured) = wanted(self.readable(&place.folder, &staging, target.shape)?) {
+            if self.durable {
+                place.folder.sync(&staging)?;
+            }
             make_visible(&place, target, &token.attempt, None)?;
             place.folder.remove(&replaced)?;
             return self.described(&place, &measured).map(Recovered::Published);
@@ -161,6 +164,9 @@ impl FsManager {
             self.kept.forget(entry);
             return Ok(None);
         };
+        if self.durable {
+            folder.sync(name)?;
+        }
         if place.look()?.is_none() {
             folder.rename(name, &place.folder, &place.name)?;
             self.kept.forget(entry);
@@ -194,8 +200,25 @@ impl FsManager {
         }
     }
 
+    /// The names that lead to `path`: folders above it may be as new as it is.
+    fn sync_names_above(&self, path: &ProjectPath) -> Result<(), IoError> {
+        let root = self.open_root()?;
+        let mut above = path.parent();
+        while let Some(folder) = above {
+            if let Some(opened) = root.open(&folder)? {
+                opened.sync_names()?;
+            }
+            above = folder.parent();
+        }
+        Ok(())
+    }
+
     /// The record of what is visible now.
     fn described(&self, place: &Place, measured: &Measured) -> Result<StoredOutput, IoError> {
+        if self.durable {
+            place.folder.sync(&place.name)?;
+            self.sync_names_above(&place.path)?;
+        }
         self.measurer.renamed(measured, &place.path).map(StoredOutput::Files)
     }
 }

@@ -8,7 +8,7 @@ use std::{os::unix::ffi::OsStrExt, path::Path, time::Duration};
 use rusqlite::{Connection, FileControl, MAIN_DB, OpenFlags};
 
 use super::{place::Place, schema, trouble::Trouble};
-use crate::base::fs;
+use crate::{base::fs, model::project::Durability};
 
 /// What kind of file system the state is on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,14 +50,20 @@ fn open(path: &Path, query: &str, flags: OpenFlags) -> Result<Connection, Troubl
 pub fn writer(place: &Place, disk: Disk) -> Result<Connection, Trouble> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let connection = open(&place.database, "", flags)?;
+    let synchronous = match place.durability {
+        Durability::Strict => "FULL",
+        Durability::Epoch => "NORMAL",
+        Durability::Off => "OFF",
+    };
     let settings = match disk {
         Disk::Local => format!(
-            "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = {LOG_PAGES}; PRAGMA journal_size_limit = {LOG_BYTES};
+            "PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = {LOG_PAGES}; PRAGMA journal_size_limit = {LOG_BYTES};
              PRAGMA cell_size_check = ON; PRAGMA cache_size = -16000;"
         ),
-        Disk::Network => "PRAGMA synchronous = NORMAL; PRAGMA cell_size_check = ON; PRAGMA locking_mode = EXCLUSIVE;
+        Disk::Network => format!(
+            "PRAGMA synchronous = {synchronous}; PRAGMA cell_size_check = ON; PRAGMA locking_mode = EXCLUSIVE;
              PRAGMA journal_mode = DELETE; PRAGMA locking_mode = NORMAL;"
-            .to_owned(),
+        ),
     };
     connection.execute_batch(&settings)?;
     // The log stays when the last writer goes, emptied: readers then never have to make it.

@@ -12,7 +12,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{base::fs, plan::store::StoreError};
+use crate::{base::fs, model::project::Durability, plan::store::StoreError};
 
 /// Files of one store.
 #[derive(Clone, Debug)]
@@ -20,6 +20,7 @@ pub struct Place {
     pub database: PathBuf,
     pub journal: PathBuf,
     pub lock: PathBuf,
+    pub durability: Durability,
 }
 
 /// A lock on the files; freed by the kernel when this goes, however that comes about.
@@ -35,6 +36,7 @@ impl Place {
             database: folder.join("state.db"),
             journal: folder.join("journal"),
             lock: folder.join("locks").join("state"),
+            durability: Durability::default(),
         }
     }
 
