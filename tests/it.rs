@@ -21,6 +21,7 @@ mod jobserver;
 mod layers;
 mod manifest;
 mod mutations;
+mod network;
 mod oracle;
 mod promises;
 mod review;

@@ -8,6 +8,10 @@ use crate::base::env::Environment;
 /// The variable that names the protection to leave out.
 pub const VARIABLE: &str = "ASSETS_SABOTAGE";
 
+/// The variable that makes a debug build take every file system for one on a network: there is none to
+/// be had where tests run.
+pub const ON_NETWORK: &str = "ASSETS_ON_NETWORK";
+
 /// What can be left out. `tests/sabotage.rs` names the test that misses each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Protection {
@@ -81,6 +85,12 @@ impl Protection {
     pub fn is_off(self) -> bool {
         cfg!(debug_assertions) && off() == Some(self)
     }
+}
+
+/// Whether every file system is to be taken for one on a network.
+pub fn is_on_network() -> bool {
+    static SAID: OnceLock<bool> = OnceLock::new();
+    cfg!(debug_assertions) && *SAID.get_or_init(|| Environment::of_process().get(ON_NETWORK).is_some())
 }
 
 fn off() -> Option<Protection> {

@@ -304,6 +304,11 @@ fn start(
     if prepared.plan.steps.is_empty() {
         return nothing_to_do(context, prepared);
     }
+    if boot::is_on_network(&workspace.root) {
+        context.ui.warn(
+            "the project is on a network or user-space file system: run it from one machine at a time (`assets doctor` says more)",
+        );
+    }
     let run = begin(context, app)?;
     let jobs = asked.how.jobs.filter(|it| *it > 0).unwrap_or_else(cores).min(JOBS_MAX);
     let state_error = |it: String| Failure::new(Exit::State, it);

@@ -2,7 +2,10 @@
 
 use std::{os::fd::AsFd, path::Path};
 
-use crate::base::fs::{self, FsError};
+use crate::base::{
+    fs::{self, FsError},
+    sabotage,
+};
 
 /// Names the time since the machine was started. `None` where the system does not say: then no two
 /// sessions are known to be of one boot.
@@ -70,7 +73,7 @@ pub(super) fn kind_of_open(_opened: impl AsFd) -> Option<u32> {
 
 /// By magic number. FUSE counts: what is behind it is not known.
 pub(super) fn is_network(kind: u32) -> bool {
-    const NETWORK: [u32; 13] = [
+    const NETWORK: [u32; 15] = [
         0x6969,      // NFS
         0x517B,      // SMB
         0xFF53_4D42, // CIFS
@@ -79,13 +82,15 @@ pub(super) fn is_network(kind: u32) -> bool {
         0x6573_5546, // FUSE
         0x00C3_6400, // Ceph
         0x5346_414F, // AFS
+        0x6B41_4653, // AFS of the kernel
+        0x1983_0326, // BeeGFS
         0x7375_7245, // Coda
         0x0BD0_0BD0, // Lustre
         0x4750_4653, // GPFS
         0x7461_636F, // OCFS2
         0x786F_4256, // VirtualBox shared folder
     ];
-    NETWORK.contains(&kind)
+    NETWORK.contains(&kind) || sabotage::is_on_network()
 }
 
 #[cfg(test)]

@@ -149,6 +149,10 @@ fn look_to_write(place: &Place, disk: Disk, damage: Option<&Damage>) -> Result<(
     }
     let connection = connect::writer(place, disk)?;
     let standing = look(&connection, place)?;
+    if disk == Disk::Local && standing != Standing::Absent {
+        // It may come from a network. Who reads alone relies on it that whoever writes makes the log.
+        connection.execute_batch("PRAGMA journal_mode = WAL")?;
+    }
     Ok((connection, standing))
 }
 
