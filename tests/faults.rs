@@ -3,6 +3,8 @@
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, process::Command, thread, time::Duration};
 
+use assets::base::sabotage::PANIC;
+
 use crate::support::{Project, asset, asset_of};
 
 fn chain(length: usize) -> String {
@@ -204,4 +206,34 @@ fn a_state_folder_that_goes_away_in_mid_run_is_told() {
     project.write_manifest(&asset("gone", "echo 1 > {{ output }}"));
     project.run(&["materialize"]).succeeded();
     assert_eq!(project.read("data/gone"), "1\n");
+}
+
+/// A thread that fails is a step that fails, by its name; the run goes on, nothing hangs and nothing is lost.
+#[test]
+fn a_panic_is_a_failed_step() {
+    if !cfg!(debug_assertions) {
+        eprintln!("skipped: a release build does not panic when it is told to");
+        return;
+    }
+    let assets = asset("a", "echo a > {{ output }}")
+        + &asset_of("b", &["a"], "echo b > {{ output }}")
+        + &asset_of("c", &["b"], "echo c > {{ output }}")
+        + &asset("d", "echo d > {{ output }}");
+    for (doing, runs_again) in [("preparing", &["b", "c"][..]), ("finishing", &["b", "c"]), ("recording", &["c"])] {
+        let mut project = Project::new().manifest(&assets).env(PANIC, &format!("{doing} b"));
+        let output = project.run(&["materialize", "-j", "2"]).exited(1);
+        assert!(output.stderr.contains("Failed b"), "{}", output.stderr);
+        assert!(output.stderr.contains(&format!("told to panic while {doing} b")), "{}", output.stderr);
+        let states: Vec<String> = project.states(&[]).into_iter().map(|it| format!("{} {}", it.0, it.1)).collect();
+        assert!(
+            states.contains(&"a fresh".to_owned()) && states.contains(&"d fresh".to_owned()),
+            "{doing}: {states:?}"
+        );
+        assert!(!project.exists("data/c"), "{doing}");
+        project.ran();
+        project.unset_env(PANIC);
+        project.run(&["materialize"]).succeeded();
+        assert_eq!(project.ran(), runs_again, "{doing}");
+        project.settled(&[]);
+    }
 }

@@ -240,3 +240,39 @@ fn what_was_never_synced_is_read_after_a_power_loss() {
     assert_eq!(reads_output(&project, false), Some(false), "a run that has ended is no power loss");
     assert_eq!(reads_output(&project, true), Some(true), "nothing was ever sealed");
 }
+
+/// Outputs below a mount are staged there, so that no rename crosses; what is kept elsewhere is not moved in.
+#[test]
+fn another_file_system_below_the_outputs_is_as_good() {
+    let nested = asset_of("nested", &["input"], "cat in.txt > {{ output }}") + "path = \"disk/deep/out\"\n";
+    let folder = asset_of("folder", &["nested"], "mkdir {{ output }} && cp {{ inputs.nested }} {{ output }}/copy")
+        + "path = \"disk/folder/\"\n";
+    let input = "[source.input]\nfiles = [\"in.txt\"]\n";
+    let project = Project::new().file("in.txt", "1\n").manifest(&format!("{input}{nested}{folder}"));
+    project.write("data/disk/.keep", "");
+    let script = r#"
+        say() { echo "$1: $(cat data/disk/deep/out data/disk/folder/copy | tr '\n' ' ')$(sort "$HOME/ran" | tr '\n' ' ')"; : > "$HOME/ran"; }
+        echo 1 > in.txt; $ASSETS materialize -q; say first
+        echo 2 > in.txt; $ASSETS materialize -q; say second
+        mount -t tmpfs t data/disk
+        echo 1 > in.txt; $ASSETS materialize -q; say mounted
+        echo 2 > in.txt; $ASSETS materialize -q; say back
+        echo 3 > in.txt; $ASSETS materialize -q; say third
+        $ASSETS materialize -q; say again
+        $ASSETS status -q > /dev/null && find data -name '.assets*'
+        umount data/disk
+        echo 2 > in.txt; $ASSETS materialize -q; say below
+    "#;
+    let Some(output) = in_namespace(&project, script) else { return };
+    assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+    let expected = [
+        "first: 1 1 folder nested ",
+        "second: 2 2 folder nested ",
+        "mounted: 1 1 folder nested ",
+        "back: 2 2 folder nested ",
+        "third: 3 3 folder nested ",
+        "again: 3 3 ",
+        "below: 2 2 ",
+    ];
+    assert_eq!(output.stdout.lines().collect::<Vec<_>>(), expected, "{}", output.stderr);
+}

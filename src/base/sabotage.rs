@@ -12,6 +12,9 @@ pub const VARIABLE: &str = "ASSETS_SABOTAGE";
 /// be had where tests run.
 pub const ON_NETWORK: &str = "ASSETS_ON_NETWORK";
 
+/// The variable that makes a debug build panic at a place: what it is doing, a blank, and for which step.
+pub const PANIC: &str = "ASSETS_PANIC";
+
 /// What can be left out. `tests/sabotage.rs` names the test that misses each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Protection {
@@ -91,6 +94,16 @@ impl Protection {
 pub fn is_on_network() -> bool {
     static SAID: OnceLock<bool> = OnceLock::new();
     cfg!(debug_assertions) && *SAID.get_or_init(|| Environment::of_process().get(ON_NETWORK).is_some())
+}
+
+/// Panics if this is the place that the environment names.
+pub fn panic_if_told(doing: &str, step: &str) {
+    static PLACE: OnceLock<Option<String>> = OnceLock::new();
+    if cfg!(debug_assertions) {
+        let place = PLACE.get_or_init(|| Environment::of_process().get(PANIC).map(str::to_owned));
+        let told = place.as_ref().and_then(|it| it.split_once(' '));
+        assert!(told != Some((doing, step)), "told to panic while {doing} {step}");
+    }
 }
 
 fn off() -> Option<Protection> {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    base::{digest::Digest, process::open_files_max},
+    base::{digest::Digest, process::open_files_max, sabotage},
     exec::{
         executor::{CancelKind, Executor, ExecutorEvent, StepExit, StepHandle, StepResult},
         jobserver::JobToken,
@@ -165,14 +165,19 @@ fn worker(context: &RunContext<'_>, plan: &Plan, todo: &Mutex<Receiver<Work>>, s
             Work::Prepare(index, _) | Work::Audit(index, ..) | Work::Finish(index, ..) => *index,
         };
         let step = &plan.steps[index];
+        let name = context.workspace.project.ops[step.op].name.as_str();
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| match work {
-            Work::Prepare(_, attempt) => Message::Prepared(index, prepare(context, step, index, attempt)),
+            Work::Prepare(_, attempt) => {
+                sabotage::panic_if_told("preparing", name);
+                Message::Prepared(index, prepare(context, step, index, attempt))
+            }
             Work::Audit(_, mut attempting, result) => match audit::begin(context, &mut attempting, &result) {
                 Ok(()) => Message::Made(index, attempting),
                 // It says the same once more, and ends the attempt.
                 Err(_) => Message::Finished(index, finish(context, step, *attempting, &result)),
             },
             Work::Finish(_, attempting, result) => {
+                sabotage::panic_if_told("finishing", name);
                 Message::Finished(index, finish(context, step, *attempting, &result))
             }
         }));

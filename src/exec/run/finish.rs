@@ -4,7 +4,10 @@
 use std::{collections::HashMap, path::Path};
 
 use crate::{
-    base::{path::ProjectPath, sabotage::Protection},
+    base::{
+        path::ProjectPath,
+        sabotage::{self, Protection},
+    },
     exec::{
         executor::{StepExit, StepResult},
         io::{Content, IoError},
@@ -268,6 +271,7 @@ fn publish(
         });
         changes.push(Change::Materialized(Box::new(record)));
     }
+    sabotage::panic_if_told("recording", &workspace.project.ops[step.op].name);
     changes.extend(attempting.observations.iter().cloned().map(Change::Observed));
     changes.extend(texts(&workspace.root, &attempting.facts.ops[&step.op]));
     let state = AttemptState::Succeeded(StepOutcome::Built);

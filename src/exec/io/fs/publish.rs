@@ -157,6 +157,10 @@ impl FsManager {
         data_version: &Digest,
     ) -> Result<Option<StoredOutput>, IoError> {
         let (folder, name) = (entry.folder(), entry.name());
+        if folder.look_here()?.signature.dev != place.folder.look_here()?.signature.dev {
+            // On another file system, which no rename leads to: it is made again.
+            return Ok(None);
+        }
         let right = self.readable(folder, name, target.shape)?.filter(|it| it.data_version == *data_version);
         let Some(measured) = right else {
             // Damaged where it lay: not a version of anything any more.
