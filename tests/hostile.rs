@@ -276,3 +276,18 @@ fn another_file_system_below_the_outputs_is_as_good() {
     ];
     assert_eq!(output.stdout.lines().collect::<Vec<_>>(), expected, "{}", output.stderr);
 }
+
+#[test]
+fn a_run_is_sealed_on_every_file_system_with_outputs() {
+    if !there_is("strace", Command::new("strace").arg("-V")) {
+        return;
+    }
+    let below = asset("below", "echo 1 > {{ output }}") + "path = \"disk/out\"\n";
+    let project = Project::new().manifest(&(asset("here", "echo 1 > {{ output }}") + &below));
+    project.write("data/disk/.keep", "");
+    let script = "mount -t tmpfs t data/disk\n\
+        strace -f -qq -y -o ../trace -e trace=syncfs $ASSETS materialize -q\n\
+        sort -u ../trace | grep -c 'syncfs(.*= 0'";
+    let Some(output) = in_namespace(&project, script) else { return };
+    assert_eq!((output.code, output.stdout.as_str()), (0, "2\n"), "{}", output.stderr);
+}

@@ -1,7 +1,7 @@
 //! `assets materialize`: plan, then run the plan.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     ffi::OsStr,
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -467,8 +467,10 @@ pub fn seal(app: &App, run: &RunId) {
         return;
     }
     // Of each folder that outputs lie in: another file system may be mounted below the others.
-    let outputs = project.assets().filter_map(|it| project.output_path(it.0)?.parent());
-    let folders: BTreeSet<PathBuf> = outputs.map(|it| it.under(&workspace.root)).collect();
+    let mut met = HashSet::new();
+    let first = project.assets().filter(|(.., it)| met.insert((it.io, it.path.as_path().parent())));
+    let folders: Vec<PathBuf> =
+        first.filter_map(|(id, ..)| Some(project.output_path(id)?.parent()?.under(&workspace.root))).collect();
     let folders = [app.state.path()].into_iter().chain(folders.iter().map(PathBuf::as_path));
     // Not sealed is safe: after a power loss the outputs are read again before they are trusted.
     if boot::sync_file_systems(folders).is_ok()

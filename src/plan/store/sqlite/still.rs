@@ -14,7 +14,7 @@ use super::{Disk, Place, SqliteStore};
 use crate::{
     base::{digest::Digest, fs, sabotage::Protection},
     plan::{
-        hash::{Links, Seen, Signature, Sweep},
+        hash::{Links, Seen, Signature, Sweep, boot},
         store::{
             StateStore,
             encode::{Coded, Malformed, Reader, coded_struct, decode, encode},
@@ -40,6 +40,10 @@ pub fn is_at(folder: &Path, generation: u64, sweep: &Sweep) -> bool {
     let kept = folder.join("state.idx");
     if read(&kept).is_some_and(|it| it.generation == generation && it.holds(&paths, sweep)) {
         return true;
+    }
+    if boot::is_on_network(folder) {
+        // An answer from before it was moved there; its stamps prove nothing any more.
+        return false;
     }
     let Ok(opened) = SqliteStore::open_read_only(folder, Disk::Local) else { return false };
     let is_it = || opened.store.generation().is_ok_and(|it| it == generation);
