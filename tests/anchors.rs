@@ -13,7 +13,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::support::{Output, Project, Running, asset, asset_of};
+use crate::support::{Output, Project, Running, asset, asset_of, binary, needs_strace};
 
 /// Tells that the command got this far, then waits for `go`.
 const PAUSE: &str = "touch \"$HOME/../project/started\"\nuntil [ -e \"$HOME/../project/go\" ]; do sleep 0.01; done";
@@ -228,15 +228,6 @@ fn b_an_output_that_is_written_in_place_is_put_back() {
     project.settled(&[]);
 }
 
-fn there_is_strace() -> bool {
-    let works = Command::new("strace").arg("-V").output().is_ok();
-    assert!(works || std::env::var_os("CI").is_none(), "strace is not installed");
-    if !works {
-        eprintln!("skipped: strace is not installed");
-    }
-    works
-}
-
 /// A run in which whoever makes the `nth` such system call of its thread is killed before it is done.
 fn killed_at(project: &Project, call: &str, nth: usize) -> Output {
     run_with(project, call, &format!("signal=KILL:when={nth}"))
@@ -244,10 +235,11 @@ fn killed_at(project: &Project, call: &str, nth: usize) -> Output {
 
 /// A run in which such a system call does not do what it was asked for.
 fn run_with(project: &Project, call: &str, fault: &str) -> Output {
+    needs_strace();
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o", "/dev/null", "-e"]);
     command.args([format!("trace={call}"), "-e".to_owned(), format!("inject={call}:{fault}")]);
-    command.arg(env!("CARGO_BIN_EXE_assets")).args(["materialize", "-j1", "-q"]);
+    command.arg(binary()).args(["materialize", "-j1", "-q"]);
     let sealed = project.command(&[]);
     command.current_dir(project.root()).env_clear();
     command.envs(sealed.get_envs().filter_map(|it| Some((it.0, it.1?))));
@@ -257,9 +249,6 @@ fn run_with(project: &Project, call: &str, fault: &str) -> Output {
 /// Killed when all is done but making it visible.
 #[test]
 fn b_a_result_that_was_complete_is_not_made_again() {
-    if !there_is_strace() {
-        return;
-    }
     let copy = asset_of("copy", &["input"], "cp in.txt {{ output }}");
     let project = Project::new().file("in.txt", "1").manifest(&format!("[source.input]\nfiles = [\"in.txt\"]\n{copy}"));
     project.run(&["materialize"]).succeeded();
@@ -277,9 +266,6 @@ fn b_a_result_that_was_complete_is_not_made_again() {
 /// Killed when the old output, which the command is to replace in place, is about to be moved aside.
 #[test]
 fn b_room_that_was_being_made_is_not_left_behind() {
-    if !there_is_strace() {
-        return;
-    }
     let out = format!("{}in_place = true\npath = \"out\"\n", asset_of("out", &["input"], "cp in.txt data/out"));
     let project = Project::new().file("in.txt", "1").manifest(&format!("[source.input]\nfiles = [\"in.txt\"]\n{out}"));
     project.run(&["materialize"]).succeeded();
@@ -369,9 +355,6 @@ fn thorough() -> bool {
 /// Killed at every call that changes the file system, by system-call injection; then run again.
 #[test]
 fn b_killed_at_any_moment_the_next_run_alone_gets_everything_right() {
-    if !there_is_strace() {
-        return;
-    }
     let mut calls =
         vec!["renameat2", "renameat", "mkdirat", "unlinkat", "pwrite64", "fdatasync", "syncfs", "ftruncate"];
     if thorough() {
@@ -394,9 +377,6 @@ fn b_killed_at_any_moment_the_next_run_alone_gets_everything_right() {
 /// Each such call fails once, as it does when a disk is full, broken, read-only or not ours.
 #[test]
 fn b_an_error_at_any_moment_leaves_the_old_or_the_new() {
-    if !there_is_strace() {
-        return;
-    }
     let (mut calls, mut errors) =
         (vec!["renameat2", "renameat", "pwrite64", "fdatasync", "openat2"], vec!["EIO", "ENOSPC"]);
     if thorough() {

@@ -1,34 +1,22 @@
 //! Machines and projects that are against us: read-only and full disks, links that lead away, and a
 //! stranger's project that is only looked at.
 //!
-//! Tests that need another view of the machine run themselves again in a user namespace. Where something
-//! that they need is not there they say so; in CI that is a failure.
+//! Tests that need another view of the machine run commands in a user namespace.
 
 use std::{os::unix::fs::symlink, process::Command};
 
-use crate::support::{Output, Project, asset, asset_of};
-
-fn there_is(what: &str, probe: &mut Command) -> bool {
-    let works = probe.output().is_ok_and(|it| it.status.success());
-    assert!(works || std::env::var_os("CI").is_none(), "{what} does not work here");
-    if !works {
-        eprintln!("skipped: {what} does not work here");
-    }
-    works
-}
+use crate::support::{Output, Project, asset, asset_of, binary, needs_namespaces, needs_strace};
 
 /// Runs a script in the project's folder, as root of a namespace in which mounts change nothing outside.
 /// The tool is `$ASSETS`.
-fn in_namespace(project: &Project, script: &str) -> Option<Output> {
-    if !there_is("unshare -Urm", Command::new("unshare").args(["-Urm", "true"])) {
-        return None;
-    }
+fn in_namespace(project: &Project, script: &str) -> Output {
+    needs_namespaces();
     let sealed = project.command(&[]);
     let mut command = Command::new("unshare");
     command.args(["-Urm", "sh", "-ec", script]).current_dir(project.root()).env_clear();
     command.envs(sealed.get_envs().filter_map(|it| Some((it.0, it.1?))));
-    command.env("ASSETS", env!("CARGO_BIN_EXE_assets"));
-    Some(project.start_command(command).finish())
+    command.env("ASSETS", binary());
+    project.start_command(command).finish()
 }
 
 fn copy() -> Project {
@@ -45,7 +33,7 @@ fn a_read_only_project_answers_questions() {
     let script = "mount --bind . . && mount -o remount,ro,bind . && cd \"$PWD\"\n\
         for question in status 'why copy' plan 'materialize -n' list graph validate 'show copy' runs; do\n\
         $ASSETS $question > /dev/null || { echo \"$question: $?\"; }\ndone";
-    let Some(output) = in_namespace(&project, script) else { return };
+    let output = in_namespace(&project, script);
     assert_eq!((output.code, output.stdout.as_str()), (0, ""), "{}", output.stderr);
 }
 
@@ -56,7 +44,7 @@ fn a_run_of_a_read_only_project_says_what_cannot_be_written() {
     project.write("in.txt", "2\n");
     project.ran();
     let script = "mount --bind . . && mount -o remount,ro,bind . && cd \"$PWD\"\n$ASSETS materialize";
-    let Some(output) = in_namespace(&project, script) else { return };
+    let output = in_namespace(&project, script);
     assert_eq!(output.code, 5, "{}", output.stderr);
     assert!(output.stderr.contains("read-only"), "{}", output.stderr);
     assert_eq!(project.ran(), [""; 0]);
@@ -68,7 +56,7 @@ fn a_project_that_was_never_built_and_cannot_be_written_has_a_status() {
     let project = copy();
     let before = project.snapshot();
     let script = "mount --bind . . && mount -o remount,ro,bind . && cd \"$PWD\"\n$ASSETS status";
-    let Some(output) = in_namespace(&project, script) else { return };
+    let output = in_namespace(&project, script);
     assert_eq!(output.code, 3, "{}", output.stderr);
     assert_eq!(project.snapshot(), before);
 }
@@ -93,7 +81,7 @@ fn a_full_disk_loses_nothing() {
         code=0; $ASSETS status -q > /dev/null || code=$?; say status $code
         find data -name '.assets*'
     "#;
-    let Some(output) = in_namespace(&project, script) else { return };
+    let output = in_namespace(&project, script);
     let lines: Vec<&str> = output.stdout.lines().collect();
     assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
     assert_eq!(lines[0], "first: 0 1");
@@ -139,18 +127,16 @@ fn a_linked_output_is_not_written_through() {
 }
 
 /// System calls of a command, one a line.
-fn traced(project: &Project, calls: &str, arguments: &[&str]) -> Option<Vec<String>> {
-    if !there_is("strace", Command::new("strace").arg("-V")) {
-        return None;
-    }
+fn traced(project: &Project, calls: &str, arguments: &[&str]) -> Vec<String> {
+    needs_strace();
     let sealed = project.command(&[]);
     let trace = tempfile::NamedTempFile::new().unwrap();
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o"]).arg(trace.path()).args(["-e", &format!("trace={calls}")]);
-    command.arg(env!("CARGO_BIN_EXE_assets")).args(arguments).current_dir(project.root()).env_clear();
+    command.arg(binary()).args(arguments).current_dir(project.root()).env_clear();
     command.envs(sealed.get_envs().filter_map(|it| Some((it.0, it.1?))));
     project.start_command(command).finish();
-    Some(std::fs::read_to_string(trace.path()).unwrap().lines().map(str::to_owned).collect())
+    std::fs::read_to_string(trace.path()).unwrap().lines().map(str::to_owned).collect()
 }
 
 #[test]
@@ -161,7 +147,7 @@ fn questions_execute_nothing_of_the_project() {
     let manifest = project.read("assets.toml") + canary;
     project.write("assets.toml", manifest);
     for question in [&["status"][..], &["why", "other"], &["plan"], &["materialize", "-n"], &["graph"], &["list"]] {
-        let Some(calls) = traced(&project, "execve,execveat,connect", question) else { return };
+        let calls = traced(&project, "execve,execveat,connect", question);
         let ours = calls.iter().filter(|it| it.contains("execve")).count();
         assert_eq!(ours, 1, "{question:?} executed something: {calls:#?}");
         assert!(!calls.iter().any(|it| it.contains("connect(") && it.contains("AF_INET")), "{calls:#?}");
@@ -181,7 +167,7 @@ fn a_status_of_what_is_fresh_opens_no_data() {
     std::thread::sleep(std::time::Duration::from_millis(50));
     project.run(&["materialize", "-q"]).succeeded();
     project.run(&["status"]).succeeded();
-    let Some(calls) = traced(&project, "openat,open,openat2", &["status"]) else { return };
+    let calls = traced(&project, "openat,open,openat2", &["status"]);
     let root = project.root();
     let data = |it: &&String| {
         let file = it.contains("raw/") || it.contains("data/") || it.contains("\"a1\"");
@@ -192,17 +178,15 @@ fn a_status_of_what_is_fresh_opens_no_data() {
 }
 
 /// Whether `status` reads the output `data/a`, as seen by the kernel; with another boot than the real one
-/// if `rebooted`. `None` if that cannot be seen here.
-fn reads_output(project: &Project, rebooted: bool) -> Option<bool> {
-    if !there_is("strace", Command::new("strace").arg("-V")) {
-        return None;
-    }
+/// if `rebooted`.
+fn reads_output(project: &Project, rebooted: bool) -> bool {
+    needs_strace();
     project.write("../boot", "11111111-2222-3333-4444-555555555555\n");
     let mount = if rebooted { "mount --bind ../boot /proc/sys/kernel/random/boot_id" } else { "true" };
     let trace = "strace -f -qq -o ../trace -e trace=openat $ASSETS status --json > /dev/null || true; cat ../trace";
-    let output = in_namespace(project, &format!("{mount}\n{trace}"))?;
+    let output = in_namespace(project, &format!("{mount}\n{trace}"));
     assert_eq!(output.code, 0, "{}", output.stderr);
-    Some(output.raw_stdout.lines().any(|it| it.contains("\"data/a\"") && !it.contains("O_PATH")))
+    output.raw_stdout.lines().any(|it| it.contains("\"data/a\"") && !it.contains("O_PATH"))
 }
 
 #[test]
@@ -214,17 +198,17 @@ fn after_a_power_loss_what_was_not_sealed_is_read_before_it_is_trusted() {
     running.signal(rustix::process::Signal::KILL);
     running.finish();
     // What is as young as its record is read once more, and then known.
-    let Some(_) = reads_output(&project, false) else { return };
-    assert_eq!(reads_output(&project, false), Some(false), "a killed tool is no power loss");
+    reads_output(&project, false);
+    assert!(!reads_output(&project, false), "a killed tool is no power loss");
     // Read for another reason, and remembered.
     project.shell("touch data/a; assets status -q");
-    assert_eq!(reads_output(&project, false), Some(false));
-    assert_eq!(reads_output(&project, true), Some(true), "the power was lost before the run was sealed");
+    assert!(!reads_output(&project, false));
+    assert!(reads_output(&project, true), "the power was lost before the run was sealed");
     project.write("go", "");
     project.run(&["materialize"]).succeeded();
     project.run(&["materialize", "-f"]).succeeded();
     project.ran();
-    assert_eq!(reads_output(&project, true), Some(false), "a run that came to its end is sealed");
+    assert!(!reads_output(&project, true), "a run that came to its end is sealed");
     project.settled(&[]);
 }
 

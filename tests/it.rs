@@ -26,6 +26,8 @@ mod oracle;
 mod promises;
 mod review;
 mod run_features;
+// A release build has all its protections, whatever it is told.
+#[cfg(debug_assertions)]
 mod sabotage;
 mod source;
 #[expect(clippy::allow_attributes, reason = "`expect` would complain as soon as the last helper is used")]

@@ -1,23 +1,18 @@
 //! Folders that may not be written, disks that are full, and things that are very large or deep.
 //!
-//! Tests that need another view of the machine run themselves again in a user namespace. Where there
-//! is none they say so; in CI that is a failure.
+//! Tests that need another view of the machine run themselves again in a user namespace.
 
 use std::process::Command;
 
 use assets::exec::io::Probed;
 
 use super::*;
+use crate::support::needs_namespaces;
 
 /// Runs the ignored test `name` of this program in a namespace, with `prepare` run by a shell first.
 /// What is prepared is told to it as `IO_TEST_FOLDER`.
-#[expect(clippy::print_stderr, reason = "a test that could not run says so")]
 fn in_namespace(flags: &str, prepare: &str, name: &str, folder: &Path) {
-    if !Command::new("unshare").args([flags, "true"]).status().is_ok_and(|it| it.success()) {
-        assert!(std::env::var_os("CI").is_none(), "unshare {flags} does not work here");
-        eprintln!("skipped {name}: unshare {flags} does not work here");
-        return;
-    }
+    needs_namespaces();
     let script = format!("{prepare}\nexec \"$0\" --exact io::limits::{name} --ignored --nocapture");
     let output = Command::new("unshare")
         .args([flags, "sh", "-ec", &script])
@@ -30,10 +25,10 @@ fn in_namespace(flags: &str, prepare: &str, name: &str, folder: &Path) {
 }
 
 /// The prepared folder; the tests that use it are run by others of this file.
-fn prepared() -> Option<(PathBuf, FsManager)> {
-    let folder = PathBuf::from(std::env::var_os("IO_TEST_FOLDER")?);
+fn prepared() -> (PathBuf, FsManager) {
+    let folder = PathBuf::from(std::env::var_os("IO_TEST_FOLDER").expect("another test of this file runs this one"));
     let manager = FsManager::new(folder.clone(), path("data"));
-    Some((folder, manager))
+    (folder, manager)
 }
 
 #[test]
@@ -49,7 +44,7 @@ fn a_folder_that_cannot_be_written_is_told_before_the_run() {
 #[test]
 #[ignore = "run by a_folder_that_cannot_be_written_is_told_before_the_run"]
 fn locked_folder() {
-    let Some((_, manager)) = prepared() else { return };
+    let (_, manager) = prepared();
     for target in [file("locked/a"), file("locked/sub/a"), folder("locked/b")] {
         match manager.stage(&target, &attempt(1)) {
             Err(error @ IoError::Permission { .. }) => assert!(error.to_string().starts_with("data/locked")),
@@ -71,7 +66,7 @@ fn a_read_only_file_system_is_told_before_the_run() {
 #[test]
 #[ignore = "run by a_read_only_file_system_is_told_before_the_run"]
 fn read_only() {
-    let Some((_, manager)) = prepared() else { return };
+    let (_, manager) = prepared();
     for target in [file("a"), file("new/a")] {
         let error = manager.stage(&target, &attempt(1)).unwrap_err();
         assert!(matches!(error, IoError::Permission { .. }), "{error:?}");
@@ -91,7 +86,7 @@ fn a_full_disk_harms_nothing() {
 #[test]
 #[ignore = "run by a_full_disk_harms_nothing"]
 fn full_disk() {
-    let Some((root, manager)) = prepared() else { return };
+    let (root, manager) = prepared();
     let target = file("a");
     let staged = manager.stage(&target, &attempt(1)).unwrap();
     fs::write(&staged.path, "one").unwrap();

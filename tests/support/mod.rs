@@ -37,6 +37,29 @@ pub const SABOTAGE: &str = assets::base::sabotage::VARIABLE;
 /// What every test manifest begins with, if it does not care.
 pub const HEAD: &str = "[project]\nname = \"test\"\n";
 
+/// The program under test; `ASSETS_TEST_BINARY` names another one, say a copy that no build replaces.
+pub fn binary() -> PathBuf {
+    std::env::var_os("ASSETS_TEST_BINARY").map_or(env!("CARGO_BIN_EXE_assets").into(), PathBuf::from)
+}
+
+/// Fails if a program that tests need does not work here: a test that is left out would look green.
+pub fn needs(package: &str, probe: &[&str]) {
+    let works = Command::new(probe[0]).args(&probe[1..]).output().is_ok_and(|it| it.status.success());
+    assert!(works, "`{}` does not work here: install {package} (`.ci/run` does)", probe.join(" "));
+}
+
+/// What a namespace in which mounts change nothing outside is made with.
+pub fn needs_namespaces() {
+    needs(
+        "util-linux, and let users make namespaces (kernel.unprivileged_userns_clone=1)",
+        &["unshare", "-Urm", "true"],
+    );
+}
+
+pub fn needs_strace() {
+    needs("strace", &["strace", "-V"]);
+}
+
 /// A project in a temporary folder that goes with it.
 pub struct Project {
     folder: tempfile::TempDir,
@@ -46,7 +69,12 @@ pub struct Project {
 impl Project {
     /// An empty folder: no manifest yet.
     pub fn new() -> Project {
-        let folder = tempfile::Builder::new().prefix("assets-test-").tempdir().expect("a temporary folder");
+        Project::below(&std::env::temp_dir())
+    }
+
+    /// The same in a temporary folder below this one.
+    pub fn below(parent: &Path) -> Project {
+        let folder = tempfile::Builder::new().prefix("assets-test-").tempdir_in(parent).expect("a temporary folder");
         for name in ["project", "home", "tmp"] {
             fs::create_dir(folder.path().join(name)).expect("a new folder");
         }
@@ -190,7 +218,7 @@ impl Project {
 
     /// The sealed command itself, for tests that need more.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_assets"));
+        let mut command = Command::new(binary());
         command.args(arguments).current_dir(self.root()).env_clear().stdin(Stdio::null());
         command.env("PATH", std::env::var_os("PATH").expect("tests need a PATH"));
         command.env("HOME", self.folder.path().join("home")).env("TMPDIR", self.folder.path().join("tmp"));
@@ -203,7 +231,8 @@ impl Project {
 
     /// What a line of shell prints in the project's folder, both streams as they come; `assets` is the real one.
     pub fn shell(&self, line: &str) -> String {
-        let binary = Path::new(env!("CARGO_BIN_EXE_assets")).parent().expect("it is in a folder");
+        let binary = binary();
+        let binary = binary.parent().expect("it is in a folder");
         let sealed = self.command(&[]);
         let mut path = binary.as_os_str().to_owned();
         path.push(":");
