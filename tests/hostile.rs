@@ -90,6 +90,28 @@ fn a_full_disk_loses_nothing() {
     assert_eq!(lines[3..], ["status: 3 1", "freed: 0 2", "status: 0 2"], "{}", output.stdout);
 }
 
+/// The index of the database's log is a file too, which nobody can make there.
+#[test]
+fn a_full_disk_answers_questions() {
+    let project = copy();
+    let script = r#"
+        mkdir disk && mount -t tmpfs -o size=4m t disk && cp assets.toml in.txt disk && cd disk
+        $ASSETS materialize -q
+        rm .assets/*.idx .assets/state.db-shm
+        cat /dev/zero > filler 2> /dev/null || true
+        $ASSETS status
+        code=0; $ASSETS materialize -q -f || code=$?; echo "run: $code"
+        rm filler
+        echo "$($ASSETS materialize 2>&1)"
+    "#;
+    let output = in_namespace(&project, script);
+    assert_eq!((output.code, project.ran()), (0, vec!["copy".to_owned()]), "{}{}", output.stdout, output.stderr);
+    assert_eq!(output.stdout.matches("1 asset is fresh").count(), 2, "{}", output.stdout);
+    assert!(output.stdout.contains("run: 5\n"), "{}", output.stdout);
+    assert!(output.stderr.contains("cannot be read as the disk is full"), "{}", output.stderr);
+    assert!(output.stderr.contains("no space"), "{}", output.stderr);
+}
+
 #[test]
 fn outputs_do_not_follow_links_out_of_the_project() {
     let project = copy();

@@ -284,6 +284,7 @@ fn open_to_read(place: &Place, disk: Disk, damage: Option<Damage>) -> Result<(Ba
         Ok(Some((_, Standing::JournalAhead | Standing::Outdated))) => "is older than its journal".to_owned(),
         Err(Trouble::Damaged(cause)) => format!("is damaged ({cause})"),
         Err(Trouble::CannotOpen) => "cannot be read in this folder".to_owned(),
+        Err(Trouble::Full) => "cannot be read as the disk is full".to_owned(),
         Err(other) => return Err(other),
     };
     let (memory, damage) = rebuild::in_memory(place)?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi::SQLITE_IOERR_SHMSIZE};
 
 use crate::{
     base::fs::FsError,
@@ -46,6 +46,8 @@ impl From<rusqlite::Error> for Trouble {
             return Trouble::Damaged(error.to_string());
         };
         match failure.code {
+            // The index of the log is shared memory in a file, which could not be made long enough.
+            ErrorCode::SystemIoFailure if failure.extended_code == SQLITE_IOERR_SHMSIZE => Trouble::Full,
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Trouble::Busy,
             ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Trouble::ReadOnly,
             ErrorCode::DiskFull => Trouble::Full,
