@@ -29,6 +29,7 @@ mod run_features;
 // A release build has all its protections, whatever it is told.
 #[cfg(debug_assertions)]
 mod sabotage;
+mod soak;
 mod source;
 #[expect(clippy::allow_attributes, reason = "`expect` would complain as soon as the last helper is used")]
 #[allow(dead_code, reason = "helpers for every end-to-end test")]

@@ -5,7 +5,7 @@
 //! A case is named by its seed. `ASSETS_ORACLE_CASES=500` tries more of them, `ASSETS_ORACLE_SEED=7` one.
 
 #[path = "oracle/graph.rs"]
-mod graph;
+pub mod graph;
 #[path = "oracle/model.rs"]
 mod model;
 
@@ -64,15 +64,19 @@ fn oracle_3() {
     cases(3);
 }
 
-struct Bench {
-    seed: u64,
-    random: Random,
-    graph: Graph,
-    model: Model,
-    project: Project,
+/// A project and the paper on which it is worked out. `tests/soak.rs` torments it too.
+pub struct Bench {
+    pub seed: u64,
+    pub random: Random,
+    pub graph: Graph,
+    pub model: Model,
+    pub project: Project,
     /// What was done, for the message of a failure.
-    history: Vec<String>,
+    pub history: Vec<String>,
     fresh_words: usize,
+    /// Commands that were executed, and answers that were compared.
+    pub executed: usize,
+    pub compared: usize,
 }
 
 impl Drop for Bench {
@@ -85,11 +89,23 @@ impl Drop for Bench {
 
 impl Bench {
     fn new(seed: u64) -> Self {
+        Bench::with(seed, Project::new())
+    }
+
+    pub fn with(seed: u64, project: Project) -> Self {
         let mut random = Random::new(seed);
         let graph = Graph::random(&mut random);
-        let project = Project::new().env("E0", "zero");
-        let mut bench =
-            Bench { seed, random, graph, model: Model::default(), project, history: Vec::new(), fresh_words: 0 };
+        let mut bench = Bench {
+            seed,
+            random,
+            graph,
+            model: Model::default(),
+            project: project.env("E0", "zero"),
+            history: Vec::new(),
+            fresh_words: 0,
+            executed: 0,
+            compared: 0,
+        };
         for op in bench.graph.ops.clone() {
             bench.model.own.entry(op.name.clone()).or_default();
             if op.code {
@@ -130,6 +146,13 @@ impl Bench {
         }
     }
 
+    /// What ran since the last question, sorted; and counted.
+    pub fn ran(&mut self) -> Vec<String> {
+        let ran = self.project.ran();
+        self.executed += ran.len();
+        ran
+    }
+
     fn step(&mut self) {
         for _ in 0..=self.random.below(2) {
             let told = self.change();
@@ -149,11 +172,11 @@ impl Bench {
         }
     }
 
-    fn all_keys(&self) -> BTreeSet<String> {
+    pub fn all_keys(&self) -> BTreeSet<String> {
         self.graph.ops.iter().flat_map(|it| &it.outputs).map(|it| it.key.clone()).collect()
     }
 
-    fn any_key(&mut self) -> String {
+    pub fn any_key(&mut self) -> String {
         let keys: Vec<String> = self.all_keys().into_iter().collect();
         self.random.pick(&keys).clone()
     }
@@ -166,7 +189,7 @@ impl Bench {
 
 /// Changes to the world.
 impl Bench {
-    fn change(&mut self) -> String {
+    pub fn change(&mut self) -> String {
         let op = self.random.pick(&self.graph.ops.clone()).clone();
         match self.random.below(8) {
             0..=2 if op.reads => self.change_source(&op),
@@ -183,7 +206,7 @@ impl Bench {
         }
     }
 
-    fn change_source(&mut self, op: &Op) -> String {
+    pub fn change_source(&mut self, op: &Op) -> String {
         let files = self.model.own[&op.name].files.clone();
         let names: Vec<String> = files.keys().cloned().collect();
         let name = self.random.pick(&names).clone();
@@ -290,7 +313,7 @@ impl Bench {
         self.project.snapshot().into_iter().filter(|it| !derived.contains(&it.0)).collect()
     }
 
-    fn compare_answers(&mut self) {
+    pub fn compare_answers(&mut self) {
         let before = self.frozen();
         let expected = self.model.reasons(&self.graph);
         assert_eq!(self.told_reasons(), expected, "status");
@@ -313,7 +336,8 @@ impl Bench {
         if let Some(key) = stale.first() {
             self.compare_why(key, &expected);
         }
-        assert_eq!(self.project.ran(), [""; 0], "a question ran something");
+        assert_eq!(self.ran(), [""; 0], "a question ran something");
+        self.compared += expected.len();
         let after = self.frozen();
         let changed: Vec<_> = after.iter().filter(|it| !before.contains(it)).map(|it| &it.0).collect();
         assert!(before == after, "a question changed something: {changed:?}");
@@ -359,7 +383,7 @@ impl Bench {
         let output = self.project.run(&[&["materialize", "--json"], arguments].concat());
         let output = output.exited(i32::from(failed));
         let outcomes: BTreeMap<String, String> = steps(&output, "outcome").into_iter().collect();
-        let ran = self.project.ran();
+        let ran = self.ran();
 
         for op in &self.graph.ops {
             let fate = fates.get(&op.name).copied().unwrap_or(Fate::Left);
@@ -382,12 +406,12 @@ impl Bench {
     }
 
     /// Content of every file of every output; what is not there is left out.
-    fn stored(&self) -> BTreeMap<String, Vec<u8>> {
+    pub fn stored(&self) -> BTreeMap<String, Vec<u8>> {
         let data = self.project.snapshot().into_iter().filter(|it| it.0.starts_with("data/"));
         data.filter(|it| !self.project.path(&it.0).is_dir()).collect()
     }
 
-    fn compare_stored(&self, before: &BTreeMap<String, Vec<u8>>, fates: &BTreeMap<String, Fate>) {
+    fn compare_stored(&mut self, before: &BTreeMap<String, Vec<u8>>, fates: &BTreeMap<String, Fate>) {
         let mut expected = BTreeMap::new();
         for output in self.graph.ops.iter().flat_map(|it| &it.outputs) {
             let fate = fates.get(&self.graph.maker(&output.key).name).copied().unwrap_or(Fate::Skipped);
@@ -409,6 +433,7 @@ impl Bench {
             it.iter().map(|(path, text)| format!("{path}: {}", String::from_utf8_lossy(text))).collect()
         };
         assert_eq!(shown(&self.stored()), shown(&expected), "stored");
+        self.compared += expected.len();
     }
 
     /// Only what failed is tried again.
@@ -417,7 +442,7 @@ impl Bench {
         failed.sort_unstable();
         let output = self.project.run(&[&["materialize", "-q"], arguments].concat());
         assert_eq!(output.code, i32::from(!failed.is_empty()), "{}", output.stderr);
-        assert_eq!(self.project.ran(), failed, "a second run ran something");
+        assert_eq!(self.ran(), failed, "a second run ran something");
     }
 
     /// Killed at some moment: what was recorded is not known, but it must be true.
@@ -456,7 +481,7 @@ impl Bench {
             let output = running.finish();
             assert!(matches!(output.code, 0 | 1), "{}", output.stderr);
         }
-        let ran = self.project.ran();
+        let ran = self.ran();
         for (name, fate) in &fates {
             let times = ran.iter().filter(|it| *it == name).count();
             let most = match fate {
@@ -471,15 +496,15 @@ impl Bench {
 
     /// One more run makes everything right and, if the world was `still`, runs nothing that was never
     /// needed; then paper and tool agree again.
-    fn catch_up(&mut self, still: bool) {
+    pub fn catch_up(&mut self, still: bool) {
         let stored_before = self.stored();
         let all = self.all_keys();
-        self.project.ran();
+        self.ran();
         let fates = self.model.run(&self.graph, &all);
         let failed = fates.values().any(|it| *it == Fate::Failed);
         let output = self.project.run(&["materialize", "-q"]);
         assert_eq!(output.code, i32::from(failed), "{}", output.stderr);
-        for name in self.project.ran() {
+        for name in self.ran() {
             let needed = matches!(fates[&name], Fate::Made | Fate::Failed);
             assert!(needed || !still, "{name} ran and is {:?}", fates[&name]);
         }

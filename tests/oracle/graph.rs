@@ -193,7 +193,7 @@ impl Graph {
     }
 
     fn command(&self, op: &Op) -> String {
-        let mut text = format!("echo {} >> \"$HOME/ran\"\nall=$(mktemp)\n{{ echo {}\n", op.name, op.label);
+        let mut text = format!("set -e\necho {} >> \"$HOME/ran\"\nall=$(mktemp)\n{{ echo {}\n", op.name, op.label);
         if op.code {
             let _ = writeln!(text, "sh code/{}.sh", op.name);
         }
@@ -209,7 +209,7 @@ impl Graph {
                 false => drop(writeln!(text, "cat {{{{ inputs.{dep} }}}}")),
             }
         }
-        text.push_str("} > $all\n");
+        text.push_str("} > $all\nif [ -e \"$HOME/slow\" ]; then sleep 0.05; fi\n");
         for it in &op.outputs {
             let place = format!("{{{{ outputs.{} }}}}", it.key);
             let keep = it.keep.command();

@@ -108,6 +108,18 @@ impl Model {
         reasons
     }
 
+    /// What each asset must hold in the world as it is; one that cannot be made is not there.
+    pub fn truth(&self, graph: &Graph) -> BTreeMap<String, String> {
+        let mut truth: BTreeMap<String, String> = BTreeMap::new();
+        for op in graph.ops.iter() {
+            let inputs: Option<_> = op.deps.iter().map(|it| Some((it.clone(), truth.get(it)?.clone()))).collect();
+            let Some(inputs) = inputs else { continue };
+            let Ok(texts) = evaluate(graph, op, &self.own[&op.name], &inputs) else { continue };
+            truth.extend(op.outputs.iter().map(|it| it.key.clone()).zip(texts));
+        }
+        truth
+    }
+
     /// A run of `selected` to its end. What it makes is recorded here.
     pub fn run(&mut self, graph: &Graph, selected: &BTreeSet<String>) -> BTreeMap<String, Fate> {
         let mut fates = BTreeMap::new();
