@@ -183,6 +183,12 @@ impl SqliteStore {
     /// Does it; if it meets damage, mends that and does it again.
     fn mending<T>(&self, act: impl Fn(&Backing) -> Result<T, Trouble>) -> Result<T, StoreError> {
         let (tried, inode) = self.act(&act);
+        // A reader that may not read on has met a database that is just being made anew.
+        let tried = match tried {
+            Err(Trouble::ReadOnly) if !self.writes => Err(Trouble::Damaged("it is being replaced".to_owned())),
+            Err(Trouble::Unreadable(cause)) if !self.writes => Err(Trouble::Damaged(cause)),
+            other => other,
+        };
         let tried = match tried {
             Err(Trouble::Damaged(cause)) => {
                 self.mend(Damage { cause, inode }).map_err(|it| it.at(&self.place.database))?;
@@ -283,7 +289,8 @@ fn open_to_read(place: &Place, disk: Disk, damage: Option<Damage>) -> Result<(Ba
         Ok(Some((_, Standing::Older(version)))) => format!("is of version {version}"),
         Ok(Some((_, Standing::JournalAhead | Standing::Outdated))) => "is older than its journal".to_owned(),
         Err(Trouble::Damaged(cause)) => format!("is damaged ({cause})"),
-        Err(Trouble::CannotOpen) => "cannot be read in this folder".to_owned(),
+        Err(Trouble::CannotOpen | Trouble::ReadOnly) => "cannot be read in this folder".to_owned(),
+        Err(Trouble::Unreadable(cause)) => format!("cannot be read ({cause})"),
         Err(Trouble::Full) => "cannot be read as the disk is full".to_owned(),
         Err(other) => return Err(other),
     };

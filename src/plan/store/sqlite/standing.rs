@@ -98,8 +98,26 @@ pub fn look(connection: &Connection, place: &Place) -> Result<Standing, Trouble>
     })
 }
 
+/// How often a reader looks again, 5 ms apart, at a database that is just being made: one second.
+const LOOKS: u32 = 200;
+
 /// Looks at the database as a reader does. `None` if there is nothing to read.
 pub fn look_read_only(place: &Place, disk: Disk) -> Result<Option<(ReadConnection, Standing)>, Trouble> {
+    let mut again = LOOKS;
+    loop {
+        match look_once(place, disk) {
+            // Until it has its log, another process must end what is begun: a reader cannot. And files that
+            // are moved aside one after the other do not belong together for a moment.
+            Err(Trouble::ReadOnly | Trouble::Unreadable(_)) if again > 0 => {
+                again -= 1;
+                thread::sleep(Duration::from_millis(5));
+            }
+            found => return found,
+        }
+    }
+}
+
+fn look_once(place: &Place, disk: Disk) -> Result<Option<(ReadConnection, Standing)>, Trouble> {
     loop {
         let Some(reader) = ReadConnection::open(place, disk)? else { return Ok(None) };
         let standing = look(&reader.connection, place);

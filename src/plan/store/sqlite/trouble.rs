@@ -19,6 +19,8 @@ pub enum Trouble {
     Full,
     /// It cannot be opened as things stand.
     CannotOpen,
+    /// The system could not do what was asked of it. The number in it is SQLite's for the very call.
+    Unreadable(String),
     Other(String),
     Store(StoreError),
 }
@@ -32,7 +34,7 @@ impl Trouble {
             Trouble::ReadOnly => StoreError::ReadOnly { path },
             Trouble::Full => StoreError::Full { path },
             Trouble::CannotOpen => StoreError::Unusable { path, cause: "it cannot be opened".to_owned() },
-            Trouble::Other(cause) => StoreError::Unusable { path, cause },
+            Trouble::Unreadable(cause) | Trouble::Other(cause) => StoreError::Unusable { path, cause },
             Trouble::Store(error) => error,
         }
     }
@@ -52,9 +54,8 @@ impl From<rusqlite::Error> for Trouble {
             ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Trouble::ReadOnly,
             ErrorCode::DiskFull => Trouble::Full,
             ErrorCode::CannotOpen => Trouble::CannotOpen,
-            ErrorCode::OutOfMemory | ErrorCode::SystemIoFailure | ErrorCode::FileLockingProtocolFailed => {
-                Trouble::Other(error.to_string())
-            }
+            ErrorCode::SystemIoFailure => Trouble::Unreadable(format!("{error} (SQLite {})", failure.extended_code)),
+            ErrorCode::OutOfMemory | ErrorCode::FileLockingProtocolFailed => Trouble::Other(error.to_string()),
             // The statements are fixed: if one is refused, the schema is not what was written.
             _ => Trouble::Damaged(error.to_string()),
         }

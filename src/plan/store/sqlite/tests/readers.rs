@@ -117,3 +117,26 @@ fn readers_never_wait_for_a_writer() {
     assert_eq!(store.latest_all().unwrap(), [materialization("a", "", 1)]);
     assert_eq!(project.open_to_read().store.latest_all().unwrap(), [materialization("a", "", 1)]);
 }
+
+/// As it is for a moment while a damaged one is made anew, and after a crash then.
+#[test]
+fn a_database_that_only_a_writer_can_put_right_is_answered_for_by_the_journal() {
+    let project = Project::new();
+    let store = project.store();
+    store.commit(&[made("a", "", 1)]).unwrap();
+    drop(store);
+    let other = Connection::open(project.state("state.db")).unwrap();
+    let settings = "PRAGMA journal_mode = DELETE; PRAGMA synchronous = OFF";
+    other.execute_batch(&format!("{settings}; BEGIN IMMEDIATE; DELETE FROM latest")).unwrap();
+    let hot = fs::read(project.state("state.db-journal")).unwrap();
+    other.execute_batch("ROLLBACK").unwrap();
+    drop(other);
+    fs::write(project.state("state.db-journal"), hot).unwrap();
+
+    let Opened { store, notes } = project.open_to_read();
+    assert_eq!(store.latest_all().unwrap(), [materialization("a", "", 1)]);
+    assert!(notes[0].contains("read from the journal instead"), "{notes:?}");
+    drop(store);
+    let Opened { store, notes } = project.open();
+    assert_eq!((store.latest_all().unwrap(), notes), (vec![materialization("a", "", 1)], vec![]));
+}
