@@ -253,7 +253,7 @@ impl Soak {
         // The first op has no upstream, so it reads.
         let reading: Vec<_> = self.bench.graph.ops.iter().filter(|it| it.reads).cloned().collect();
         let op = self.bench.random.pick(&reading).clone();
-        let told = self.bench.change_source(&op);
+        let told = self.bench.change_source_calmly(&op);
         self.counts.edited_during += 1;
         self.note(told);
         allowed.truths.push(self.bench.model.truth(&self.bench.graph));
