@@ -245,6 +245,48 @@ fn a_question_about_a_part_is_answered_as_the_planner_would() {
     agree("after an edit of the manifest");
 }
 
+/// After an edit the status index vouches for what does not rest on it: the same is told without it.
+#[test]
+fn what_is_known_already_changes_no_answer() {
+    let copy = |name: &str| {
+        format!("{}sources = [\"{name}.txt\"]\n", asset(name, &format!("cat {name}.txt > {{{{ output }}}}")))
+    };
+    let picky = "grep -v bad {{ inputs.one }} > {{ output }}";
+    let assets = [
+        copy("one"),
+        copy("two"),
+        asset_of("picky", &["one"], picky),
+        asset_of("after", &["picky", "two"], "cat {{ inputs.picky }} {{ inputs.two }} > {{ output }}"),
+        asset("alone", "echo alone > {{ output }}"),
+    ];
+    let project = Project::new().manifest(&assets.concat()).file("one.txt", "1\n").file("two.txt", "2\n");
+    let same = |when: &str, counts: &str| {
+        let known = project.run(&["status", "--exit-zero"]).succeeded().stdout;
+        project.remove(".assets/status.idx");
+        let planned = project.run(&["status", "--exit-zero"]).succeeded().stdout;
+        assert_eq!(known, planned, "{when}");
+        assert!(known.contains(counts), "{when}: {known}");
+    };
+    project.run(&["materialize"]).succeeded();
+    same("after a run", "5 assets are fresh");
+    project.write("two.txt", "other\n");
+    same("after an edit", "5 assets: 2 stale, 3 fresh");
+    project.remove("data/alone");
+    same("after an output was removed too", "5 assets: 1 missing, 2 stale, 2 fresh");
+    project.write("one.txt", "bad\n");
+    project.run(&["materialize"]).exited(1);
+    same("after a failure", "5 assets: 1 failed, 1 blocked, 3 fresh");
+    project.write("two.txt", "third\n");
+    same("after a failure and an edit", "5 assets: 1 failed, 1 blocked, 1 stale, 2 fresh");
+    project.write("one.txt", "good\n");
+    project.run(&["materialize"]).succeeded();
+    project.write("two.txt", "third\n");
+    same("after a touch", "5 assets are fresh");
+    project.write("assets.toml", project.read("assets.toml").replace("echo alone", "echo other"));
+    project.write("one.txt", "fourth\n");
+    same("after an edit of the manifest and a source", "5 assets: 4 stale, 1 fresh");
+}
+
 #[test]
 fn a_manifest_that_comes_to_be_where_includes_are_looked_for_is_seen() {
     let project = Project::new()

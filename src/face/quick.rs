@@ -1,5 +1,6 @@
 //! The no-op: "this is fresh", answered from the status index without reading the manifest or any
-//! record. Written where the planner has just said so; see `plan::index` for why it can be believed.
+//! record; and what of a project the planner need not look at again, if something else has moved.
+//! Written where the planner has just said so; see `plan::index` for why it can be believed.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -12,6 +13,7 @@ use crate::{
         digest::Digest,
         env::Environment,
         fs,
+        id::IdVec,
     },
     face::{
         app::{App, Opening, Trace, find_root},
@@ -25,11 +27,11 @@ use crate::{
     },
     plan::{
         hash::{FileCache, FileFact, Sweep, boot},
-        index::{Ground, GroundFiles, GroundStep, StatusIndex},
+        index::{Ground, GroundFiles, GroundStep, Looked, StatusIndex},
         observe::SourceFacts,
         record::{Materialization, StoredOutput, TrackedFile},
         store::folder::{Access, StateFolder},
-        survey::{Survey, ops_of},
+        survey::{Known, Survey, ops_of},
     },
 };
 
@@ -57,8 +59,44 @@ fn asked_for(words: &[String], selection: &Selection) -> Option<Option<BTreeSet<
     Some(Some(select::parse_all(&words).ok()?.plain_names()?.into_iter().collect()))
 }
 
-/// How many assets were asked about, if all of them are known to be fresh; `None` says nothing.
-pub fn all_fresh(opening: &Opening, asking: Asking, words: &[String], selection: &Selection) -> Option<usize> {
+/// What the index tells.
+pub enum Told {
+    /// So many assets were asked about, and all are fresh.
+    AllFresh(usize),
+    /// Of everything, some are not known to be fresh.
+    Some(Box<Vouched>),
+    Nothing,
+}
+
+/// An index that holds, but for files that have moved since.
+pub struct Vouched {
+    index: StatusIndex,
+    looked: Looked,
+}
+
+impl Vouched {
+    /// What it says of the computations of `app`, if it was made from the very same manifest.
+    pub fn known(mut self, app: &App) -> Option<Known> {
+        let trace = app.trace.as_ref().filter(|it| !it.searched)?;
+        if !self.index.is_of(&manifests(&app.workspace.sweep, trace)?) {
+            return None;
+        }
+        let fresh = self.index.still_fresh(&self.looked)?;
+        let steps = all_ops(app);
+        let mut ops = IdVec::filled(false, app.project().ops.len());
+        for (op, fresh) in steps.iter().zip(&fresh) {
+            ops[*op] = *fresh;
+        }
+        (steps.len() == fresh.len()).then_some(Known { generation: self.index.generation, ops })
+    }
+}
+
+/// Asks the index.
+pub fn ask(opening: &Opening, asking: Asking, words: &[String], selection: &Selection) -> Told {
+    look(opening, asking, words, selection).unwrap_or(Told::Nothing)
+}
+
+fn look(opening: &Opening, asking: Asking, words: &[String], selection: &Selection) -> Option<Told> {
     let keys = asked_for(words, selection)?;
     let root = find_root(&opening.start).ok()?;
     let folder = StateFolder::open(&root, Access::Read).ok()?;
@@ -82,14 +120,26 @@ pub fn all_fresh(opening: &Opening, asking: Asking, words: &[String], selection:
     if !folder.is_at(index.generation, &sweep) {
         return None;
     }
-    let Some(keys) = keys else { return index.all_fresh(&sweep) };
+    let Some(keys) = keys else {
+        let looked = index.look(&sweep)?;
+        return Some(match index.all_fresh(&looked) {
+            Some(assets) => Told::AllFresh(assets),
+            None => Told::Some(Box::new(Vouched { index, looked })),
+        });
+    };
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let steps = index.fresh_steps(&keys, &sweep)?;
-    match asking {
-        Asking::Status => Some(keys.len()),
+    Some(Told::AllFresh(match asking {
+        Asking::Status => keys.len(),
         // What is made along is part of the run.
-        Asking::Run => index.made_by(&steps),
-    }
+        Asking::Run => index.made_by(&steps)?,
+    }))
+}
+
+/// Every computation, in the order of the index.
+fn all_ops(app: &App) -> Vec<OpId> {
+    let project = app.project();
+    ops_of(&app.workspace.world(), &NodeSet::of(project.len(), project.assets().map(|it| it.0)))
 }
 
 /// Keeps what was found fresh in a survey of the whole project, as far as that can be told from files
@@ -147,7 +197,7 @@ fn steps(app: &App, surveyed: &Survey) -> Option<Vec<GroundStep>> {
     let refreshed = surveyed.refreshed.iter().filter_map(|it| Some((project.node(it.key.as_str())?, it)));
     let refreshed: HashMap<_, _> = refreshed.collect();
     let record = |id: &NodeId| refreshed.get(id).copied().or_else(|| surveyed.records.get(id));
-    let ops = ops_of(&app.workspace.world(), &NodeSet::of(project.len(), project.assets().map(|it| it.0)));
+    let ops = all_ops(app);
     let places: HashMap<OpId, u32> = (0..).zip(&ops).map(|(at, op)| (*op, at)).collect();
     let step = |id: &OpId| {
         let op = &project.ops[*id];

@@ -34,7 +34,7 @@ pub struct Request<'a> {
 pub struct Surveyed {
     pub verdict: Verdict,
     pub state: State,
-    /// Known only if the versions of all dependencies are.
+    /// Known only if the versions of all dependencies are, and it was looked at.
     pub fingerprint: Option<crate::model::fingerprint::Fingerprint>,
 }
 
@@ -59,26 +59,68 @@ impl Survey {
     }
 }
 
+/// Ops that an earlier survey found fresh, with everything upstream of them, while the state was of
+/// this generation, and none of whose files has moved since: they need not be looked at again.
+pub struct Known {
+    pub generation: u64,
+    pub ops: IdVec<OpId, bool>,
+}
+
+/// So many are always asked for one by one, as are up to a quarter of those that are not: more cost more
+/// than all in one go.
+const FEW: usize = 64;
+
 /// Looks at every asset of `request.scope`.
 ///
 /// # Errors
 /// Only if the state cannot be read; files that cannot be read are reasons.
 pub fn survey(world: &World<'_>, request: &Request<'_>) -> Result<Survey, StoreError> {
-    let project = world.project;
     let ops = ops_of(world, request.scope);
-    let sources = sources_of(world, &ops);
-    let records = load_records(world)?;
-    let facts = observe(world, &ops, &sources, &load_observations(world, &sources)?);
-    let attempts = load_attempts(world)?;
+    look_at(world, request, &ops, &[], (load_records(world)?, load_attempts(world)?))
+}
+
+/// The same verdicts; of what is known to be fresh, nothing but that is told.
+///
+/// # Errors
+/// As [`survey`].
+pub fn survey_knowing(world: &World<'_>, request: &Request<'_>, known: Option<&Known>) -> Result<Survey, StoreError> {
+    let Some(known) = known.filter(|_| !request.forced) else { return survey(world, request) };
+    let (fresh, ops): (Vec<OpId>, Vec<OpId>) = ops_of(world, request.scope).into_iter().partition(|it| known.ops[*it]);
+    let recorded = if ops.len() <= FEW.max(fresh.len() / 4) {
+        (load_records_of(world, &ops)?, load_attempts_of(world, &ops)?)
+    } else {
+        (load_records(world)?, load_attempts(world)?)
+    };
+    // Read after them: they are of the same state.
+    if world.store.generation()? != known.generation {
+        return survey(world, request);
+    }
+    look_at(world, request, &ops, &fresh, recorded)
+}
+
+fn look_at(
+    world: &World<'_>,
+    request: &Request<'_>,
+    ops: &[OpId],
+    fresh: &[OpId],
+    (records, attempts): (HashMap<NodeId, Materialization>, HashMap<OpId, Attempt>),
+) -> Result<Survey, StoreError> {
+    let project = world.project;
+    let sources = sources_of(world, ops);
+    let facts = observe(world, ops, &sources, &load_observations(world, &sources)?);
     let mut walk = Walk {
         world,
         request,
         stored: HashMap::new(),
         survey: Survey { nodes: IdVec::filled(None, project.len()), facts, records, attempts, refreshed: Vec::new() },
     };
-    walk.check_outputs(&ops);
+    for node in fresh.iter().flat_map(|it| &project.ops[*it].outputs) {
+        let found = Surveyed { verdict: Verdict::Fresh, state: State::Fresh, fingerprint: None };
+        walk.survey.nodes[*node] = Some(found);
+    }
+    walk.check_outputs(ops);
     for op in ops {
-        walk.op(op);
+        walk.op(*op);
     }
     Ok(walk.survey)
 }
@@ -106,6 +148,31 @@ fn load_records(world: &World<'_>) -> Result<HashMap<NodeId, Materialization>, S
         .filter(|it| it.partition.is_whole())
         .filter_map(|it| Some((world.project.node(it.key.as_str())?, it)))
         .collect())
+}
+
+/// Of what `ops` make and read.
+fn load_records_of(world: &World<'_>, ops: &[OpId]) -> Result<HashMap<NodeId, Materialization>, StoreError> {
+    let project = world.project;
+    let mut records = HashMap::new();
+    for node in ops.iter().flat_map(|it| project.ops[*it].outputs.iter().chain(&project.ops[*it].deps)) {
+        if project.nodes[*node].asset().is_some()
+            && !records.contains_key(node)
+            && let Some(record) = world.store.latest(project.key(*node), &PartitionKey::whole())?
+        {
+            records.insert(*node, record);
+        }
+    }
+    Ok(records)
+}
+
+fn load_attempts_of(world: &World<'_>, ops: &[OpId]) -> Result<HashMap<OpId, Attempt>, StoreError> {
+    let mut attempts = HashMap::new();
+    for op in ops {
+        if let Some(attempt) = world.store.last_attempt(&world.project.ops[*op].name, &PartitionKey::whole())? {
+            attempts.insert(*op, attempt);
+        }
+    }
+    Ok(attempts)
 }
 
 /// The latest observations, if any of `sources` is one that only a run asks; else nothing is read.

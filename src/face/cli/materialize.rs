@@ -33,7 +33,7 @@ use crate::{
             plan, refresh, selecting, watch,
         },
         exit::Exit,
-        quick::{self, Asking},
+        quick::{self, Asking, Told},
         record::Recorder,
         report::{events::EventLog, json, materialize::Collector},
         ui::{
@@ -55,7 +55,7 @@ use crate::{
         planner,
         record::{Materialization, RunId, RunRecord},
         store::{Change, folder::Access},
-        survey::{Request, Survey, survey},
+        survey::{Known, Request, Survey, survey, survey_knowing},
     },
 };
 
@@ -71,10 +71,14 @@ pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
     if args.watch {
         return watch::keep(context, &args.words, &args.selection, &args.how, watch::DEBOUNCE_MS);
     }
-    if let Some(assets) = quick(context, args) {
-        context.ui.say(&words::all_fresh(assets));
-        return Ok(Exit::Done);
-    }
+    let vouched = match quick(context, args) {
+        Told::AllFresh(assets) => {
+            context.ui.say(&words::all_fresh(assets));
+            return Ok(Exit::Done);
+        }
+        Told::Some(it) => Some(it),
+        Told::Nothing => None,
+    };
     let app = App::open(&context.opening, Access::Write, args.verify, &context.ui)?;
     let mut selected = selecting::select(app.project(), Some(&app), &args.words, &args.selection, &context.ui)?;
     let wanted = match &args.plan {
@@ -86,7 +90,11 @@ pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
     }
     let forced = args.force || wanted.as_ref().is_some_and(|it| it.forced);
     let signals = listen()?;
-    materialize(context, &app, &signals, &selected, forced, &args.how, wanted.as_ref())
+    let known = vouched.and_then(|it| it.known(&app));
+    let answer = if context.json { Answer::Document } else { Answer::Nothing };
+    let (wanted, known) = (wanted.as_ref(), known.as_ref());
+    let asked = Asked { selected: &selected, forced, how: &args.how, wanted, known, answer };
+    bring(context, &app, &signals, &asked).map(|it| exit_of(&it.summary))
 }
 
 /// Signals as messages, for as long as it lives.
@@ -154,7 +162,7 @@ pub fn materialize(
     wanted: Option<&plan::PlanFile>,
 ) -> Result<Exit, Failure> {
     let answer = if context.json { Answer::Document } else { Answer::Nothing };
-    let asked = Asked { selected, forced, how, wanted, answer };
+    let asked = Asked { selected, forced, how, wanted, known: None, answer };
     bring(context, app, signals, &asked).map(|it| exit_of(&it.summary))
 }
 
@@ -164,6 +172,8 @@ pub struct Asked<'a> {
     pub forced: bool,
     pub how: &'a RunArgs,
     pub wanted: Option<&'a plan::PlanFile>,
+    /// What need not be looked at.
+    pub known: Option<&'a Known>,
     pub answer: Answer,
 }
 
@@ -189,7 +199,7 @@ pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>)
     let world = app.workspace.world();
     let request = Request { scope: selected, runs: selected, forced };
     let generation = app.workspace.store.generation()?;
-    let surveyed = survey(&world, &request)?;
+    let surveyed = survey_knowing(&world, &request, asked.known)?;
     let plan = planner::plan(&world, &surveyed, selected)?;
     if let Some(wanted) = asked.wanted {
         wanted.check(app.project(), &surveyed, &plan)?;
@@ -199,8 +209,8 @@ pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>)
     let prepared = Prepared { asked, plan: &plan, survey: &surveyed };
     let brought = signals.heard(|| start(context, app, &locks, signals, &prepared))?;
     still_recorded(app)?;
-    if *selected == selecting::all_assets(app.project()) && exit_of(&brought.summary) == Exit::Done {
-        if plan.steps.is_empty() && surveyed.refreshed.is_empty() {
+    if *selected == selecting::all_assets(app.project()) && brought.summary.signal.is_none() {
+        if plan.steps.is_empty() && surveyed.refreshed.is_empty() && asked.known.is_none() {
             quick::keep(app, &context.opening, &surveyed, generation);
         } else {
             keep_answer(context, app, selected)?;
@@ -225,15 +235,15 @@ fn still_recorded(app: &App) -> Result<(), Failure> {
     Err(Failure::new(Exit::State, message).hint("run again; what was published is made once more"))
 }
 
-/// How many assets there are, if this is the plain wish and nothing has moved since all was fresh.
-fn quick(context: &Context, args: &MaterializeArgs) -> Option<usize> {
+/// What is known without opening the project, if this is the plain wish.
+fn quick(context: &Context, args: &MaterializeArgs) -> Told {
     if args.force || args.verify || args.plan.is_some() || args.watch || context.json {
-        return None;
+        return Told::Nothing;
     }
-    quick::all_fresh(&context.opening, Asking::Run, &args.words, &args.selection)
+    quick::ask(&context.opening, Asking::Run, &args.words, &args.selection)
 }
 
-/// After a run of everything all is fresh: looked at once more, so that the next question costs nothing.
+/// After a run of everything what is fresh is looked at once more, so that the next question costs nothing.
 fn keep_answer(context: &Context, app: &App, all: &NodeSet) -> Result<(), Failure> {
     let generation = app.workspace.store.generation()?;
     let surveyed = survey(&app.workspace.world(), &Request { scope: all, runs: all, forced: false })?;

@@ -7,7 +7,7 @@ use crate::{
         app::App,
         cli::{Context, args::StatusArgs, error::Failure, refresh, selecting},
         exit::Exit,
-        quick::{self, Asking},
+        quick::{self, Asking, Told},
         report::{
             Last, Layout, json,
             status::{self, StatusRow},
@@ -22,15 +22,19 @@ use crate::{
     plan::{
         record::Materialization,
         store::folder::Access,
-        survey::{Request, Survey, survey},
+        survey::{Request, Survey, survey, survey_knowing},
     },
 };
 
 pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
-    if let Some(assets) = quick(context, args) {
-        context.ui.print(&format!("{}\n", words::all_fresh(assets)))?;
-        return Ok(Exit::Done);
-    }
+    let vouched = match quick(context, args) {
+        Told::AllFresh(assets) => {
+            context.ui.print(&format!("{}\n", words::all_fresh(assets)))?;
+            return Ok(Exit::Done);
+        }
+        Told::Some(it) => Some(it),
+        Told::Nothing => None,
+    };
     let access = if args.refresh { Access::Write } else { Access::Read };
     let app = App::open(&context.opening, access, args.verify, &context.ui)?;
     let project = app.project();
@@ -43,10 +47,11 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
     let world = app.workspace.world();
     let generation = app.workspace.store.generation()?;
     // Given back with the process: piece by piece it would take as long as deciding did.
-    let surveyed = ManuallyDrop::new(survey(&world, &Request { scope: &scope, runs: &scope, forced: false })?);
+    let request = Request { scope: &scope, runs: &scope, forced: false };
+    let known = vouched.and_then(|it| it.known(&app));
+    let surveyed = ManuallyDrop::new(survey_knowing(&world, &request, known.as_ref())?);
     let rows: Vec<StatusRow> = selected.iter().map(|it| row(project, &surveyed, it)).collect();
     app.keep_cache(&context.ui);
-    quick::keep(&app, &context.opening, &surveyed, generation);
     if context.json {
         context.ui.print(&json(&status::document(&project.name, project.target.as_deref(), &rows)))?;
     } else {
@@ -54,16 +59,21 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
         context.ui.print(&status::text(&rows, layout))?;
     }
     let fresh = rows.iter().all(|it| it.state == State::Fresh);
+    if known.is_none() {
+        quick::keep(&app, &context.opening, &surveyed, generation);
+    } else if fresh {
+        // What has moved holds what it held: to be told so next time, all of it is looked at once.
+        quick::keep(&app, &context.opening, &survey(&world, &request)?, generation);
+    }
     Ok(if fresh || args.exit_zero { Exit::Done } else { Exit::NotFresh })
 }
 
-/// How many assets there are, if this is the plain question and nothing has moved since it was
-/// answered with "all fresh".
-fn quick(context: &Context, args: &StatusArgs) -> Option<usize> {
+/// What is known without opening the project, if this is the plain question.
+fn quick(context: &Context, args: &StatusArgs) -> Told {
     if args.refresh || args.verify || context.json || context.ui.is_verbose() {
-        return None;
+        return Told::Nothing;
     }
-    quick::all_fresh(&context.opening, Asking::Status, &args.words, &args.selection)
+    quick::ask(&context.opening, Asking::Status, &args.words, &args.selection)
 }
 
 fn row(project: &Project, surveyed: &Survey, node: NodeId) -> StatusRow {

@@ -167,7 +167,7 @@ impl Keeping<'_> {
 
     fn bring(&mut self, app: &App, selected: &NodeSet) -> Result<Option<Exit>, Failure> {
         let answer = if self.context.json { Answer::Events } else { Answer::Nothing };
-        let asked = Asked { selected, forced: false, how: self.how, wanted: None, answer };
+        let asked = Asked { selected, forced: false, how: self.how, wanted: None, known: None, answer };
         let brought = materialize::bring(self.context, app, &self.signals, &asked)?;
         self.remember(&brought.summary);
         if brought.unheard {

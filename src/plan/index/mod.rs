@@ -4,7 +4,8 @@
 //!
 //! It holds no decision of its own: a step is in it only after the planner found what it makes fresh,
 //! and it is believed only while nothing that the planner looked at has moved. Anything else (another
-//! question, one changed stamp, damage, an older version) is no answer, and the planner is asked.
+//! question, damage, an older version) is no answer, and the planner is asked; one changed stamp takes
+//! away what rests on it, and the planner is asked about that.
 //! Deleting it loses only time.
 //!
 //! A file of [`pages`]: in the head what every question needs, in the body tables that are read as far as
@@ -184,19 +185,53 @@ impl StatusIndex {
         })
     }
 
-    /// How many assets there are, if all are fresh: one look at every file.
-    pub fn all_fresh(&mut self, sweep: &Sweep) -> Option<usize> {
-        if !self.all_fresh || !self.same_manifest(sweep) {
+    /// One look at every file. `None` if the manifest has moved: then it tells nothing.
+    pub fn look(&mut self, sweep: &Sweep) -> Option<Looked> {
+        if !self.same_manifest(sweep) {
             return None;
         }
         self.pages.require(0..self.pages.len())?;
-        for (files, links) in [(&self.followed, Links::Follow), (&self.kept, Links::Keep)] {
-            let count = files.count();
+        let look = |files: &Files, links| {
             let path_of = |at: usize| files.path(&self.pages, at);
             let signature_of = |at: usize| files.signature(&self.pages, at);
-            hold(sweep, count, path_of, signature_of, links)?;
+            moved(sweep, files.count(), path_of, signature_of, links)
+        };
+        Some(Looked { followed: look(&self.followed, Links::Follow), kept: look(&self.kept, Links::Keep) })
+    }
+
+    /// How many assets there are, if all are fresh.
+    pub fn all_fresh(&self, looked: &Looked) -> Option<usize> {
+        (self.all_fresh && looked.followed.is_empty() && looked.kept.is_empty()).then(|| self.names.count())
+    }
+
+    /// For every step whether it is fresh still, and everything upstream of it.
+    pub fn still_fresh(&mut self, looked: &Looked) -> Option<Vec<bool>> {
+        let mut fresh = Vec::with_capacity(self.known.len());
+        let (mut upstream, mut files) = (Vec::new(), Vec::new());
+        for step in 0..u32::try_from(self.known.len()).ok()? {
+            let known = self.known.start + step as usize;
+            let mut still = self.pages.get(known..known + 1) == [1];
+            upstream.clear();
+            self.upstream.read(&mut self.pages, step, &mut upstream)?;
+            // A step stands after what it reads.
+            still &= upstream.iter().all(|it| fresh.get(*it as usize) == Some(&true));
+            for (table, moved) in [(&self.followed, &looked.followed), (&self.kept, &looked.kept)] {
+                files.clear();
+                if still && !moved.is_empty() {
+                    table.of_step.read(&mut self.pages, step, &mut files)?;
+                    still = !files.iter().any(|it| moved.binary_search(&(*it as usize)).is_ok());
+                }
+            }
+            fresh.push(still);
         }
-        Some(self.names.count())
+        Some(fresh)
+    }
+
+    /// Whether it was made from a manifest that these files are of.
+    pub fn is_of(&self, manifests: &Ground) -> bool {
+        let files = manifests.manifests.iter().map(|(path, signature)| (path.as_bytes(), *signature));
+        files.eq(self.manifests.iter().map(|(path, signature)| (&**path, *signature)))
+            && manifests.absent.iter().map(ProjectPath::as_bytes).eq(self.absent.iter().map(|it| &**it))
     }
 
     /// The steps that make `keys`, if they and everything upstream of them are fresh: one look at each
@@ -224,7 +259,9 @@ impl StatusIndex {
             }
             let path_of = |at: usize| files.path(&self.pages, wanted[at] as usize);
             let signature_of = |at: usize| files.signature(&self.pages, wanted[at] as usize);
-            hold(sweep, wanted.len(), path_of, signature_of, links)?;
+            if !moved(sweep, wanted.len(), path_of, signature_of, links).is_empty() {
+                return None;
+            }
         }
         Some(asked)
     }
@@ -258,20 +295,26 @@ impl StatusIndex {
         let missing = sweep.signatures(self.absent.len(), |at| &self.absent[at], Links::Keep);
         let (path_of, signature_of) = (|at: usize| &*self.manifests[at].0, |at: usize| self.manifests[at].1);
         missing.iter().all(|it| matches!(it, Seen::Missing))
-            && hold(sweep, self.manifests.len(), path_of, signature_of, Links::Follow).is_some()
+            && moved(sweep, self.manifests.len(), path_of, signature_of, Links::Follow).is_empty()
     }
 }
 
-/// Whether every file is still what it was: one `statx` each.
-fn hold<'a>(
+/// Places of files that are not what they were any more, in order.
+pub struct Looked {
+    followed: Vec<usize>,
+    kept: Vec<usize>,
+}
+
+/// Which files are not what they were: one `statx` each.
+fn moved<'a>(
     sweep: &Sweep,
     count: usize,
     path_of: impl Fn(usize) -> &'a [u8] + Sync,
     signature_of: impl Fn(usize) -> Signature,
     links: Links,
-) -> Option<()> {
+) -> Vec<usize> {
     let seen = sweep.signatures(count, path_of, links);
-    seen.iter().enumerate().all(|(at, it)| *it == Seen::Found(signature_of(at))).then_some(())
+    seen.iter().enumerate().filter(|(at, it)| **it != Seen::Found(signature_of(*at))).map(|(at, _)| at).collect()
 }
 
 struct Reader<'a>(&'a [u8]);

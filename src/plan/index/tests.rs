@@ -75,6 +75,16 @@ impl Setting {
     }
 }
 
+fn all_fresh(index: &mut StatusIndex, sweep: &Sweep) -> Option<usize> {
+    let looked = index.look(sweep)?;
+    index.all_fresh(&looked)
+}
+
+fn still_fresh(index: &mut StatusIndex, sweep: &Sweep) -> Option<Vec<bool>> {
+    let looked = index.look(sweep)?;
+    index.still_fresh(&looked)
+}
+
 fn setting() -> Setting {
     Setting::new(&["manifest", "in1", "in2", "a.out", "b.out", "c.out", "d.out"])
 }
@@ -85,7 +95,7 @@ fn what_is_written_is_read_back() {
     let mut read = setting.open(&setting.ground().encode()).unwrap();
     assert_eq!((read.question, read.generation, read.asks, read.valid_until_ns), (Digest([3; 32]), 9, false, -5));
     assert_eq!((&*read.boot, &*read.env), (&b"b"[..], &["STAGE".to_owned()][..]));
-    assert_eq!(read.all_fresh(&setting.sweep), Some(5));
+    assert_eq!(all_fresh(&mut read, &setting.sweep), Some(5));
     assert_eq!(read.fresh_steps(&["c"], &setting.sweep), Some(vec![2]));
     assert_eq!(read.fresh_steps(&["a", "e"], &setting.sweep), Some(vec![0, 3]));
     assert_eq!(read.made_by(&[0, 3]), Some(3));
@@ -107,11 +117,13 @@ fn an_edit_takes_away_what_rests_on_it_and_nothing_else() {
         let bytes = setting.ground().encode();
         setting.edit(edited);
         let mut index = setting.open(&bytes).unwrap();
-        assert_eq!(index.all_fresh(&setting.sweep), None, "{edited}");
+        assert_eq!(all_fresh(&mut index, &setting.sweep), None, "{edited}");
         for key in ["a", "b", "c", "d"] {
             let known = index.fresh_steps(&[key], &setting.sweep).is_some();
             assert_eq!(known, !gone.contains(&key), "{key} after an edit of {edited}");
         }
+        let known = still_fresh(&mut index, &setting.sweep).unwrap_or_else(|| vec![false; 4]);
+        assert_eq!(known, ["a", "b", "c", "d"].map(|it| !gone.contains(&it)), "after an edit of {edited}");
     }
 }
 
@@ -121,10 +133,23 @@ fn what_is_not_fresh_says_nothing_of_what_is_downstream() {
     let mut ground = setting.ground();
     ground.steps[1].files = None;
     let mut index = setting.open(&ground.encode()).unwrap();
-    assert_eq!(index.all_fresh(&setting.sweep), None);
+    assert_eq!(all_fresh(&mut index, &setting.sweep), None);
     for (key, known) in [("a", true), ("b", false), ("c", false), ("d", true)] {
         assert_eq!(index.fresh_steps(&[key], &setting.sweep).is_some(), known, "{key}");
     }
+    assert_eq!(still_fresh(&mut index, &setting.sweep), Some(vec![true, false, false, true]));
+}
+
+#[test]
+fn it_is_of_one_state_of_one_manifest() {
+    let setting = setting();
+    let ground = setting.ground();
+    let index = setting.open(&ground.encode()).unwrap();
+    assert!(index.is_of(&ground));
+    let other = Ground { absent: Vec::new(), ..ground.clone() };
+    assert!(!index.is_of(&other));
+    setting.edit("manifest");
+    assert!(!index.is_of(&Ground { manifests: vec![setting.signed("manifest")], ..ground }));
 }
 
 #[test]
@@ -135,7 +160,7 @@ fn no_damage_is_an_answer() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 0x10;
         for bytes in [&damaged[..], &bytes[..at]] {
-            let answers = setting.open(bytes).and_then(|mut it| it.all_fresh(&setting.sweep));
+            let answers = setting.open(bytes).and_then(|mut it| all_fresh(&mut it, &setting.sweep));
             assert_eq!(answers, None, "byte {at}");
             let answers = setting.open(bytes).and_then(|mut it| it.fresh_steps(&["c"], &setting.sweep));
             assert_eq!(answers, None, "byte {at}");
@@ -155,5 +180,5 @@ fn a_part_costs_a_part() {
     let mut index = setting.open(&bytes).unwrap();
     let known = (0..3000).filter(|it| index.fresh_steps(&[&format!("n{it}")], &setting.sweep).is_some()).count();
     assert!((1..3000).contains(&known), "{known}");
-    assert_eq!(setting.open(&bytes).unwrap().all_fresh(&setting.sweep), None);
+    assert_eq!(all_fresh(&mut setting.open(&bytes).unwrap(), &setting.sweep), None);
 }

@@ -158,7 +158,14 @@ fn last_attempts(make: Make<'_>) {
     };
     commit(&*store, &[1, 2, 3].map(|it| Change::AttemptStarted(attempt("a", "r1", it))));
     commit(&*store, &[Change::AttemptStarted(attempt("B", "r1", 1))]);
-    let last = || -> Vec<_> { store.last_attempts().unwrap().into_iter().map(|it| (it.id, it.ended_at)).collect() };
+    let last = || -> Vec<_> {
+        let them = store.last_attempts().unwrap();
+        for it in &them {
+            assert_eq!(store.last_attempt(&it.op, &it.partition).unwrap().as_ref(), Some(it));
+        }
+        assert_eq!(store.last_attempt("unknown", &PartitionKey::whole()).unwrap(), None);
+        them.into_iter().map(|it| (it.id, it.ended_at)).collect()
+    };
     let other = (attempt("B", "r1", 1).id, None);
     assert_eq!(last(), [other.clone(), (attempt("a", "r1", 3).id, None)], "by op name");
     commit(&*store, &[failed(2)]);

@@ -169,6 +169,11 @@ pub trait StateStore: Send + Sync {
     /// The latest attempt of every op's partition, by op name; none where its run was forgotten.
     fn last_attempts(&self) -> Result<Vec<Attempt>, StoreError>;
 
+    /// The one of them of this op's partition.
+    fn last_attempt(&self, op: &str, partition: &PartitionKey) -> Result<Option<Attempt>, StoreError> {
+        Ok(self.last_attempts()?.into_iter().find(|it| it.op == op && it.partition == *partition))
+    }
+
     /// Attempts that are running or committing: live ones, and those of killed runs.
     fn unfinished_attempts(&self) -> Result<Vec<Attempt>, StoreError>;
 

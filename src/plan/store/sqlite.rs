@@ -415,6 +415,10 @@ impl StateStore for SqliteStore {
         self.ask(read::last_attempts, MemoryStore::last_attempts)
     }
 
+    fn last_attempt(&self, op: &str, partition: &PartitionKey) -> Result<Option<Attempt>, StoreError> {
+        self.ask(|it| read::last_attempt(it, op, partition), |it| it.last_attempt(op, partition))
+    }
+
     fn unfinished_attempts(&self) -> Result<Vec<Attempt>, StoreError> {
         self.ask(read::unfinished_attempts, MemoryStore::unfinished_attempts)
     }

@@ -152,6 +152,17 @@ pub fn last_attempts(connection: &Connection) -> Answer<Vec<Attempt>> {
     Ok(records(found))
 }
 
+pub fn last_attempt(connection: &Connection, op: &str, partition: &PartitionKey) -> Answer<Option<Attempt>> {
+    let found = one_moment(connection, || {
+        let mut found = unfinished_rows(connection)?;
+        found.retain(|it| it.record.op == op && it.record.partition == *partition);
+        let sql = "SELECT id, body FROM last_attempt WHERE op = ?1 AND partition = ?2";
+        found.extend(rows(connection, "attempt", sql, [op, partition.as_str()])?);
+        Ok(found)
+    })?;
+    Ok(found.into_iter().max_by_key(|it| it.number).map(|it| it.record))
+}
+
 pub fn attempt(connection: &Connection, id: &AttemptId) -> Answer<Option<Attempt>> {
     let sql = "SELECT id, body FROM unfinished WHERE id = ?1 UNION ALL SELECT id, body FROM attempt WHERE id = ?1";
     first(connection, "attempt", sql, [&id.0])
