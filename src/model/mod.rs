@@ -11,6 +11,7 @@ pub mod node_set;
 pub mod plan;
 pub mod project;
 pub mod select;
+pub mod sql;
 #[cfg(test)]
 pub(crate) mod sketch;
 pub mod staleness;

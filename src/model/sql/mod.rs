@@ -1,0 +1,56 @@
+//! SQL as text: which tables a query reads, and which parts of it count.
+//!
+//! Knows no engine and runs nothing. Two views of one text: `tables` parses it, for dependencies;
+//! `tokens` cuts it up, for fingerprints, and is right also where parsing fails.
+
+mod tables;
+mod tokens;
+
+use std::ops::Range;
+
+use sqlparser::dialect::{Dialect as Rules, SQLiteDialect};
+
+pub use tables::{TableName, tables};
+pub use tokens::normal_form;
+
+/// Whose SQL it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dialect {
+    Sqlite,
+}
+
+impl Dialect {
+    fn rules(self) -> &'static dyn Rules {
+        match self {
+            Dialect::Sqlite => &SQLiteDialect {},
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "sqlite",
+        }
+    }
+
+    /// `name` as the engine takes it for a name, whatever is in it.
+    pub fn quoted(self, name: &str) -> String {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
+}
+
+/// Why a text is not a query.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SqlError {
+    pub message: String,
+    /// Bytes of the text, if known.
+    pub at: Option<Range<usize>>,
+}
+
+/// Byte offset of a line and column, both from 1, columns counted in characters.
+fn offset(text: &str, line: u64, column: u64) -> usize {
+    let (line, column) = (usize::try_from(line).unwrap_or(1), usize::try_from(column).unwrap_or(1));
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let rest = &text[start..];
+    start + rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |it| it.0)
+}

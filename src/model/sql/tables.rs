@@ -1,0 +1,173 @@
+//! The tables that a query reads: names that stand in a FROM, other than those of its own WITH.
+
+use std::{collections::HashMap, ops::ControlFlow, ops::Range};
+
+use sqlparser::{
+    ast::{ObjectName, Query, Statement, TableFactor, Visit, Visitor},
+    parser::Parser,
+};
+
+use super::{Dialect, SqlError, offset};
+
+/// A table as it is named.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TableName {
+    /// `raw.orders` has two; quotes are taken off.
+    pub parts: Vec<String>,
+    /// Where it stands first, in bytes of the text.
+    pub at: Range<usize>,
+}
+
+/// Deep enough for people, shallow enough for every stack.
+const DEPTH_MAX: usize = 50;
+
+/// Every table that the one query in `text` reads, each once, in the order in which they stand.
+///
+/// # Errors
+/// Anything but one query: a mistake of syntax, several statements, one that changes something.
+pub fn tables(text: &str, dialect: Dialect) -> Result<Vec<TableName>, SqlError> {
+    let parsed = Parser::new(dialect.rules())
+        .with_recursion_limit(DEPTH_MAX)
+        .try_with_sql(text)
+        .and_then(|mut it| it.parse_statements());
+    let statements = parsed.map_err(|error| syntax_error(text, &error.to_string()))?;
+    let query = match &statements[..] {
+        [Statement::Query(query)] => query,
+        [] => return Err(SqlError { message: "there is no query".to_owned(), at: None }),
+        [_] => return Err(SqlError { message: "this is not a query: begin with SELECT or WITH".to_owned(), at: None }),
+        _ => return Err(SqlError { message: "there is more than one statement".to_owned(), at: None }),
+    };
+    let mut reader = Reader { text, own: HashMap::new(), scopes: Vec::new(), found: Vec::new() };
+    let _ = query.visit(&mut reader);
+    Ok(reader.found)
+}
+
+/// The parser tells the place at the end of its words.
+fn syntax_error(text: &str, told: &str) -> SqlError {
+    let told = told.trim_start_matches("sql parser error: ");
+    let place = told.rsplit_once(" at Line: ").and_then(|(message, place)| {
+        let (line, column) = place.split_once(", Column: ")?;
+        let start = offset(text, line.trim().parse().ok()?, column.trim().parse().ok()?);
+        let word = text[start..].find(|it: char| !(it.is_alphanumeric() || it == '_')).unwrap_or(text.len() - start);
+        let one = text[start..].chars().next().map_or(0, char::len_utf8);
+        Some((message.to_owned(), start..start + word.max(one)))
+    });
+    match place {
+        Some((message, at)) => SqlError { message, at: Some(at) },
+        None => SqlError { message: told.to_owned(), at: None },
+    }
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    /// What the queries in a WITH see: the names before them, and their own if it is recursive.
+    own: HashMap<*const Query, Vec<String>>,
+    /// Every name of a WITH that is known in the queries around the place, innermost last.
+    scopes: Vec<Vec<String>>,
+    found: Vec<TableName>,
+}
+
+impl Reader<'_> {
+    fn add(&mut self, name: &ObjectName) {
+        let idents: Vec<_> = name.0.iter().filter_map(|it| it.as_ident()).collect();
+        let parts: Vec<String> = idents.iter().map(|it| it.value.clone()).collect();
+        let is_own = |it: &&String| self.scopes.last().into_iter().flatten().any(|own| own.eq_ignore_ascii_case(it));
+        if parts.is_empty() || parts.len() == 1 && parts.first().as_ref().is_some_and(is_own) {
+            return;
+        }
+        if self.found.iter().any(|it| it.parts == parts) {
+            return;
+        }
+        let (first, last) = (idents[0].span, idents[idents.len() - 1].span);
+        let start = offset(self.text, first.start.line, first.start.column);
+        let end = offset(self.text, last.end.line, last.end.column).max(start);
+        self.found.push(TableName { parts, at: start..end });
+    }
+}
+
+impl Visitor for Reader<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let names = self.own.remove(&std::ptr::from_ref(query));
+        let mut names = names.or_else(|| self.scopes.last().cloned()).unwrap_or_default();
+        if let Some(with) = &query.with {
+            for cte in &with.cte_tables {
+                if with.recursive {
+                    names.push(cte.alias.name.value.clone());
+                }
+                self.own.insert(std::ptr::from_ref(&*cte.query), names.clone());
+                if !with.recursive {
+                    names.push(cte.alias.name.value.clone());
+                }
+            }
+        }
+        self.scopes.push(names);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.scopes.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, args: None, .. } = factor {
+            self.add(name);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<String> {
+        tables(text, Dialect::Sqlite).unwrap().into_iter().map(|it| it.parts.join(".")).collect()
+    }
+
+    #[test]
+    fn tables_are_found_wherever_they_are_read() {
+        for (text, expected) in [
+            ("select 1", &[][..]),
+            ("select * from a", &["a"]),
+            ("select * from a, b join c using (x) left join a as d on true", &["a", "b", "c"]),
+            ("select * from \"raw/orders\" where x in (select y from [b]) and exists (select 1 from `c`)", &["raw/orders", "b", "c"]),
+            ("select (select max(x) from a) from (select * from raw.b)", &["a", "raw.b"]),
+            ("select * from a union all select * from b except select * from c", &["a", "b", "c"]),
+            ("with a as (select * from b) select * from a join c", &["b", "c"]),
+            ("with a as (select * from x), b as (select * from a) select * from B, A", &["x"]),
+            ("with recursive n(i) as (select 1 union all select i + 1 from n where i < 9) select i from n", &[]),
+            // A name of a WITH is known in its query only.
+            ("select * from (with a as (select 1) select * from a) join a", &["a"]),
+            ("with orders as (select * from orders) select * from orders", &["orders"]),
+            ("select * from generate_series(1, 3)", &[]),
+            ("select 'from a' -- from b\n from c /* from d */", &["c"]),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn places_are_bytes_of_the_text() {
+        let text = "select 'é',\n  * from raw.orders o";
+        let at = tables(text, Dialect::Sqlite).unwrap()[0].at.clone();
+        assert_eq!(&text[at], "raw.orders");
+    }
+
+    #[test]
+    fn only_one_query_will_do() {
+        for (text, message, at) in [
+            ("", "there is no query", None),
+            ("drop table a", "this is not a query: begin with SELECT or WITH", None),
+            ("select 1; select 2", "there is more than one statement", None),
+            ("select *\nfrom a\nwhere", "Expected: an expression, found: EOF", None),
+            ("select * from a where )", "Expected: an expression, found: )", Some(")")),
+        ] {
+            let error = tables(text, Dialect::Sqlite).unwrap_err();
+            assert_eq!((error.message.as_str(), error.at.map(|it| &text[it])), (message, at), "{text}");
+        }
+        assert!(tables(&format!("select {}1{}", "(".repeat(5000), ")".repeat(5000)), Dialect::Sqlite).is_err());
+    }
+}
