@@ -2,13 +2,20 @@
 
 use std::process::ExitCode;
 
-use assets::{base::env::Environment, exec::supervise, face::cli};
+use assets::{
+    base::env::Environment,
+    exec::{query, supervise},
+    face::cli,
+};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     // Before anything else: a supervisor must be fast to start and hold nothing.
     if arguments.get(1).is_some_and(|it| it == supervise::SUBCOMMAND) {
         return u8::try_from(supervise::main()).unwrap_or(1).into();
+    }
+    if arguments.get(1).is_some_and(|it| it == query::SUBCOMMAND) {
+        return cli::query_step(arguments.get(2).map(std::path::Path::new)).code().into();
     }
     cli::main(arguments, Environment::of_process()).code().into()
 }

@@ -35,5 +35,6 @@ mod source;
 #[allow(dead_code, reason = "helpers for every end-to-end test")]
 mod support;
 mod syscalls;
+mod tables;
 mod terminal;
 mod watch;

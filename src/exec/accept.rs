@@ -100,7 +100,7 @@ pub fn accept(
         Some(SourceFacts::Known { observation, .. }) => Some(Change::Observed(observation.clone())),
         _ => None,
     }));
-    changes.extend(texts(&workspace.root, &surveyed.facts.ops[&asset.op]));
+    changes.extend(texts(&workspace.root, &workspace.project.ops[asset.op], &surveyed.facts.ops[&asset.op]));
     workspace.store.commit(&changes)?;
     Ok(Accepted::Recorded(content))
 }

@@ -6,6 +6,7 @@ pub mod io;
 pub mod jobserver;
 pub mod lock;
 pub mod log;
+pub mod query;
 pub mod rename;
 pub mod run;
 pub mod signal;

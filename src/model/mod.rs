@@ -11,8 +11,8 @@ pub mod node_set;
 pub mod plan;
 pub mod project;
 pub mod select;
-pub mod sql;
 #[cfg(test)]
 pub(crate) mod sketch;
+pub mod sql;
 pub mod staleness;
 pub mod template;

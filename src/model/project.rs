@@ -11,7 +11,7 @@ use crate::{
         path::ProjectPath,
         span::Span,
     },
-    model::{graph::AssetGraph, key::AssetKey, node_set::NodeSet, template::Template},
+    model::{graph::AssetGraph, key::AssetKey, node_set::NodeSet, sql::Dialect, template::Template},
     typed_id,
 };
 
@@ -49,7 +49,7 @@ pub struct Project {
     pub pass_env: Vec<String>,
     pub durability: Durability,
     pub graph: AssetGraph,
-    /// Every manifest file that was read, the main one first.
+    /// Every manifest file that was read, the main one first, and then files of SQL.
     pub manifests: Vec<ProjectPath>,
 }
 
@@ -117,7 +117,7 @@ impl Node {
 pub struct Asset {
     pub op: OpId,
     pub io: IoId,
-    /// Below the IO manager's root. Default: `<key>.<format>`.
+    /// Below the IO manager's root. Default: `<key>.<format>`. In a database, the name of the table.
     pub path: ProjectPath,
     /// `csv`, `parquet`, ... or any extension; `None` if the path has none.
     pub format: Option<String>,
@@ -233,6 +233,34 @@ pub enum Action {
     Argv(Vec<Template>),
     /// One text for `sh -c`.
     Shell(Template),
+    /// A query, run by the engine of the IO manager that keeps the asset.
+    Sql(Box<Sql>),
+}
+
+/// A query whose rows are an asset.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sql {
+    /// With everything inserted.
+    pub text: String,
+    /// Where it was written, if not in the manifest.
+    pub file: Option<ProjectPath>,
+    pub dialect: Dialect,
+    /// The tables that it reads.
+    pub tables: Vec<SqlTable>,
+}
+
+/// A name in a query, and what it stands for.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SqlTable {
+    pub name: String,
+    pub node: NodeId,
+}
+
+impl Sql {
+    /// What the text is called in messages and reasons.
+    pub fn name(&self) -> String {
+        self.file.as_ref().map_or_else(|| "sql".to_owned(), ToString::to_string)
+    }
 }
 
 impl Action {
@@ -240,6 +268,7 @@ impl Action {
         match self {
             Action::Argv(them) => them,
             Action::Shell(it) => std::slice::from_ref(it),
+            Action::Sql(_) => &[],
         }
     }
 }
@@ -256,6 +285,8 @@ pub struct IoManager {
 pub enum IoKind {
     /// Files below `root`, a folder of the project.
     Fs { root: ProjectPath },
+    /// Tables of one SQLite database, a file of the project.
+    Sqlite { path: ProjectPath },
     /// Kept in this process; for tests of everything that takes an IO manager.
     Memory,
 }
@@ -308,7 +339,7 @@ impl Project {
             IoKind::Fs { root } => {
                 Some(ProjectPath::resolve(root, asset.path.as_path()).expect("both are below the root"))
             }
-            IoKind::Memory => None,
+            IoKind::Sqlite { .. } | IoKind::Memory => None,
         }
     }
 

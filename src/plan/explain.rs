@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::{
     base::{digest::Digest, fs, path::ProjectPath},
     model::{
-        project::{NodeBody, NodeId, Source},
+        project::{Action, NodeBody, NodeId, Source},
         staleness::{Reason, ReasonCode},
     },
     plan::{observe::SourceFacts, store::StoreError, survey::Survey, world::World},
@@ -91,12 +91,12 @@ fn root(
         node,
         reason: reason.clone(),
         chain,
-        text: text_change(world, reason)?,
+        text: text_change(world, node, reason)?,
         files: file_changes(world, survey, reason)?,
     })
 }
 
-fn text_change(world: &World<'_>, reason: &Reason) -> Result<Option<TextChange>, StoreError> {
+fn text_change(world: &World<'_>, node: NodeId, reason: &Reason) -> Result<Option<TextChange>, StoreError> {
     if reason.code != ReasonCode::CodeChanged {
         return Ok(None);
     }
@@ -112,7 +112,12 @@ fn text_change(world: &World<'_>, reason: &Reason) -> Result<Option<TextChange>,
         },
         None => None,
     };
+    let query = world.project.op_of(node).and_then(|it| match &world.project.ops[it].action {
+        Action::Sql(sql) if sql.name() == reason.subject => Some(sql),
+        _ => None,
+    });
     let new = match &reason.new {
+        Some(_) if query.is_some() => query.map(|it| it.text.clone()),
         Some(_) => {
             let path = world.root.join(&reason.subject);
             let bytes = fs::read_at_most(&path, DIFF_BYTES_MAX).ok().flatten();

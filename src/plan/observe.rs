@@ -14,6 +14,7 @@ use crate::{
         fingerprint::{Part, PartKind, PartValue},
         key::AssetKey,
         project::{Action, FileSet, NodeBody, NodeId, Op, OpId, Severity, Source, VarValue},
+        sql::normal_form,
         staleness::{Reason, ReasonCode},
         template::Uses,
     },
@@ -26,6 +27,7 @@ use crate::{
 
 /// blake3 derive-key contexts; the number is the version of the written form.
 const SOURCE_CONTEXT: &str = "assets source files 1";
+const SQL_CONTEXT: &str = "assets sql tokens 1";
 const ENV_CONTEXT: &str = "assets environment value 1";
 
 /// What an op is made of, dependencies aside.
@@ -221,7 +223,7 @@ fn unusable(path: &ProjectPath, fact: &FileFact) -> String {
 
 /// Command, variables, settings and version: everything that needs no file.
 pub fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
-    let mut parts = vec![Part::new(PartKind::Command, "", PartValue::Text(command_text(&op.action).into()))];
+    let mut parts = vec![computation(&op.action)];
     let mut uses = Uses::default();
     let asked = op.deps.iter().filter_map(|it| Some((world.project.key(*it), world.project.nodes[*it].source()?)));
     let asked: Vec<_> = asked.collect();
@@ -265,6 +267,19 @@ pub fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
     parts
 }
 
+/// The command as written; of a query the tokens: how they are set out does not count.
+pub fn computation(action: &Action) -> Part {
+    match action {
+        Action::Sql(sql) => {
+            let form = [sql.dialect.name().as_bytes(), b"\0", &normal_form(&sql.text, sql.dialect)].concat();
+            Part::new(PartKind::Code, sql.name(), PartValue::Digest(Digest::derive(SQL_CONTEXT, &form)))
+        }
+        Action::Argv(_) | Action::Shell(_) => {
+            Part::new(PartKind::Command, "", PartValue::Text(command_text(action).into()))
+        }
+    }
+}
+
 /// What a source is asked for: the version that another question was answered with tells nothing.
 fn question(world: &World<'_>, key: &AssetKey, source: &Source) -> Option<Part> {
     let (name, value) = match source {
@@ -297,6 +312,7 @@ pub fn command_text(action: &Action) -> String {
             serde_json::to_string(&words).expect("strings are JSON")
         }
         Action::Shell(text) => format!("{SHELL}{}", text.text()),
+        Action::Sql(sql) => sql.text.clone(),
     }
 }
 

@@ -74,7 +74,7 @@ impl MemoryManager {
     }
 
     fn open(&self, name: &str) -> Result<Option<Folder>, IoError> {
-        if fs::look(&self.scratch).map_err(from_fs)?.is_none() {
+        if fs::look(&self.scratch)?.is_none() {
             return Ok(None);
         }
         Folder::open_root(&self.scratch, Swaps::Allowed)?.open(&ProjectPath::root().join(name))
@@ -97,10 +97,10 @@ impl MemoryManager {
             let path = part.path.under(&self.scratch);
             let node = match part.signature.kind {
                 FileKind::Folder => Node::Folder,
-                FileKind::Link => Node::Link(fs::read_link(&path).map_err(from_fs)?.as_os_str().as_bytes().to_vec()),
+                FileKind::Link => Node::Link(fs::read_link(&path)?.as_os_str().as_bytes().to_vec()),
                 FileKind::File | FileKind::Odd => {
                     let executable = part.signature.executable;
-                    Node::File { bytes: fs::read(path.as_path()).map_err(from_fs)?, executable }
+                    Node::File { bytes: fs::read(path.as_path())?, executable }
                 }
             };
             let inside = part.path.as_path().strip_prefix(top).unwrap_or(top);
@@ -116,11 +116,11 @@ impl MemoryManager {
         for (path, node) in &stored.tree {
             let path = if path.as_os_str().is_empty() { to.to_owned() } else { to.join(path) };
             match node {
-                Node::Folder => fs::create_folder(&path).map_err(from_fs)?,
+                Node::Folder => fs::create_folder(&path)?,
                 Node::Link(to) => rustix::fs::symlink(std::ffi::OsStr::from_bytes(to), &path)
                     .map_err(|it| other(&path, it.to_string()))?,
                 Node::File { bytes, executable } => {
-                    fs::write(&path, bytes).map_err(from_fs)?;
+                    fs::write(&path, bytes)?;
                     if *executable {
                         rustix::fs::chmod(&path, Mode::from_raw_mode(0o755))
                             .map_err(|it| other(&path, it.to_string()))?;
@@ -140,8 +140,8 @@ impl IoManager for MemoryManager {
     fn stage(&self, target: &Target, attempt: &AttemptId) -> Result<Staged, IoError> {
         let name = target.path.file_name().ok_or(IoError::NotSupported("an output without a name"))?;
         let folder = self.scratch.join(Self::stage_folder(target, attempt));
-        fs::remove(&folder).map_err(from_fs)?;
-        fs::create_folder(&folder).map_err(from_fs)?;
+        fs::remove(&folder)?;
+        fs::create_folder(&folder)?;
         let token = attempt.0.as_bytes().to_vec();
         Ok(Staged { target: target.clone(), attempt: attempt.clone(), path: folder.join(name), token })
     }
@@ -164,7 +164,7 @@ impl IoManager for MemoryManager {
     }
 
     fn discard(&self, staged: &Staged) -> Result<(), IoError> {
-        fs::remove(&self.scratch.join(Self::stage_folder(&staged.target, &staged.attempt))).map_err(from_fs)
+        fs::remove(&self.scratch.join(Self::stage_folder(&staged.target, &staged.attempt))).map_err(IoError::from)
     }
 
     fn probe(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
@@ -197,7 +197,7 @@ impl IoManager for MemoryManager {
         let stored = self.visible(target).ok_or_else(|| IoError::NotFound(target.path.to_string()))?;
         let name = target.path.file_name().unwrap_or_default();
         let folder = self.scratch.join(format!("load-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-        fs::create_folder(&folder).map_err(from_fs)?;
+        fs::create_folder(&folder)?;
         self.write_out(&stored, &folder.join(name))?;
         Ok(Loaded::Path(folder.join(name)))
     }
@@ -220,15 +220,4 @@ fn token_of(data_version: &Digest) -> StoredOutput {
 
 fn other(path: &Path, cause: String) -> IoError {
     IoError::Other { path: path.display().to_string(), cause }
-}
-
-fn from_fs(error: fs::FsError) -> IoError {
-    let path = error.path.display().to_string();
-    if error.is_not_found() {
-        IoError::NotFound(path)
-    } else if error.is_denied() {
-        IoError::Permission { path }
-    } else {
-        IoError::Other { path, cause: error.source.to_string() }
-    }
 }

@@ -8,11 +8,12 @@ pub mod fs;
 pub mod keep;
 pub mod memory;
 pub mod registry;
+pub mod sqlite;
 
 use std::path::PathBuf;
 
 use crate::{
-    base::{digest::Digest, path::ProjectPath},
+    base::{digest::Digest, fs::FsError, path::ProjectPath},
     model::{
         key::{AssetKey, PartitionKey},
         project::Shape,
@@ -130,6 +131,19 @@ impl IoError {
                 "outputs stay below the project: replace the link by a folder, mount the other place there, or move the project",
             ),
             _ => None,
+        }
+    }
+}
+
+impl From<FsError> for IoError {
+    fn from(error: FsError) -> Self {
+        let path = error.path.display().to_string();
+        if error.is_not_found() {
+            IoError::NotFound(path)
+        } else if error.is_denied() {
+            IoError::Permission { path }
+        } else {
+            IoError::Other { path, cause: error.source.to_string() }
         }
     }
 }

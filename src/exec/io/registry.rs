@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::{
-    exec::io::{IoManager, fs::FsManager, memory::MemoryManager},
+    exec::io::{IoManager, fs::FsManager, memory::MemoryManager, sqlite::SqliteManager},
     model::project::{Durability, IoKind},
 };
 
@@ -14,6 +14,7 @@ pub fn open(project_root: &Path, kind: &IoKind, durability: Durability) -> Box<d
             let manager = FsManager::new(project_root.to_owned(), root.clone());
             Box::new(if durability == Durability::Strict { manager.durable() } else { manager })
         }
+        IoKind::Sqlite { path } => Box::new(SqliteManager::new(project_root.to_owned(), path)),
         IoKind::Memory => Box::new(MemoryManager::new(project_root.to_owned())),
     }
 }

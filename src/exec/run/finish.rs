@@ -5,6 +5,7 @@ use std::{collections::HashMap, path::Path};
 
 use crate::{
     base::{
+        digest::Digest,
         path::ProjectPath,
         sabotage::{self, Protection},
     },
@@ -18,17 +19,19 @@ use crate::{
     },
     model::{
         event::{StepError, StepOutcome, StepReport},
+        fingerprint::{PartKind, PartValue},
         plan::PlanStep,
-        project::NodeId,
+        project::{Action, NodeId, Op},
     },
     plan::{
         examine::Examined,
         hash::FileKind,
-        observe::{OpFacts, observe, sources_of},
+        observe::{OpFacts, computation, observe, sources_of},
         recall::{Recalled, recall},
         record::{AttemptState, Intent, Materialization, StoredOutput, TrackedFile},
         store::{Change, StoreError},
         survey::load_observations,
+        world::{OutputState, Probe},
     },
 };
 
@@ -182,6 +185,11 @@ fn moved_input(
     if let Some((_, now)) = verified.refreshed.iter().find(|(index, now)| written(&attempting.inputs[*index], now)) {
         return Ok(Some(format!("{} was written during the run", now.path)));
     }
+    for (node, stored) in &attempting.stored {
+        if workspace.probe(*node, stored) != OutputState::Same {
+            return Ok(Some(format!("{} changed during the run", workspace.project.key(*node))));
+        }
+    }
     let world = workspace.world();
     let op = &world.project.ops[step.op];
     let listed = !op.code.patterns.is_empty() || !op.sources.patterns.is_empty();
@@ -273,7 +281,7 @@ fn publish(
     }
     sabotage::panic_if_told("recording", &workspace.project.ops[step.op].name);
     changes.extend(attempting.observations.iter().cloned().map(Change::Observed));
-    changes.extend(texts(&workspace.root, &attempting.facts.ops[&step.op]));
+    changes.extend(texts(&workspace.root, &workspace.project.ops[step.op], &attempting.facts.ops[&step.op]));
     let state = AttemptState::Succeeded(StepOutcome::Built);
     changes.push(Change::AttemptEnded { id: attempting.id.clone(), state, at: workspace.clock.now() });
     workspace.store.commit(&changes).map_err(FinishError::Record)?;
@@ -323,13 +331,12 @@ fn unchanged(output: &OutputAttempt, new: &Materialization) -> Option<StoredOutp
     Some(standing.output.clone())
 }
 
-/// Small code files, kept by digest for the diffs of `why`.
-pub fn texts(root: &Path, facts: &OpFacts) -> Vec<Change> {
-    use crate::{
-        base::digest::Digest,
-        model::fingerprint::{PartKind, PartValue},
-    };
+/// Small code files and the query, kept by digest for the diffs of `why`.
+pub fn texts(root: &Path, op: &Op, facts: &OpFacts) -> Vec<Change> {
     let mut changes = Vec::new();
+    if let (Action::Sql(sql), PartValue::Digest(digest)) = (&op.action, computation(&op.action).value) {
+        changes.push(Change::Text { digest, text: sql.text.clone() });
+    }
     for part in facts.parts.iter().filter(|it| it.kind == PartKind::Code) {
         let PartValue::Digest(digest) = &part.value else { continue };
         let Some(file) = facts.files.iter().find(|it| it.path.as_bytes() == &*part.name) else { continue };

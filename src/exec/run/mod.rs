@@ -15,6 +15,7 @@ pub mod dispatcher;
 pub mod environment;
 pub mod finish;
 pub mod prepare;
+pub mod query;
 pub mod queue;
 pub mod recover;
 pub mod render;

@@ -16,6 +16,7 @@ use crate::{
             audit::Audit,
             context::RunContext,
             finish::{Restoring, restore},
+            query::query_argv,
             recover::{recover_held, sweep},
             render::{Given, render},
         },
@@ -58,6 +59,8 @@ pub struct Attempting {
     pub outputs: Vec<OutputAttempt>,
     /// Outputs that the command may read, as they were when its fingerprint was taken (I3).
     pub inputs: Vec<TrackedFile>,
+    /// The same of those that only their IO manager can look at.
+    pub stored: Vec<(NodeId, StoredOutput)>,
     /// The sources as they were found, to be recorded with the result.
     pub observations: Vec<Observation>,
     pub log: Option<String>,
@@ -261,6 +264,11 @@ impl Now {
         }
         inputs
     }
+
+    fn stored_inputs(&self, op: &Op) -> Vec<(NodeId, StoredOutput)> {
+        let output = |dep: &NodeId| Some((*dep, self.records.get(dep)?.output.clone()));
+        op.deps.iter().filter_map(output).filter(|it| matches!(it.1, StoredOutput::Token(_))).collect()
+    }
 }
 
 /// A report with nothing in it but whose it is and how it went.
@@ -352,13 +360,14 @@ fn stage(
             SourceFacts::Missing(_) => None,
         })
         .collect();
-    let inputs = now.inputs(op);
+    let (inputs, stored) = (now.inputs(op), now.stored_inputs(op));
     Ok(Attempting {
         id,
         spec,
         started_at,
         outputs,
         inputs,
+        stored,
         observations,
         log: Some(log),
         facts: now.facts,
@@ -397,7 +406,13 @@ fn given_inputs(context: &RunContext<'_>, step: &PlanStep, now: &Now) -> Result<
     use crate::{exec::io::Loaded, model::project::Source};
     let workspace = context.workspace;
     let mut given = Vec::new();
-    for dep in &workspace.project.ops[step.op].deps {
+    let op = &workspace.project.ops[step.op];
+    let io_of = |it: NodeId| workspace.project.nodes[it].asset().map(|it| it.io);
+    for dep in &op.deps {
+        // A query reads the tables of its own database by name.
+        if matches!(op.action, Action::Sql(_)) && io_of(*dep) == io_of(op.outputs[0]) {
+            continue;
+        }
         let it = match &workspace.project.nodes[*dep].body {
             NodeBody::Asset(_) => {
                 let Loaded::Path(path) = workspace.io_of(*dep).load(&workspace.target(*dep, &step.partition))?;
@@ -445,6 +460,9 @@ pub fn spec(context: &RunContext<'_>, parts: &SpecParts<'_>) -> Result<StepSpec,
     let workspace = context.workspace;
     let op = &workspace.project.ops[parts.step.op];
     let mut rendered = render(context, op, parts.action, parts.outputs, parts.given)?;
+    if let Action::Sql(sql) = parts.action {
+        rendered.argv = query_argv(context, sql, parts)?;
+    }
     // Finds what the command left behind, whatever that did to hide.
     rendered.environment.set("ASSETS_ATTEMPT", parts.attempt);
     Ok(StepSpec {

@@ -81,6 +81,8 @@ pub fn render(
             let text = values.render(text, Quoting::Shell)?;
             vec![b"/bin/sh".to_vec(), b"-c".to_vec(), text.into_bytes()]
         }
+        // Run by this program, which is told the rest when it is known.
+        Action::Sql(_) => Vec::new(),
     };
     announce(context, op, outputs, given, &mut environment);
     Ok(Rendered { argv, environment })

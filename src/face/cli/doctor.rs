@@ -247,6 +247,7 @@ fn programs(project: &Project, root: &Path, opening: &Opening) -> Check {
     let mut found = 0;
     for op in project.ops.values() {
         let program = match &op.action {
+            Action::Sql(_) => continue,
             Action::Shell(_) => "/bin/sh",
             Action::Argv(words) => match words.first() {
                 Some(first) if first.is_plain() => first.text(),

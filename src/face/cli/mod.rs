@@ -21,6 +21,7 @@ mod materialize;
 mod mv;
 mod past;
 mod plan;
+mod query;
 mod refresh;
 mod retry;
 mod runs;
@@ -49,6 +50,8 @@ use crate::{
         ui::{Ui, Volume, color::ColorChoice},
     },
 };
+
+pub use query::step as query_step;
 
 /// What every command is given.
 pub struct Context {

@@ -159,5 +159,6 @@ fn rendered(
             let text = text.render(&scope(Quoting::Shell)).map_err(|it| it.message)?;
             Ok(vec![b"/bin/sh".to_vec(), b"-c".to_vec(), text.into_bytes()])
         }
+        Action::Sql(_) => Err("a query is no way to ask for a version".to_owned()),
     }
 }

@@ -185,6 +185,15 @@ language. It names assets and sources of the project.
     [job.nightly]
     select = \"group:marts or +report\""
 
+    BAD_SQL = "A0035" "a query cannot be used"
+"The `sql` of an asset is one query (SELECT or WITH) in the words of the database that keeps
+the asset; or the path of a file with one, which ends in .sql. What it reads is found in it:
+tables of the same database, and csv files. A name is that of an asset or source.
+
+    [asset.daily]
+    sql = \"select day, sum(amount) as amount from orders group by day\"
+    io = \"warehouse\""
+
     TOO_MANY = "A0099" "there are more mistakes than can be shown"
 "Only the first hundred mistakes are shown. Mend them, then look again."
 }

@@ -30,12 +30,24 @@ impl<'a> Resolver<'a> {
             matches!(&*it.key, "sql" | "python") || it.value.table().is_some() && ASSET.field(&it.key).is_none()
         });
         let Some(value) = table.get("op") else {
+            if let (Some(command), Some(sql)) = (command, table.entry("sql")) {
+                self.report.push(
+                    Diagnostic::error(
+                        code::NO_COMPUTATION,
+                        format!("`{}` has both a `command` and `sql`", declared.key),
+                    )
+                    .at(sql.place)
+                    .label("one way to make it")
+                    .other(command.place, "another")
+                    .help("take one of them out"),
+                );
+            }
             if command.is_none() && !other {
                 self.report.push(
                     Diagnostic::error(code::NO_COMPUTATION, format!("nothing makes the asset `{}`", declared.key))
                         .at(declared.place)
-                        .label("no `command` and no `op`")
-                        .help("say how it is made: command = [...], or op = \"...\"")
+                        .label("no `command`, `sql` or `op`")
+                        .help("say how it is made: command = [...], sql = \"...\", or op = \"...\"")
                         .help(format!("if it is made elsewhere, declare it as a source: [source.{}]", declared.key)),
                 );
             }
@@ -101,7 +113,8 @@ impl<'a> Resolver<'a> {
             };
             ProjectPath::resolve(&ProjectPath::root(), name).unwrap_or_default()
         });
-        Asset { op, io: io.unwrap_or(Id::new(0)), path, format, shape }
+        let asset = Asset { op, io: io.unwrap_or(Id::new(0)), path, format, shape };
+        self.in_database(declared, asset)
     }
 
     fn output_path(&mut self, text: &str, place: Span) -> Option<ProjectPath> {
@@ -208,13 +221,14 @@ impl<'a> Resolver<'a> {
         let origin = &from.origins[declared.origin];
         let folder = &origin.folder;
         let env = self.env_of(declared);
-        let (deps, inputs) = self.deps(table);
+        let (mut deps, mut inputs) = self.deps(table);
+        let query = table.get("sql").and_then(|_| self.sql(declared, outputs[0], &mut deps, &mut inputs));
         let keys: Vec<&str> = outputs.iter().map(|it| &*from.asset.entries[it.index()].key).collect();
         self.meeting("ASSETS_INPUT_", &inputs, declared.place);
         self.meeting("ASSETS_OUTPUT_", &keys, declared.place);
         let action = match table.get("command") {
             Some(value) => self.action(value, &inputs, &keys, &env),
-            None => Action::Argv(Vec::new()),
+            None => query.map_or_else(|| Action::Argv(Vec::new()), |it| Action::Sql(Box::new(it))),
         };
         let checks = outputs.iter().flat_map(|it| self.checks(*it, &inputs, &env)).collect();
         let timeout = self.setting(declared, "timeout");

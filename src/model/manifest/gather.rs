@@ -14,9 +14,10 @@ use crate::base::{
 use super::{
     Files, LOCAL_FILE, MAIN_FILE, Options, check, code,
     keys::{NEVER_LOCAL, ONLY_IN_MAIN, ROOT},
-    pattern,
-    raw::{self, Data, Entry, Table},
+    models, pattern,
+    raw::{self, Data, Entry, Table, Value},
     report::Report,
+    sql,
 };
 
 /// Everything declared, before names mean anything.
@@ -35,8 +36,19 @@ pub struct Gathered {
     pub job: Section,
     /// The files that declare, the main one first.
     pub origins: Vec<Origin>,
-    /// Every manifest file that was read, the main one first.
+    /// Every manifest file that was read, the main one first, and then files of SQL.
     pub manifests: Vec<ProjectPath>,
+    /// `[[models]]` of all files, with the place of the file among `origins`.
+    pub models: Vec<(Table, usize)>,
+    /// Texts of `.sql` files, by the place of their asset.
+    pub sql: HashMap<usize, SqlFile>,
+}
+
+/// A query in a file of its own.
+pub struct SqlFile {
+    pub path: ProjectPath,
+    pub file: FileId,
+    pub text: Arc<str>,
 }
 
 /// A file that declares.
@@ -68,6 +80,10 @@ impl Section {
         self.at.get(key).map(|it| &self.entries[*it])
     }
 
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Declared> {
+        self.at.get(key).map(|it| &mut self.entries[*it])
+    }
+
     pub fn index(&self, key: &str) -> Option<usize> {
         self.at.get(key).copied()
     }
@@ -83,7 +99,7 @@ impl Section {
     }
 
     /// Adds what another file declares; a name that is there already is a mistake.
-    fn declare(&mut self, entry: Entry, origin: usize, section: &str, report: &mut Report) {
+    pub fn declare(&mut self, entry: Entry, origin: usize, section: &str, report: &mut Report) {
         match self.get(&entry.key) {
             Some(first) => report.push(
                 Diagnostic::error(code::DUPLICATE_NAME, format!("[{section}.{}] is declared twice", entry.key))
@@ -124,6 +140,10 @@ impl Gathered {
 
     fn declare(&mut self, root: Table, origin: usize, targets: &mut Table, report: &mut Report) {
         for entry in root.entries {
+            if &*entry.key == "models" {
+                let tables = entry.value.items().iter().filter_map(Value::table).cloned();
+                self.models.extend(tables.map(|it| (it, origin)));
+            }
             let Data::Table(table) = entry.value.data else { continue };
             match (&*entry.key, origin) {
                 ("project", 0) => {
@@ -143,8 +163,9 @@ impl Gathered {
         }
     }
 
-    fn override_with(&mut self, over: Table, targets: &mut Table) {
+    fn override_with(&mut self, over: Table, targets: &mut Table, report: &mut Report) {
         for entry in over.entries {
+            no_models(&entry, report);
             let Data::Table(table) = entry.value.data else { continue };
             match &*entry.key {
                 "project" => self.project.merge(table),
@@ -191,20 +212,37 @@ pub fn gather(
         gathered.manifests.push(path);
     }
     if let Some((_, root)) = reader.read(&local, Role::Local).flatten() {
-        gathered.override_with(root.unwrap_or_default(), &mut targets);
+        gathered.override_with(root.unwrap_or_default(), &mut targets, reader.report);
         gathered.manifests.push(local);
     }
     if !reader.whole {
         return None;
     }
+    let mut over = None;
     if let Some(name) = options.target {
         match targets.take(name).map(|it| it.value.data) {
-            Some(Data::Table(over)) => gathered.override_with(over, &mut Table::default()),
+            Some(Data::Table(it)) => over = Some(it),
             Some(_) => {}
-            None => report.push(unknown_target(name, &targets, report)),
+            None => reader.report.push(unknown_target(name, &targets, reader.report)),
         }
     }
+    if let Some(over) = over {
+        gathered.override_with(over, &mut Table::default(), reader.report);
+    }
+    for target in targets.entries.iter().filter_map(|it| it.value.table()) {
+        target.entries.iter().for_each(|it| no_models(it, reader.report));
+    }
+    models::declare(&mut gathered, reader.files, reader.report);
+    reader.sql_files(&mut gathered);
     Some(gathered)
+}
+
+/// A list has no names by which its tables could be overridden.
+fn no_models(entry: &Entry, report: &mut Report) {
+    if &*entry.key == "models" {
+        let told = Diagnostic::error(code::ONLY_IN_MAIN, "[[models]] cannot be overridden").at(entry.place);
+        report.push(told.help("override what is to differ, model by model: [target.NAME.asset.MODEL]"));
+    }
 }
 
 fn unknown_target(name: &str, targets: &Table, report: &Report) -> Diagnostic {
@@ -269,6 +307,38 @@ impl Reader<'_> {
             only_in_main(root, role, self.report);
         }
         Some(Some((file, root)))
+    }
+
+    /// Reads what `sql = "path.sql"` leads to.
+    fn sql_files(&mut self, gathered: &mut Gathered) {
+        for (index, asset) in gathered.asset.entries.iter().enumerate() {
+            let Some((text, place)) = asset.table.get("sql").and_then(|it| Some((it.text()?, it.place))) else {
+                continue;
+            };
+            if !sql::is_file(text) {
+                continue;
+            }
+            let folder = &gathered.origins[asset.origin].folder;
+            let Some(path) = pattern::path(folder, text, place, self.report) else { continue };
+            let told = match self.files.read(&path).map(|it| it.map(String::from_utf8)) {
+                Ok(Some(Ok(text))) if text.len() <= BYTES_MAX => {
+                    let file = self.sources.add(path.as_path(), text);
+                    let text = self.sources.file(file).text.clone();
+                    if !gathered.manifests.contains(&path) {
+                        gathered.manifests.push(path.clone());
+                    }
+                    gathered.sql.insert(index, SqlFile { path, file, text });
+                    continue;
+                }
+                Ok(Some(Ok(_))) => format!("{path} is larger than 1 GiB"),
+                Ok(Some(Err(_))) => format!("{path} is not UTF-8"),
+                Ok(None) => format!("there is no file {path}"),
+                Err(error) => error,
+            };
+            let told = Diagnostic::error(code::UNREADABLE, told).at(place);
+            self.report
+                .push(told.help("a `sql` that ends in .sql is the path of a file, relative to this one's folder"));
+        }
     }
 
     fn unreadable<T>(&mut self, message: String) -> Option<T> {

@@ -112,8 +112,8 @@ static DEFAULTS: Shape = shape(
 
 /// The types of IO manager.
 pub static IO_TYPES: Choice = Choice {
-    now: &["fs", "memory"],
-    later: &["object_store", "sqlite", "duckdb", "postgres", "mysql", "adbc", "plugin"],
+    now: &["fs", "sqlite", "memory"],
+    later: &["object_store", "duckdb", "postgres", "mysql", "adbc", "plugin"],
 };
 
 pub static IO: Shape = shape(
@@ -122,7 +122,7 @@ pub static IO: Shape = shape(
     &[
         field("type", Kind::Choice(&IO_TYPES), "What kind of place it is.").required(),
         field("root", Filled, "fs: the folder that everything is kept below, relative to this file's folder."),
-        field("path", Filled, "sqlite, duckdb: the database file."),
+        field("path", Filled, "sqlite, duckdb: the database file, relative to this file's folder."),
         field("url", Filled, "object_store, postgres, mysql: where it is."),
         field("schema", Filled, "Databases: the schema that tables are kept in."),
         field("driver", Filled, "adbc: the driver."),
@@ -211,8 +211,9 @@ pub const CHECK_KINDS: [&str; 16] = [
 ];
 
 /// Keys that say how an asset is computed: not for an asset whose op says it.
-pub const COMPUTATION: [&str; 12] = [
+pub const COMPUTATION: [&str; 13] = [
     "command",
+    "sql",
     "code",
     "deps",
     "sources",
@@ -256,7 +257,11 @@ pub static ASSET: Shape = shape(
         VERSION,
         IN_PLACE,
         field("op", Filled, "The `[op.*]` that makes it, together with others."),
-        field("sql", Filled, "A statement, or a path that ends in `.sql`.").later(),
+        field(
+            "sql",
+            Filled,
+            "A query whose rows are the asset, or the path of one that ends in `.sql`. A template with `vars`; what it reads is a dependency.",
+        ),
         field("python", Filled, "`module:function`.").later(),
         MATERIALIZED_FIELD,
         PARTITIONS_FIELD,
@@ -300,7 +305,7 @@ static JOB: Shape = shape(
 
 static MODELS: Shape = shape(
     "models",
-    "Every .sql file that matches is an asset named after the file.",
+    "Every .sql file that matches is an asset named after the file; `[asset.NAME]` may say more of one.",
     &[
         field("files", PATTERNS, "The files, relative to this file's folder.").required(),
         IO_FIELD,
@@ -308,8 +313,8 @@ static MODELS: Shape = shape(
         TAGS,
         OWNERS,
         KINDS,
-        field("materialized", Kind::Choice(&MATERIALIZED), "How results are kept."),
-        field("partitions", Filled, "The `[partitions.*]` that they are cut into."),
+        MATERIALIZED_FIELD,
+        PARTITIONS_FIELD,
         POOL_FIELD,
         RETRIES_FIELD,
         RETRY_DELAY,
@@ -360,7 +365,7 @@ const SECTIONS: [Field; 14] = [
     field("op", Named(Names::Words, &OP), OP.about),
     field("pool", Named(Names::Words, &POOL), POOL.about),
     field("job", Named(Names::Words, &JOB), JOB.about),
-    field("models", List(const { &Kind::Table(&MODELS) }), MODELS.about).later(),
+    field("models", List(const { &Kind::Table(&MODELS) }), MODELS.about),
     field("partitions", Named(Names::Words, &PARTITIONS), PARTITIONS.about).later(),
     field("schedule", Named(Names::Words, &SCHEDULE), SCHEDULE.about).later(),
     field("sensor", Named(Names::Words, &SENSOR), SENSOR.about).later(),

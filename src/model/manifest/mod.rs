@@ -19,6 +19,7 @@ mod duration;
 mod gather;
 mod interpolate;
 mod keys;
+mod models;
 mod overlap;
 mod pattern;
 mod raw;
@@ -26,6 +27,7 @@ mod report;
 mod resolve;
 mod schema;
 mod shape;
+mod sql;
 mod validate;
 
 use crate::{

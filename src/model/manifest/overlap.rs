@@ -13,7 +13,7 @@ use crate::{
     base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
     model::{
         key::AssetKey,
-        project::{FileSet, NodeId, Project, Source},
+        project::{FileSet, IoKind, NodeId, Project, Source},
     },
 };
 
@@ -72,6 +72,26 @@ pub fn check(project: &Project, from: &Gathered, report: &mut Report) {
         }
     }
     patterns(project, from, outputs, report);
+    tables(project, report);
+}
+
+/// Tables of one database that would have one name, where the database ignores case.
+fn tables(project: &Project, report: &mut Report) {
+    let mut seen: HashMap<(&ProjectPath, Vec<u8>), NodeId> = HashMap::new();
+    for (id, _, asset) in project.assets() {
+        let IoKind::Sqlite { path } = &project.io_managers[asset.io].kind else { continue };
+        let first = *seen.entry((path, folded(asset.path.as_bytes()))).or_insert(id);
+        if first != id {
+            let (a, b) = (project.key(first), project.key(id));
+            report.push(
+                Diagnostic::error(code::OVERLAP, format!("`{a}` and `{b}` would both be the table {}", asset.path))
+                    .at(project.nodes[id].place)
+                    .label("the same table")
+                    .other(project.nodes[first].place, "as this")
+                    .help("a table is named after its key, with `_` for `/`; rename one of the two"),
+            );
+        }
+    }
 }
 
 /// What a case-insensitive file system would take the path for.
@@ -159,6 +179,13 @@ fn files_read(project: &Project) -> HashMap<Vec<u8>, Read<'_>> {
         }
     }
     let local = ProjectPath::root().join(LOCAL_FILE);
+    for io in project.io_managers.values() {
+        if let IoKind::Sqlite { path } = &io.kind
+            && !path.is_root()
+        {
+            read.insert(folded(path.as_bytes()), Read { what: "a database", place: io.place, by: None });
+        }
+    }
     for manifest in project.manifests.iter().chain([&local]) {
         read.insert(folded(manifest.as_bytes()), Read { what: "a manifest", place: None, by: None });
     }

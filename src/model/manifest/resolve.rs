@@ -32,7 +32,7 @@ use super::{
     overlap, pattern,
     raw::{Data, Entry, Table, Value},
     report::Report,
-    validate,
+    sql, validate,
 };
 
 /// Everything that resolving one asset, source or op needs to see.
@@ -44,6 +44,8 @@ pub struct Resolver<'a> {
     pub vars: BTreeMap<String, VarValue>,
     /// Variables of `[project]`, and whether each is secret.
     pub env: BTreeMap<String, bool>,
+    /// By the number of the IO manager.
+    pub io_kinds: Vec<IoKind>,
     /// The IO manager of assets that name none.
     pub default_io: Option<IoId>,
     /// Assets first, then sources, each in the order declared.
@@ -66,12 +68,14 @@ pub fn resolve<'a>(
         report,
         vars: BTreeMap::new(),
         env: BTreeMap::new(),
+        io_kinds: Vec::new(),
         default_io: None,
         keys: HashMap::with_capacity(from.asset.entries.len() + from.source.entries.len()),
     };
     let (name, pass_env, durability) = it.project();
     it.vars = it.variables();
     let io_managers = it.io_managers();
+    it.io_kinds = io_managers.values().map(|it| it.kind.clone()).collect();
     it.default_io = it.default_io();
     let pools = it.pools();
     let jobs = it.jobs();
@@ -93,6 +97,7 @@ pub fn resolve<'a>(
         manifests: from.manifests.clone(),
     };
     overlap::check(&project, from, it.report);
+    sql::readable(&project, from, it.report);
     validate::jobs(&project, sources, it.report);
     (!it.report.has_errors()).then_some(project)
 }
@@ -210,16 +215,26 @@ impl<'a> Resolver<'a> {
     fn io_kind(&mut self, io: &Declared) -> IoKind {
         let Some(kind) = self.required(io, "io", "type") else { return IoKind::Memory };
         let kind = kind.text().map(|it| &**it).unwrap_or_default();
-        let own: &[&str] = if kind == "fs" { &["type", "root"] } else { &["type"] };
+        let own: &[&str] = match kind {
+            "fs" => &["type", "root"],
+            "sqlite" => &["type", "path"],
+            _ => &["type"],
+        };
         if IO_TYPES.now.contains(&kind) {
             for entry in io.table.entries.iter().filter(|it| !own.contains(&&*it.key)) {
                 self.not_of_type(entry, kind, own);
             }
         }
+        let folder = &self.from.origins[io.origin].folder;
+        if kind == "sqlite" {
+            let path = self.required(io, "io", "path").and_then(|it| Some((it.text()?, it.place)));
+            let path = path.and_then(|(text, place)| Some((self.render(text, place)?, place)));
+            let path = path.and_then(|(text, place)| pattern::path(folder, &text, place, self.report));
+            return IoKind::Sqlite { path: path.unwrap_or_default() };
+        }
         if kind != "fs" {
             return IoKind::Memory;
         }
-        let folder = &self.from.origins[io.origin].folder;
         let root = io.table.get("root");
         let Some((root, place)) = root.and_then(|it| Some((it.text()?, it.place))) else {
             if root.is_none() {

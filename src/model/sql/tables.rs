@@ -133,7 +133,10 @@ mod tests {
             ("select 1", &[][..]),
             ("select * from a", &["a"]),
             ("select * from a, b join c using (x) left join a as d on true", &["a", "b", "c"]),
-            ("select * from \"raw/orders\" where x in (select y from [b]) and exists (select 1 from `c`)", &["raw/orders", "b", "c"]),
+            (
+                "select * from \"raw/orders\" where x in (select y from [b]) and exists (select 1 from `c`)",
+                &["raw/orders", "b", "c"],
+            ),
             ("select (select max(x) from a) from (select * from raw.b)", &["a", "raw.b"]),
             ("select * from a union all select * from b except select * from c", &["a", "b", "c"]),
             ("with a as (select * from b) select * from a join c", &["b", "c"]),

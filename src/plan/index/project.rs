@@ -16,8 +16,9 @@ use crate::{
         manifest::graph_of,
         project::{
             Action, Asset, Check, Durability, EnvName, FileSet, IoId, IoKind, IoManager, Job, Node, NodeBody, NodeId,
-            Op, OpId, Pattern, Pool, PoolId, Project, Severity, Shape, Source, VarValue,
+            Op, OpId, Pattern, Pool, PoolId, Project, Severity, Shape, Source, Sql, SqlTable, VarValue,
         },
+        sql::Dialect,
         template::Template,
     },
     plan::{
@@ -166,6 +167,9 @@ coded_struct!(Op {
 coded_struct!(Check { asset, name, place, action, severity, timeout });
 coded_cases!(Severity { 0 = Warn, 1 = Error });
 coded_cases!(Durability { 0 = Strict, 1 = Epoch, 2 = Off });
+coded_struct!(Sql { text, file, dialect, tables });
+coded_struct!(SqlTable { name, node });
+coded_cases!(Dialect { 0 = Sqlite });
 coded_struct!(EnvName { name, secret });
 coded_struct!(IoManager { name, place, kind });
 coded_struct!(Pool { name, limit });
@@ -250,6 +254,10 @@ impl Coded for Action {
                 out.push(1);
                 it.write(out);
             }
+            Action::Sql(it) => {
+                out.push(2);
+                it.write(out);
+            }
         }
     }
 
@@ -257,6 +265,7 @@ impl Coded for Action {
         match from.byte()? {
             0 => Vec::read(from).map(Action::Argv),
             1 => Template::read(from).map(Action::Shell),
+            2 => Sql::read(from).map(|it| Action::Sql(Box::new(it))),
             _ => Err(Malformed("unknown action")),
         }
     }
@@ -324,6 +333,10 @@ impl Coded for IoKind {
                 root.write(out);
             }
             IoKind::Memory => out.push(1),
+            IoKind::Sqlite { path } => {
+                out.push(2);
+                path.write(out);
+            }
         }
     }
 
@@ -331,6 +344,7 @@ impl Coded for IoKind {
         match from.byte()? {
             0 => ProjectPath::read(from).map(|root| IoKind::Fs { root }),
             1 => Ok(IoKind::Memory),
+            2 => ProjectPath::read(from).map(|path| IoKind::Sqlite { path }),
             _ => Err(Malformed("unknown IO manager")),
         }
     }

@@ -1,0 +1,345 @@
+//! Tables of one SQLite database.
+//!
+//! What is staged is a database of its own beside the state, so that nobody waits for a command and a crash
+//! leaves nothing in the database itself. Publishing copies it over in one transaction together with a row
+//! that says what the table holds: the commit of that transaction is the commit point. The database keeps
+//! its own journal and its own durability; nothing here changes either.
+
+pub mod csv;
+pub mod seal;
+pub mod table;
+
+use std::{path::PathBuf, time::Duration};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::{
+    base::{digest::Digest, fs, path::ProjectPath},
+    exec::io::{
+        Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
+        sqlite::{
+            seal::Seal,
+            table::{STAGED, quoted, version_of},
+        },
+    },
+    plan::record::{AttemptId, StoredOutput},
+};
+
+/// How long another writer of the database is waited for.
+const BUSY_MAX: Duration = Duration::from_secs(600);
+/// What this tool knows of the tables that it made.
+const OURS: &str = "create table if not exists main._assets_tables (
+    name text primary key collate nocase, attempt text not null, data_version blob not null, doubted integer not null
+) without rowid;";
+
+/// The `sqlite` IO manager.
+pub struct SqliteManager {
+    root: PathBuf,
+    database: PathBuf,
+    shown: String,
+}
+
+impl SqliteManager {
+    pub fn new(project_root: PathBuf, path: &ProjectPath) -> Self {
+        SqliteManager { database: path.under(&project_root), shown: path.to_string(), root: project_root }
+    }
+
+    /// Where everything of one attempt at one target lies until it is published.
+    fn folder(&self, target: &Target, attempt: &AttemptId) -> PathBuf {
+        let name = [self.shown.as_bytes(), b"\0", target.path.as_bytes(), b"\0", attempt.0.as_bytes()].concat();
+        self.root.join(".assets/tmp").join(format!("table-{}", Digest::of(&name).short()))
+    }
+
+    /// What the command or query made, as a database with the one table [`STAGED`].
+    fn staged(&self, staged: &Staged) -> Result<Connection, IoError> {
+        let folder = self.folder(&staged.target, &staged.attempt);
+        let made = folder.join(file_name(&staged.target));
+        let database = match staged.target.format {
+            None => made,
+            Some(_) => {
+                let database = folder.join("staged.sqlite");
+                if fs::look(&database)?.is_none() {
+                    let partial = folder.join("partial.sqlite");
+                    fs::remove(&partial)?;
+                    csv::import(&made, &partial, &table_name(&staged.target))?;
+                    fs::rename(&partial, &database)?;
+                }
+                database
+            }
+        };
+        match fs::look(&database)? {
+            None => return Err(IoError::OutputMissing(table_name(&staged.target))),
+            Some(it) if !it.is_file() => {
+                return Err(IoError::WrongKind {
+                    path: table_name(&staged.target),
+                    expected: "a table",
+                    found: "no file",
+                });
+            }
+            Some(_) => {}
+        }
+        let connection = Connection::open_with_flags(&database, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let connection = connection.map_err(|it| self.error(&it))?;
+        match table::exists(&connection, STAGED).map_err(|it| self.error(&it))? {
+            true => Ok(connection),
+            false => Err(IoError::OutputMissing(table_name(&staged.target))),
+        }
+    }
+
+    /// The database; `None` if there is none and none is to be made.
+    fn open(&self, make: bool) -> Result<Option<Connection>, IoError> {
+        if fs::look_through(&self.database)?.is_none() {
+            if !make {
+                return Ok(None);
+            }
+            if let Some(folder) = self.database.parent() {
+                fs::create_folder(folder)?;
+            }
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.database, flags).map_err(|it| self.error(&it))?;
+        connection.busy_timeout(BUSY_MAX).map_err(|it| self.error(&it))?;
+        Ok(Some(connection))
+    }
+
+    fn error(&self, error: &rusqlite::Error) -> IoError {
+        IoError::Other { path: self.shown.clone(), cause: error.to_string() }
+    }
+
+    /// Copies what is staged over in one transaction.
+    fn copy(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
+        let stage = self.staged(staged)?;
+        let found = version_of(&stage, STAGED).map_err(|it| self.error(&it))?;
+        if found.data_version != content.data_version {
+            return Err(IoError::Unstable { path: table_name(&staged.target) });
+        }
+        let from = PathBuf::from(stage.path().unwrap_or_default());
+        drop(stage);
+        let mut connection = self.open(true)?.ok_or(IoError::NotFound(self.shown.clone()))?;
+        let published = (|| {
+            connection.execute("attach ? as stage", [from.to_string_lossy()])?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let seal = Seal::taken(&transaction, &self.database)?;
+            transaction.execute_batch(OURS)?;
+            let name = table_name(&staged.target);
+            drop_table(&transaction, &name)?;
+            let columns = table::definition(&transaction, "stage", STAGED)?;
+            transaction.execute_batch(&format!(
+                "create table main.{name} {columns}; insert into main.{name} select * from stage.{STAGED} order by rowid;",
+                name = quoted(&name)
+            ))?;
+            transaction.execute(
+                "insert or replace into main._assets_tables values (?, ?, ?, 0)",
+                params![name, staged.attempt.0, content.data_version.0],
+            )?;
+            seal.renew(&transaction)?;
+            transaction.commit()
+        })();
+        published.map_err(|it: rusqlite::Error| self.error(&it))?;
+        Ok(token(&content.data_version))
+    }
+
+    /// The version of the table that is there, read in full.
+    fn version(&self, target: &Target) -> Result<Option<Content>, IoError> {
+        let Some(connection) = self.open(false)? else { return Ok(None) };
+        let name = table_name(target);
+        let found = (|| {
+            if !table::exists(&connection, &name)? {
+                return Ok(None);
+            }
+            version_of(&connection, &name).map(Some)
+        })();
+        found.map_err(|it: rusqlite::Error| self.error(&it))
+    }
+
+    /// What this tool wrote down of the table, if nobody else has written to the database since.
+    fn written_down(&self, target: &Target) -> Result<Option<Digest>, IoError> {
+        let Some(mut connection) = self.open(false)? else { return Ok(None) };
+        let found = (|| {
+            let transaction = connection.transaction()?;
+            if !table::exists(&transaction, "_assets_tables")? || !Seal::holds(&transaction, &self.database)? {
+                return Ok(None);
+            }
+            let row = transaction
+                .query_row(
+                    "select data_version from main._assets_tables where name = ? and doubted = 0",
+                    [table_name(target)],
+                    |it| it.get::<_, [u8; 32]>(0),
+                )
+                .optional()?;
+            Ok(row.map(Digest))
+        })();
+        found.map_err(|it: rusqlite::Error| self.error(&it))
+    }
+}
+
+impl IoManager for SqliteManager {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { tables: true, sql: true, persistent: true, ..Capabilities::default() }
+    }
+
+    fn stage(&self, target: &Target, attempt: &AttemptId) -> Result<Staged, IoError> {
+        let folder = self.folder(target, attempt);
+        fs::remove(&folder)?;
+        fs::create_folder(&folder)?;
+        let token = attempt.0.as_bytes().to_vec();
+        Ok(Staged { target: target.clone(), attempt: attempt.clone(), path: folder.join(file_name(target)), token })
+    }
+
+    fn inspect(&self, staged: &Staged) -> Result<Content, IoError> {
+        let connection = self.staged(staged)?;
+        version_of(&connection, STAGED).map_err(|it| self.error(&it))
+    }
+
+    fn current(&self, target: &Target) -> Result<Option<Content>, IoError> {
+        self.version(target)
+    }
+
+    fn publish(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
+        let stored = self.copy(staged, content)?;
+        self.discard(staged)?;
+        Ok(stored)
+    }
+
+    fn discard(&self, staged: &Staged) -> Result<(), IoError> {
+        Ok(fs::remove(&self.folder(&staged.target, &staged.attempt))?)
+    }
+
+    fn probe(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
+        if self.written_down(target)?.is_some_and(|it| token(&it) == *stored) {
+            return Ok(Probed::Same);
+        }
+        Ok(match self.version(target)? {
+            None => Probed::Missing,
+            Some(it) if token(&it.data_version) == *stored => Probed::Same,
+            Some(_) => Probed::Modified,
+        })
+    }
+
+    fn adopt(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError> {
+        let found = self.version(target)?;
+        Ok(found.filter(|it| it.data_version == *data_version).map(|it| token(&it.data_version)))
+    }
+
+    fn recover(&self, target: &Target, token: &[u8], content: &Content) -> Result<Recovered, IoError> {
+        if let Some(stored) = self.adopt(target, &content.data_version)? {
+            return Ok(Recovered::Published(stored));
+        }
+        let attempt = AttemptId(String::from_utf8_lossy(token).into_owned());
+        let staged = Staged { target: target.clone(), attempt, path: PathBuf::new(), token: token.to_vec() };
+        match self.publish(&staged, content) {
+            Ok(stored) => Ok(Recovered::Published(stored)),
+            Err(IoError::OutputMissing(_) | IoError::Unstable { .. } | IoError::NotFound(_)) => Ok(Recovered::Lost),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A command reads a table as csv, written anew whenever the table has changed.
+    fn load(&self, target: &Target) -> Result<Loaded, IoError> {
+        let name = table_name(target);
+        let content = self.version(target)?.ok_or_else(|| IoError::NotFound(name.clone()))?;
+        let folder = self.root.join(".assets/tmp").join(format!("rows-{}", content.data_version.short()));
+        let file = folder.join(format!("{name}.csv"));
+        if fs::look(&file)?.is_none() {
+            fs::create_folder(&folder)?;
+            let connection = self.open(false)?.ok_or_else(|| IoError::NotFound(name.clone()))?;
+            let bytes = csv::export(&connection, &name).map_err(|it| self.error(&it))?;
+            fs::write_atomic(&file, &bytes)?;
+        }
+        Ok(Loaded::Path(file))
+    }
+
+    fn delete(&self, target: &Target) -> Result<(), IoError> {
+        let Some(mut connection) = self.open(false)? else { return Ok(()) };
+        let deleted = (|| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let seal = Seal::taken(&transaction, &self.database)?;
+            transaction.execute_batch(OURS)?;
+            drop_table(&transaction, &table_name(target))?;
+            transaction.execute("delete from main._assets_tables where name = ?", [table_name(target)])?;
+            seal.renew(&transaction)?;
+            transaction.commit()
+        })();
+        deleted.map_err(|it: rusqlite::Error| self.error(&it))
+    }
+}
+
+/// The table of a target: its path has one part.
+pub fn table_name(target: &Target) -> String {
+    target.path.to_string()
+}
+
+/// What a command or a query is to write.
+fn file_name(target: &Target) -> String {
+    format!("{}.{}", table_name(target), target.format.as_deref().unwrap_or("sqlite"))
+}
+
+/// A view of the same name gives way too.
+fn drop_table(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
+    let kind: Option<String> = transaction
+        .query_row("select type from main.sqlite_master where name = ? collate nocase", [name], |it| it.get(0))
+        .optional()?;
+    match kind.as_deref() {
+        Some("view") => transaction.execute_batch(&format!("drop view main.{}", quoted(name))),
+        Some(_) => transaction.execute_batch(&format!("drop table main.{}", quoted(name))),
+        None => Ok(()),
+    }
+}
+
+fn token(data_version: &Digest) -> StoredOutput {
+    StoredOutput::Token(data_version.0.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        key::{AssetKey, PartitionKey},
+        project::Shape,
+    };
+
+    fn target(name: &str) -> Target {
+        Target {
+            key: AssetKey::parse(name).unwrap(),
+            partition: PartitionKey::whole(),
+            path: ProjectPath::resolve(&ProjectPath::root(), name).unwrap(),
+            format: Some("csv".to_owned()),
+            shape: Shape::File,
+            in_place: false,
+        }
+    }
+
+    fn publish(manager: &SqliteManager, name: &str, rows: &str) -> StoredOutput {
+        let staged = manager.stage(&target(name), &AttemptId(format!("attempt-{name}"))).unwrap();
+        fs::write(&staged.path, format!("a,b\n{rows}").as_bytes()).unwrap();
+        let content = manager.inspect(&staged).unwrap();
+        manager.publish(&staged, &content).unwrap()
+    }
+
+    /// Without it every question would read every table in full.
+    #[test]
+    fn what_was_written_down_is_believed_until_somebody_else_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = ProjectPath::resolve(&ProjectPath::root(), "db.sqlite").unwrap();
+        let manager = SqliteManager::new(folder.path().to_owned(), &path);
+        let known = |name: &str| manager.written_down(&target(name)).unwrap().is_some();
+        let one = publish(&manager, "one", "1,x\n");
+        let two = publish(&manager, "two", "2,y\n");
+        assert!(known("one") && known("two"));
+        Connection::open(&manager.database).unwrap().execute_batch("create table other (a)").unwrap();
+        assert!(!known("one") && !known("two"));
+        assert_eq!(manager.probe(&target("one"), &one).unwrap(), Probed::Same);
+        // Our next write vouches for what it wrote and for nothing else.
+        let three = publish(&manager, "three", "3,z\n");
+        assert!(known("three") && !known("one"));
+        assert_eq!(manager.probe(&target("two"), &two).unwrap(), Probed::Same);
+        Connection::open(&manager.database).unwrap().execute_batch("update three set a = 4").unwrap();
+        assert_eq!(manager.probe(&target("three"), &three).unwrap(), Probed::Modified);
+        // Whoever counts otherwise is read in full.
+        let wal = Connection::open(&manager.database).unwrap();
+        wal.query_row("pragma journal_mode = wal", [], |_| Ok(())).unwrap();
+        publish(&manager, "one", "1,x\n");
+        assert!(!known("one"));
+        assert_eq!(manager.probe(&target("one"), &one).unwrap(), Probed::Same);
+    }
+}

@@ -1,0 +1,91 @@
+//! Whether anybody else has written to a database since this tool did, told without reading a table.
+//!
+//! A database that is not in WAL mode counts its changes in its header, by one for each transaction that
+//! wrote. The seal is the count that our own last transaction ended with, written inside that transaction.
+//! Equal: nobody has written since. In WAL mode there is no such count, so there is no seal, and tables are
+//! read in full. Source: <https://sqlite.org/fileformat2.html#file_change_counter>
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fs::File,
+    os::unix::fs::{FileExt, MetadataExt},
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+use rusqlite::{Connection, OptionalExtension, Transaction};
+
+use crate::base::fs;
+
+const TABLE: &str = "create table if not exists main._assets_seal (
+    one integer primary key check (one = 1), counter integer not null
+);";
+const COUNTER_AT: u64 = 24;
+
+/// What the seal will be, if the transaction in which it was taken is committed.
+pub struct Seal(Option<u32>);
+
+impl Seal {
+    /// At the start of a transaction that writes. If others have written since the last one, every table is doubted.
+    pub fn taken(transaction: &Transaction<'_>, database: &Path) -> rusqlite::Result<Seal> {
+        let counter = counter(transaction, database)?;
+        if !Self::holds(transaction, database)? && super::table::exists(transaction, "_assets_tables")? {
+            transaction.execute("update main._assets_tables set doubted = 1", [])?;
+        }
+        Ok(Seal(counter.map(|it| it.wrapping_add(1))))
+    }
+
+    /// Before the commit.
+    pub fn renew(self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        transaction.execute_batch(TABLE)?;
+        match self.0 {
+            Some(counter) => {
+                transaction.execute("insert or replace into main._assets_seal values (1, ?)", [counter])?
+            }
+            None => transaction.execute("delete from main._assets_seal", [])?,
+        };
+        Ok(())
+    }
+
+    /// Inside a transaction: nobody writes meanwhile.
+    pub fn holds(connection: &Connection, database: &Path) -> rusqlite::Result<bool> {
+        if !super::table::exists(connection, "_assets_seal")? {
+            return Ok(false);
+        }
+        let sealed: Option<u32> =
+            connection.query_row("select counter from main._assets_seal", [], |it| it.get(0)).optional()?;
+        Ok(sealed.is_some() && sealed == counter(connection, database)?)
+    }
+}
+
+/// The count of changes as it stands on disk; `None` in WAL mode, or for a database that is not there yet.
+fn counter(connection: &Connection, database: &Path) -> rusqlite::Result<Option<u32>> {
+    let mode: String = connection.query_row("pragma main.journal_mode", [], |it| it.get(0))?;
+    if mode.eq_ignore_ascii_case("wal") {
+        return Ok(None);
+    }
+    // A schema is read here, so that the transaction holds its lock before the header is looked at.
+    connection.query_row("select count(*) from main.sqlite_master", [], |_| Ok(()))?;
+    Ok(header(database))
+}
+
+/// The files stay open as long as this process lives: closing one would take away the locks that SQLite
+/// holds on it in the same process (POSIX locks belong to the process and the file).
+static OPEN: Mutex<Option<HashMap<(u64, u64), File>>> = Mutex::new(None);
+
+fn header(database: &Path) -> Option<u32> {
+    let found = fs::look_through(database).ok()??;
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let files = open.get_or_insert_default();
+    let file = match files.entry((found.dev(), found.ino())) {
+        Entry::Occupied(it) => it.into_mut(),
+        Entry::Vacant(it) => it.insert(fs::open(database).ok()?),
+    };
+    let mut bytes = [0; 4];
+    match file.read_exact_at(&mut bytes, COUNTER_AT) {
+        Ok(()) => Some(u32::from_be_bytes(bytes)),
+        // Nothing was written to it yet.
+        Err(_) if found.len() == 0 => Some(0),
+        Err(_) => None,
+    }
+}

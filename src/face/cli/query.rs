@@ -1,0 +1,42 @@
+//! The hidden subcommand that runs one query of a run, and tells what is wrong with it in its place.
+
+use std::{io::Write, path::Path};
+
+use crate::{
+    base::{
+        diagnostic::Diagnostic,
+        span::{SourceMap, Span},
+    },
+    exec::query::{self, Failed, Request},
+    face::{
+        exit::Exit,
+        ui::{Style, diagnostic},
+    },
+    model::manifest::code,
+};
+
+/// Runs what stands in the file at `request`.
+pub fn step(request: Option<&Path>) -> Exit {
+    let asked = request.ok_or_else(|| Failed { message: "no query is given".to_owned(), at: None });
+    let failed = match asked.and_then(query::request) {
+        Err(failed) => failed.message,
+        Ok(request) => match query::run(&request) {
+            Ok(_) => return Exit::Done,
+            Err(failed) => told(&request, failed),
+        },
+    };
+    // Into the log of the step; there is nowhere to say that this is gone.
+    let _ = writeln!(std::io::stderr(), "{}", failed.trim_end());
+    Exit::Failed
+}
+
+fn told(request: &Request, failed: Failed) -> String {
+    let Some(at) = failed.at.filter(|it| *it <= request.sql.len()) else { return failed.message };
+    let mut sources = SourceMap::default();
+    let file = sources.add(&request.shown, request.sql.as_str());
+    let rest = &request.sql[at..];
+    let word = rest.find(|it: char| !(it.is_alphanumeric() || it == '_')).unwrap_or(rest.len());
+    let place = Span::new(file, at..at + word.max(usize::from(!rest.is_empty())));
+    let told = Diagnostic::error(code::BAD_SQL, failed.message).at(place);
+    diagnostic::render(&told, &sources, Style::PLAIN)
+}

@@ -1,0 +1,180 @@
+//! Assets that are tables: what a database keeps, and what a query reads.
+//!
+//! Knows the names in a query, not what the engine makes of it.
+
+use crate::{
+    base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
+    model::{
+        project::{Action, Asset, IoKind, NodeBody, NodeId, Pattern, Project, Shape, Source, Sql, SqlTable},
+        sql::{self, Dialect, TableName},
+        template::Template,
+    },
+};
+
+use super::{
+    code,
+    gather::{Declared, Gathered},
+    interpolate,
+    report::Report,
+    resolve::Resolver,
+};
+
+/// The form in which a command hands a table over.
+const TABLE_FORMAT: &str = "csv";
+
+/// Whether `sql` says where the query is, and not the query itself.
+pub fn is_file(sql: &str) -> bool {
+    let first = sql.trim_start().split(|it: char| !it.is_ascii_alphabetic()).next().unwrap_or_default();
+    let begins_a_query = ["select", "with", "values"].iter().any(|it| first.eq_ignore_ascii_case(it));
+    sql.ends_with(".sql") && !sql.contains('\n') && !(begins_a_query && sql.contains(char::is_whitespace))
+}
+
+impl<'a> Resolver<'a> {
+    /// The same asset, if a database keeps it: under the name of a table.
+    pub fn in_database(&mut self, declared: &Declared, asset: Asset) -> Asset {
+        let is_query = declared.table.entry("sql").is_some();
+        if !matches!(self.io_kinds.get(asset.io.index()), Some(IoKind::Sqlite { .. })) {
+            if let (true, Some(entry)) = (is_query, declared.table.entry("sql")) {
+                let told = Diagnostic::error(code::NOT_SUPPORTED, "`sql` is not supported yet by this IO manager");
+                let told = told.at(entry.place).label("runs where its asset is kept");
+                self.report.push(told.help("keep it in a database: [io.NAME] type = \"sqlite\", and io = \"NAME\""));
+            }
+            return asset;
+        }
+        for key in ["path", "folder", "in_place"] {
+            if let Some(entry) = declared.table.entry(key) {
+                let told = Diagnostic::error(code::BAD_VALUE, format!("`{key}` means nothing to a table"));
+                self.report.push(told.at(entry.place).help("a table is named after its key, with `_` for `/`"));
+            }
+        }
+        if let Some(value) = declared.table.get("format")
+            && (is_query || asset.format.as_deref() != Some(TABLE_FORMAT))
+        {
+            let told = Diagnostic::error(code::BAD_VALUE, "a table has no format").at(value.place);
+            self.report.push(told.help("a command hands a table over as csv, with the names of its columns first"));
+        }
+        let name = declared.key.replace('/', "_");
+        let path = ProjectPath::resolve(&ProjectPath::root(), name).unwrap_or_default();
+        let format = (!is_query).then(|| TABLE_FORMAT.to_owned());
+        Asset { path, format, shape: Shape::File, ..asset }
+    }
+
+    /// The query of an asset. What it reads is added to what its `deps` say.
+    pub fn sql(
+        &mut self,
+        declared: &'a Declared,
+        asset: NodeId,
+        deps: &mut Vec<NodeId>,
+        inputs: &mut Vec<&'a str>,
+    ) -> Option<Sql> {
+        let value = declared.table.get("sql")?;
+        let from = self.from;
+        let (written, place, file) = match from.sql.get(&asset.index()) {
+            Some(it) => (it.text.clone(), Span::new(it.file, 0..it.text.len()), Some(it.path.clone())),
+            None if is_file(value.text()?) => return None,
+            None => (value.text()?.clone(), value.place, None),
+        };
+        let text = self.query_text(&written, place)?;
+        let same = *text == *written;
+        let place_of = |it: &Self, at: Option<std::ops::Range<usize>>| match at {
+            Some(at) if same => interpolate::inside(&written, place, at, it.sources),
+            _ if file.is_some() => Span::new(place.file, 0..0),
+            _ => place,
+        };
+        let dialect = Dialect::Sqlite;
+        let tables = match sql::tables(&text, dialect) {
+            Ok(tables) => tables,
+            Err(error) => {
+                let told = Diagnostic::error(code::BAD_SQL, error.message).at(place_of(self, error.at));
+                self.report.push(told.help("an asset is made by one query, in the words of its database"));
+                return None;
+            }
+        };
+        let mut read = Vec::with_capacity(tables.len());
+        for table in tables {
+            let place = place_of(self, Some(table.at.clone()));
+            let Some(key) = self.table_key(&table, place) else { continue };
+            let node = self.keys[key];
+            if !deps.contains(&node) {
+                deps.push(node);
+                inputs.push(key);
+            }
+            read.push(SqlTable { name: table.parts.join("."), node });
+        }
+        Some(Sql { text: text.to_string(), file, dialect, tables: read })
+    }
+
+    /// The text with `vars` inserted.
+    fn query_text(&mut self, written: &std::sync::Arc<str>, place: Span) -> Option<std::sync::Arc<str>> {
+        if written.contains('\0') {
+            let told = Diagnostic::error(code::BAD_SQL, "the query holds a NUL character").at(place);
+            self.report.push(told);
+            return None;
+        }
+        if Template::new(written.clone(), None).uses().is_ok_and(|it| !it.env.is_empty() || it.all_env) {
+            let told = Diagnostic::error(code::BAD_SQL, "`env` cannot be named in a query").at(place);
+            self.report.push(told.help("put the value into [vars], and name that: {{ vars.NAME }}"));
+            return None;
+        }
+        interpolate::render(written, place, &self.vars, self.options, self.sources, self.report)
+    }
+
+    /// The key that a table's name means: as it is spelt, or as the database calls that table.
+    fn table_key(&mut self, table: &TableName, place: Span) -> Option<&'a str> {
+        let from = self.from;
+        let keys = || from.asset.keys().chain(from.source.keys());
+        let name = table.parts.join("/");
+        let found = match &table.parts[..] {
+            [name] => self
+                .keys
+                .get_key_value(&**name)
+                .map(|it| *it.0)
+                .or_else(|| keys().find(|it| it.replace('/', "_").eq_ignore_ascii_case(&name.replace('/', "_")))),
+            _ => None,
+        };
+        if found.is_some() {
+            return found;
+        }
+        let told = Diagnostic::error(code::UNKNOWN_DEP, format!("there is no asset or source `{name}`"));
+        let told = told.at(place).label("unknown table");
+        let near = keys().find(|it| *it == name).or_else(|| self.report.nearest(&name, keys()));
+        self.report.push(match near {
+            Some(near) if table.parts.len() > 1 => told.help(format!("write it as one name: \"{near}\"")),
+            Some(near) => told.help(format!("did you mean `{near}`?")),
+            None => told.help(format!("declare it: [asset.{name}] or [source.{name}]")),
+        });
+        None
+    }
+}
+
+/// What a query reads must be something that its database can read: a table of its own, or rows in a file.
+pub fn readable(project: &Project, from: &Gathered, report: &mut Report) {
+    for op in project.ops.values() {
+        let Action::Sql(sql) = &op.action else { continue };
+        let own = project.nodes[op.outputs[0]].asset().map(|it| it.io);
+        for table in &sql.tables {
+            let node = &project.nodes[table.node];
+            let is_csv = |it: &Pattern| it.text.to_ascii_lowercase().ends_with(".csv");
+            let readable = match &node.body {
+                NodeBody::Asset(it) if Some(it.io) == own => true,
+                NodeBody::Asset(it) => {
+                    let is_file = matches!(project.io_managers[it.io].kind, IoKind::Fs { .. });
+                    is_file && it.shape == Shape::File && it.format.as_deref() == Some(TABLE_FORMAT)
+                }
+                NodeBody::Source(Source::Files(set)) => set.patterns.iter().all(is_csv),
+                NodeBody::Source(_) => false,
+            };
+            if readable {
+                continue;
+            }
+            let place = from.asset.entries[op.outputs[0].index()].table.entry("sql").map_or(op.place, |it| it.place);
+            report.push(
+                Diagnostic::error(code::BAD_SQL, format!("a query cannot read `{}`", node.key))
+                    .at(place)
+                    .label("reads it")
+                    .other(node.place, "neither a table of the same database nor a csv file")
+                    .help("a query reads tables of its own database, csv files of other assets, and sources that are csv files"),
+            );
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Tables of a database as assets: queries, what they read, early cut-off by rows, and commands on both sides.
+
+use rusqlite::Connection;
+use rustix::process::Signal;
+
+use crate::support::{Project, told::text};
+
+/// Csv -> table by a query -> table by a query -> file by a command.
+fn shop() -> Project {
+    let body = r#"default_io = "files"
+[io.files]
+type = "fs"
+root = "data"
+[io.warehouse]
+type = "sqlite"
+path = "shop.sqlite"
+
+[source."raw/orders"]
+files = ["raw/orders.csv"]
+
+[asset.orders]
+sql = "models/orders.sql"
+io = "warehouse"
+
+[asset.daily]
+sql = "select day, sum(amount) as amount, count(*) as orders from orders group by day order by day"
+io = "warehouse"
+
+[asset.report]
+command = "sort {{ inputs.daily }} > {{ output }}"
+deps = ["daily"]
+format = "csv"
+"#;
+    Project::new()
+        .manifest(body)
+        .file(
+            "models/orders.sql",
+            "-- Orders without refunds.\nselect id, day, amount\nfrom \"raw/orders\"\nwhere amount > 0\n",
+        )
+        .file(
+            "raw/orders.csv",
+            "id,day,amount\n007,2026-01-01,10\n008,2026-01-01,2.5\n009,2026-01-02,4\n010,2026-01-02,-4\n",
+        )
+}
+
+/// What each step of a run came to, by key.
+fn ran(project: &Project) -> Vec<(String, String)> {
+    let mut steps = project.materialized(&[]);
+    steps.sort();
+    steps
+}
+
+fn outcomes(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    expected.iter().map(|it| (it.0.to_owned(), it.1.to_owned())).collect()
+}
+
+#[test]
+fn files_become_tables_and_tables_files() {
+    let project = shop();
+    assert_eq!(ran(&project), outcomes(&[("daily", "built"), ("orders", "built"), ("report", "built")]));
+    assert_eq!(project.read("data/report.csv"), "2026-01-01,12.5,2\n2026-01-02,4.0,1\nday,amount,orders\n");
+    project.run(&["status"]).succeeded();
+    assert_eq!(ran(&project), []);
+    let show = project.run(&["show", "orders", "--json"]).succeeded().json();
+    assert_eq!(show["materializations"][0]["rows"], 3);
+}
+
+#[test]
+fn what_does_not_change_the_rows_stops_there() {
+    let project = shop();
+    ran(&project);
+    // Set out anew: nothing is run at all.
+    project.write("models/orders.sql", "select id,day,amount from \"raw/orders\" -- all\nwhere amount>0;");
+    project.run(&["status"]).succeeded();
+    // A refund more, and the order of lines: the rows that are kept are the same.
+    project.write(
+        "raw/orders.csv",
+        "id,day,amount\n009,2026-01-02,4\n011,2026-01-03,-1\n008,2026-01-01,2.5\n007,2026-01-01,10\n",
+    );
+    assert_eq!(ran(&project), outcomes(&[("daily", "cut_off"), ("orders", "built"), ("report", "cut_off")]));
+    project.run(&["status"]).succeeded();
+    // A change that matters goes as far as it matters.
+    project.edit("models/orders.sql", "amount>0", "amount > 3");
+    let why = project.run(&["why", "orders"]).succeeded().stdout;
+    assert!(why.contains("models/orders.sql") && why.contains("amount > 3"), "{why}");
+    assert_eq!(ran(&project), outcomes(&[("daily", "built"), ("orders", "built"), ("report", "built")]));
+    assert_eq!(project.read("data/report.csv"), "2026-01-01,10.0,1\n2026-01-02,4.0,1\nday,amount,orders\n");
+}
+
+fn database(project: &Project) -> Connection {
+    Connection::open(project.path("shop.sqlite")).unwrap()
+}
+
+fn reasons(project: &Project, key: &str) -> Vec<String> {
+    let status = project.run(&["status", "--json"]).json();
+    let asset = status["assets"].as_array().unwrap().iter().find(|it| text(&it["key"]) == key).unwrap().clone();
+    asset["reasons"].as_array().unwrap().iter().map(|it| text(&it["code"])).collect()
+}
+
+#[test]
+fn a_table_that_somebody_else_changes_is_found_and_made_again() {
+    let project = shop();
+    ran(&project);
+    let modes = ["delete", "wal"];
+    for mode in modes {
+        database(&project).query_row(&format!("pragma journal_mode = {mode}"), [], |_| Ok(())).unwrap();
+        // Something of their own disturbs nobody.
+        database(&project).execute_batch(&format!("create table own_{mode} (a)")).unwrap();
+        project.run(&["status"]).succeeded();
+        for (change, code) in [
+            ("update orders set amount = 11 where id = '007'", "output_modified"),
+            ("delete from orders", "output_modified"),
+            ("insert into orders select * from orders", "output_modified"),
+            ("alter table orders add column more", "output_modified"),
+            ("drop table orders", "output_missing"),
+            ("alter table orders rename to others", "output_missing"),
+        ] {
+            database(&project).execute_batch(change).unwrap();
+            assert_eq!(reasons(&project, "orders"), [code], "{mode}: {change}");
+            let outcome = ran(&project).into_iter().find(|it| it.0 == "orders").unwrap().1;
+            assert_eq!(outcome, "built", "{mode}: {change}");
+            database(&project).execute_batch("drop table if exists others").unwrap();
+            project.run(&["status"]).succeeded();
+        }
+        // Put back as it was, which is no change.
+        database(&project)
+            .execute_batch("update orders set amount = amount + 1; update orders set amount = amount - 1")
+            .unwrap();
+        project.run(&["status"]).succeeded();
+    }
+    assert_eq!(database(&project).query_row("select count(*) from own_wal", [], |it| it.get::<_, i64>(0)).unwrap(), 0);
+}
+
+#[test]
+fn a_database_that_is_gone_is_made_again() {
+    let project = shop();
+    ran(&project);
+    project.remove("shop.sqlite");
+    assert_eq!(reasons(&project, "orders"), ["output_missing"]);
+    assert_eq!(ran(&project), outcomes(&[("daily", "built"), ("orders", "built"), ("report", "cut_off")]));
+    project.run(&["status"]).succeeded();
+}
+
+#[test]
+fn what_the_database_says_is_told_in_its_place() {
+    let project = shop();
+    project.write("models/orders.sql", "select id,\n       dya\nfrom \"raw/orders\"\n");
+    let output = project.run(&["materialize"]).exited(1);
+    for part in ["no such column: dya", "models/orders.sql:2:8", "^^^"] {
+        assert!(output.stderr.contains(part), "{part}: {}", output.stderr);
+    }
+    assert!(!project.exists("shop.sqlite"));
+    // And before anything is run, what can be told without the database.
+    for (query, told) in [
+        ("select * from", "A0035"),
+        ("select * from oders", "did you mean `orders`?"),
+        ("select * from raw.orders", "write it as one name: \"raw/orders\""),
+        ("delete from orders", "this is not a query"),
+        ("select 1; select 2", "more than one statement"),
+    ] {
+        project.edit("assets.toml", "sql = \"models/orders.sql\"", &format!("sql = '{query}'"));
+        let output = project.run(&["validate"]).exited(2);
+        assert!(output.stderr.contains(told), "{query}: {}", output.stderr);
+        project.edit("assets.toml", &format!("sql = '{query}'"), "sql = \"models/orders.sql\"");
+    }
+}
+
+#[test]
+fn a_command_fills_a_table_and_checks_see_it_first() {
+    let body = r#"default_io = "warehouse"
+[vars]
+least = 2
+[io.warehouse]
+type = "sqlite"
+path = "db/shop.sqlite"
+[asset.cities]
+command = "cp cities.csv {{ output }}"
+sources = ["cities.csv"]
+[[asset.cities.checks]]
+name = "enough"
+command = "[ $(wc -l < {{ output }}) -gt {{ vars.least }} ]"
+[asset.large]
+sql = "select city from cities where people >= {{ vars.least }}"
+"#;
+    let project = Project::new().manifest(body).file("cities.csv", "city,people\nOslo,1\n\"Rio, de\",7\n");
+    assert_eq!(ran(&project), outcomes(&[("cities", "built"), ("large", "built")]));
+    let rows = |sql: &str| {
+        let connection = Connection::open(project.path("db/shop.sqlite")).unwrap();
+        let row = connection.query_row(sql, [], |it| it.get::<_, String>(0));
+        row.unwrap()
+    };
+    assert_eq!(rows("select group_concat(city, ';') from large"), "Rio, de");
+    assert_eq!(rows("select typeof(people) from cities limit 1"), "integer");
+    project.edit("assets.toml", "least = 2", "least = 8");
+    project.run(&["materialize"]).exited(4);
+    assert_eq!(rows("select group_concat(city, ';') from large"), "Rio, de");
+    project.edit("assets.toml", "least = 8", "least = 1");
+    project.write("cities.csv", "city,people\nOslo\n");
+    let output = project.run(&["materialize"]).exited(1);
+    assert!(output.stderr.contains("is not csv"), "{}", output.stderr);
+    project.write("cities.csv", "city,people\nOslo,\nRio,x\n");
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(rows("select typeof(people) from cities where city = 'Oslo'"), "null");
+    assert_eq!(rows("select typeof(people) from cities where city = 'Rio'"), "text");
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_whole_tables_and_the_next_goes_on() {
+    let slow = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 300000) select i from n";
+    let body = format!(
+        "default_io = \"db\"\n[io.db]\ntype = \"sqlite\"\npath = \"a.sqlite\"\n[asset.a]\nsql = \"{slow}\"\n[asset.b]\nsql = \"select count(*) as n from a\"\n"
+    );
+    let project = Project::new().manifest(&body);
+    for wait in [40, 90, 150, 220, 300, 450, 700] {
+        let run = project.start(&["materialize"]);
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        run.signal(Signal::KILL);
+        run.finish();
+        // Whoever looks sees a whole table or none.
+        if project.exists("a.sqlite") {
+            let connection = Connection::open(project.path("a.sqlite")).unwrap();
+            let count: Option<i64> = connection.query_row("select count(*) from a", [], |it| it.get(0)).ok();
+            assert!(count.is_none_or(|it| it == 300_000), "{count:?}");
+        }
+    }
+    project.run(&["materialize"]).succeeded();
+    project.run(&["status"]).succeeded();
+    let connection = Connection::open(project.path("a.sqlite")).unwrap();
+    assert_eq!(connection.query_row("select n from b", [], |it| it.get::<_, i64>(0)).unwrap(), 300_000);
+    let left = project.snapshot().into_iter().filter(|it| it.0.contains(".assets/tmp/table-"));
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn every_file_of_models_is_an_asset() {
+    let body = r#"
+[io.warehouse]
+type = "sqlite"
+path = "shop.sqlite"
+[[models]]
+files = ["models/**/*.sql"]
+group = "marts"
+io = "warehouse"
+[asset.total]
+description = "All of it"
+group = "reports"
+"#;
+    let project = Project::new()
+        .manifest(body)
+        .file("models/one.sql", "select 1 as n union all select 2")
+        .file("models/deep/total.sql", "select sum(n) as n from one");
+    assert_eq!(ran(&project), outcomes(&[("one", "built"), ("total", "built")]));
+    let list = project.run(&["list", "--json"]).succeeded().json();
+    let groups: Vec<_> = list["assets"].as_array().unwrap().iter().map(|it| text(&it["group"])).collect();
+    assert_eq!(groups, ["reports", "marts"]);
+    // A file more is an asset more, and one that changes is remade with what reads it.
+    project.write("models/more.sql", "select n + 1 as n from total");
+    assert_eq!(ran(&project), outcomes(&[("more", "built")]));
+    project.write("models/one.sql", "select 5 as n");
+    assert_eq!(ran(&project), outcomes(&[("more", "built"), ("one", "built"), ("total", "built")]));
+    project.write("models/deep/one.sql", "select 1");
+    let output = project.run(&["validate"]).exited(2);
+    assert!(output.stderr.contains("would both be `one`"), "{}", output.stderr);
+    project.remove("models/deep/one.sql");
+    project.write("models/bad name.sql", "select 1");
+    let output = project.run(&["validate"]).exited(2);
+    assert!(output.stderr.contains("cannot be a model: an asset key may not contain ' '"), "{}", output.stderr);
+}
