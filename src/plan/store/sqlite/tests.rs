@@ -6,6 +6,7 @@ mod damage;
 mod model;
 mod readers;
 mod speed;
+mod still;
 mod versions;
 
 use std::{
