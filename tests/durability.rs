@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::Project;
+use crate::support::{Project, binary, needs_strace};
 
 /// A file, and a folder that depends on it, in folders of their own.
 const MANIFEST: &str = r#"
@@ -15,27 +15,21 @@ deps = ["file"]
 path = "other/folder/"
 "#;
 
-/// The calls of the tool, not of its commands, that sync or rename; each once, when it began, with the paths
-/// of what is open. `None`: there is no `strace`.
-fn calls(durability: &str) -> Option<Vec<String>> {
-    let there = Command::new("strace").arg("-V").output().is_ok();
-    assert!(there || std::env::var_os("CI").is_none(), "strace is not installed");
-    if !there {
-        eprintln!("skipped: strace is not installed");
-        return None;
-    }
+/// The calls of a run that sync or rename; each once, when it began, with the paths of what is open.
+fn calls(durability: &str) -> Vec<String> {
+    needs_strace();
     let project = Project::new();
     let head = format!("[project]\nname = \"p\"\ndurability = \"{durability}\"\n");
     project.write("assets.toml", head + MANIFEST);
     let trace = tempfile::NamedTempFile::new().unwrap();
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-y", "-e", "trace=fsync,fdatasync,syncfs,sync,msync,sync_file_range,/rename", "-o"]);
-    command.arg(trace.path()).arg(env!("CARGO_BIN_EXE_assets")).arg("materialize");
+    command.arg(trace.path()).arg(binary()).arg("materialize");
     let sealed = project.command(&[]);
     command.current_dir(project.root()).env_clear().envs(sealed.get_envs().filter_map(|it| Some((it.0, it.1?))));
     project.start_command(command).finish().succeeded();
     let text = std::fs::read_to_string(trace.path()).unwrap();
-    Some(text.lines().filter(|it| !it.contains(" resumed>")).map(str::to_owned).collect())
+    text.lines().filter(|it| !it.contains(" resumed>")).map(str::to_owned).collect()
 }
 
 fn is_sync(call: &str) -> bool {
@@ -50,7 +44,7 @@ fn after(calls: &[String], start: usize, what: &str, fits: impl Fn(&str) -> bool
 
 #[test]
 fn strict_is_on_the_disk_before_it_counts() {
-    let Some(calls) = calls("strict") else { return };
+    let calls = calls("strict");
     let sync_of = |end: &'static str| move |it: &str| it.contains("fsync(") && it.contains(&format!("{end}>"));
     let published = |name: &'static str| move |it: &str| it.contains("rename") && it.contains(&format!("\"{name}\""));
     let recorded = |it: &str| is_sync(it) && it.contains("state.db-wal>");
@@ -70,7 +64,7 @@ fn strict_is_on_the_disk_before_it_counts() {
 
 #[test]
 fn an_epoch_is_on_the_disk_when_it_ends() {
-    let Some(calls) = calls("epoch") else { return };
+    let calls = calls("epoch");
     let published = calls.iter().rposition(|it| it.contains("rename") && it.contains("\"folder\"")).unwrap();
     // The database is made before anything else, once.
     let early = |it: &&String| is_sync(it) && !it.contains("/.assets/") && !it.contains("/.assets>");
@@ -82,7 +76,7 @@ fn an_epoch_is_on_the_disk_when_it_ends() {
 
 #[test]
 fn off_never_syncs() {
-    let Some(calls) = calls("off") else { return };
+    let calls = calls("off");
     assert!(calls.iter().any(|it| it.contains("rename") && it.contains("\"folder\"")), "it was traced");
     assert_eq!(calls.iter().filter(|it| is_sync(it)).collect::<Vec<_>>(), [""; 0]);
 }

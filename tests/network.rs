@@ -15,11 +15,8 @@ fn project() -> Project {
 }
 
 #[test]
+#[cfg_attr(not(debug_assertions), ignore = "a release build cannot be told where it is")]
 fn a_run_on_a_network_says_so_once_and_shares_no_memory() {
-    if !cfg!(debug_assertions) {
-        eprintln!("skipped: a release build cannot be told where it is");
-        return;
-    }
     let project = project().env(ON_NETWORK, "1");
     let first = project.run(&["materialize"]).succeeded();
     assert_eq!(first.stderr.matches(WARNING).count(), 1, "{}", first.stderr);
@@ -43,11 +40,8 @@ fn a_run_on_a_network_says_so_once_and_shares_no_memory() {
 
 /// A project that is moved there and back: records and the form of the state go with it.
 #[test]
+#[cfg_attr(not(debug_assertions), ignore = "a release build cannot be told where it is")]
 fn a_project_is_moved_to_a_network_and_back() {
-    if !cfg!(debug_assertions) {
-        eprintln!("skipped: a release build cannot be told where it is");
-        return;
-    }
     let mut project = project();
     project.run(&["materialize"]).succeeded();
     for round in 2..5 {

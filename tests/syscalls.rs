@@ -6,7 +6,7 @@
 
 use std::{fmt::Write, process::Command};
 
-use crate::support::Project;
+use crate::support::{Project, binary, needs_strace};
 
 /// Arguments, manifest, state and answer, whatever the size of the project.
 const CONSTANT_MAX: usize = 60;
@@ -35,9 +35,10 @@ fn built(count: usize) -> Project {
 
 /// Every system call of a command, one a line.
 fn calls(project: &Project, arguments: &[&str]) -> Vec<String> {
+    needs_strace();
     let trace = tempfile::NamedTempFile::new().unwrap();
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o"]).arg(trace.path()).arg(env!("CARGO_BIN_EXE_assets")).args(arguments);
+    command.args(["-f", "-qq", "-o"]).arg(trace.path()).arg(binary()).args(arguments);
     let sealed = project.command(&[]);
     command.current_dir(project.root()).env_clear().envs(sealed.get_envs().filter_map(|it| Some((it.0, it.1?))));
     project.start_command(command).finish().succeeded();
