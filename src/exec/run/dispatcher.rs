@@ -17,21 +17,21 @@ use crate::{
     base::{digest::Digest, process::open_files_max, sabotage},
     exec::{
         executor::{CancelKind, Executor, ExecutorEvent, StepExit, StepHandle, StepResult},
-        jobserver::JobToken,
         lock::LockName,
         run::{
             audit,
             context::RunContext,
             finish::{Finished, finish, give_up},
             prepare::{Attempting, PrepareError, Prepared, prepare, report},
-            queue::{Queue, weights},
+            queue::Queue,
+            step::{Phase, Step, link},
         },
         signal::{Signal, stop_ourselves},
     },
     model::{
         event::{Listener, RunEvent, RunOutcome, StepError, StepIndex, StepOutcome, StepReport},
         key::AssetKey,
-        plan::{Plan, PlanStep, StepAction},
+        plan::Plan,
         project::{NodeId, OpId, PoolId, Severity},
         staleness::{Reason, ReasonCode},
     },
@@ -44,6 +44,9 @@ const VOIDS_MAX: u32 = 2;
 const CONTENDED_MS: u64 = 50;
 /// The longest pause between two tries, however many there were.
 const BACK_OFF_MAX_MS: u64 = 10 * 60 * 1000;
+/// Steps that are prepared or finished beside those whose commands run, so that no slot waits for either. With
+/// one job there are none: then things happen one after the other.
+const AHEAD_MAX: usize = 4;
 /// Open files of a whole run: state, logs, locks, the link to the supervisor.
 const FILES_OF_A_RUN: usize = 32;
 /// Open files of a step that is prepared or finished, at most.
@@ -53,10 +56,17 @@ const TICK: Duration = Duration::from_millis(100);
 /// How a run is to be made.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Steps at work at once.
+    /// Commands at work at once.
     pub jobs: usize,
     /// Start nothing more after the first failure.
     pub fail_fast: bool,
+}
+
+impl Options {
+    /// Steps at work at once, also where no command runs.
+    fn at_once(&self) -> usize {
+        self.jobs + if self.jobs > 1 { self.jobs.min(AHEAD_MAX) } else { 0 }
+    }
 }
 
 /// What became of it.
@@ -85,39 +95,6 @@ enum Work {
     Finish(StepIndex, Box<Attempting>, Box<StepResult>),
 }
 
-#[derive(Debug)]
-enum Phase {
-    /// For this many steps upstream.
-    Waiting(usize),
-    /// In the queue.
-    Ready,
-    /// Until then: a retry, or another process at work.
-    Delayed,
-    Preparing,
-    Running,
-    Finishing,
-    Done,
-}
-
-struct Step<'p> {
-    plan: &'p PlanStep,
-    phase: Phase,
-    dependents: Vec<StepIndex>,
-    weight: u64,
-    median_ms: Option<u64>,
-    /// Attempts begun, voids included; names the next one.
-    attempts: u32,
-    failures: u32,
-    voids: u32,
-    started_ms: u64,
-    said_waiting: bool,
-    attempting: Option<Box<Attempting>>,
-    /// Identity of what the last attempt was made from, for each output.
-    tried: Vec<Digest>,
-    /// The right to run, given back to nested builds.
-    token: Option<JobToken>,
-}
-
 /// Runs `plan` to its end, or to the end that `signals` ask for.
 pub fn run(
     context: &RunContext<'_>,
@@ -135,7 +112,7 @@ pub fn run(
     std::thread::scope(|scope| {
         // Preparing and finishing open files: with few to be had, steps wait for their turn instead of failing.
         let room = open_files_max().saturating_sub(FILES_OF_A_RUN) / FILES_OF_A_WORKER;
-        for _ in 0..options.jobs.min(plan.steps.len()).min(room).max(1) {
+        for _ in 0..options.at_once().min(plan.steps.len()).min(room).max(1) {
             let (sender, todo) = (sender.clone(), &todo);
             scope.spawn(move || worker(context, plan, todo, &sender));
         }
@@ -203,8 +180,12 @@ struct Dispatcher<'a, 'p> {
     /// Steps that wait for a time, soonest first.
     delayed: BTreeSet<(u64, StepIndex)>,
     by_handle: HashMap<StepHandle, StepIndex>,
-    /// Steps that hold a job slot.
+    /// Steps that wait for a slot, heaviest first.
+    prepared: BTreeSet<(std::cmp::Reverse<u64>, StepIndex)>,
+    /// Steps between their turn and their end.
     active: usize,
+    /// Those among them that hold a job slot.
+    slots: usize,
     left: usize,
     reports: Vec<StepReport>,
     failed: bool,
@@ -233,7 +214,9 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             queue: Queue::new(project.pools.values().map(|it| it.limit)),
             delayed: BTreeSet::new(),
             by_handle: HashMap::new(),
+            prepared: BTreeSet::new(),
             active: 0,
+            slots: 0,
             left: steps.len(),
             steps,
             reports: Vec::new(),
@@ -315,9 +298,8 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
     }
 
     fn start_what_can(&mut self) {
-        while self.active < self.options.jobs && self.stopping.is_none() {
-            // All slots are taken by nested builds: asked again at the next tick.
-            let Some(token) = self.context.jobserver.try_take() else { return };
+        self.submit_what_can();
+        while self.active < self.options.at_once() && self.stopping.is_none() {
             let (project, steps) = (&self.context.workspace.project, &self.steps);
             let Some(index) = self.queue.pop(|it| project.ops[steps[it].plan.op].pool) else { return };
             self.active += 1;
@@ -326,9 +308,33 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             step.phase = Phase::Preparing;
             step.attempts += 1;
             step.started_ms = now;
-            step.token = Some(token);
             let attempt = step.attempts;
             self.work.send(Work::Prepare(index, attempt)).expect("workers live as long as this loop");
+        }
+    }
+
+    fn submit_what_can(&mut self) {
+        while self.slots < self.options.jobs && !self.prepared.is_empty() {
+            // All slots are taken by nested builds: asked again at the next tick.
+            let Some(token) = self.context.jobserver.try_take() else { return };
+            let Some((_, index)) = self.prepared.pop_first() else { return };
+            self.slots += 1;
+            let now = self.now();
+            let step = &mut self.steps[index];
+            step.has_slot = true;
+            step.token = Some(token);
+            step.started_ms = now;
+            let attempting = step.attempting.take().expect("a prepared step has its attempt");
+            self.submit(index, attempting);
+        }
+    }
+
+    /// Its command has ended.
+    fn give_slot(&mut self, index: StepIndex) {
+        let step = &mut self.steps[index];
+        step.token = None;
+        if std::mem::take(&mut step.has_slot) {
+            self.slots -= 1;
         }
     }
 
@@ -345,14 +351,14 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
     /// The step gives its slot and its place in the pool to others.
     fn leave(&mut self, index: StepIndex) {
         self.active -= 1;
-        self.steps[index].token = None;
+        self.give_slot(index);
         let pool = self.pool_of(index);
         self.queue.leave(pool);
     }
 
     fn delay(&mut self, index: StepIndex, by_ms: u64) {
         self.leave(index);
-        if self.stopping.is_some() || self.failed && self.options.fail_fast {
+        if self.over() {
             self.skip(index, &[]);
             return;
         }
@@ -403,7 +409,15 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
                 self.leave(index);
                 self.fail(index, error, reasons);
             }
-            Prepared::Ready(attempting) => self.submit(index, attempting),
+            Prepared::Ready(attempting) => {
+                let step = &mut self.steps[index];
+                step.attempting = Some(attempting);
+                step.phase = Phase::Prepared;
+                self.prepared.insert((std::cmp::Reverse(step.weight), index));
+                if self.over() {
+                    self.abandon_prepared();
+                }
+            }
         }
     }
 
@@ -418,14 +432,22 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
         }
     }
 
-    fn submit(&mut self, index: StepIndex, attempting: Box<Attempting>) {
-        if self.stopping.is_some() || self.failed && self.options.fail_fast {
+    /// Nothing more is to be begun.
+    fn over(&self) -> bool {
+        self.stopping.is_some() || self.failed && self.options.fail_fast
+    }
+
+    fn abandon_prepared(&mut self) {
+        while let Some((_, index)) = self.prepared.pop_first() {
+            let attempting = self.steps[index].attempting.take().expect("a prepared step has its attempt");
             give_up(self.context, &attempting, AttemptState::Interrupted);
             drop(attempting);
             self.leave(index);
             self.skip(index, &[]);
-            return;
         }
+    }
+
+    fn submit(&mut self, index: StepIndex, attempting: Box<Attempting>) {
         match self.executor.submit(&attempting.spec) {
             Ok(handle) => {
                 let step = &mut self.steps[index];
@@ -478,6 +500,9 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
         }
         let checked = !attempting.audit.is_empty() && result.exit == StepExit::Code(0);
         let work = if checked { Work::Audit } else { Work::Finish };
+        if !checked {
+            self.give_slot(index);
+        }
         self.work.send(work(index, attempting, Box::new(result))).expect("workers live as long as this loop");
     }
 
@@ -487,6 +512,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             attempting.audit.stop();
         }
         let Some(spec) = attempting.audit.next() else {
+            self.give_slot(index);
             let made = attempting.audit.made.as_ref().expect("only what was made is checked");
             let result = Box::new(made.result.clone());
             let work = Work::Finish(index, attempting, result);
@@ -617,6 +643,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
     fn skip_the_rest(&mut self) {
         self.queue.clear();
         self.delayed.clear();
+        self.abandon_prepared();
         for index in 0..self.steps.len() {
             if matches!(self.steps[index].phase, Phase::Waiting(_) | Phase::Ready | Phase::Delayed) {
                 self.skip(index, &[]);
@@ -694,56 +721,4 @@ fn warnings(report: &StepReport) -> impl Iterator<Item = String> {
         let said = it.said.iter().map(|it| format!(": {it}")).collect::<String>();
         Some(format!("{}: check `{}` failed: {}{said}", report.key, it.name, it.failure.as_ref()?))
     })
-}
-
-/// Steps with their dependents and weights.
-fn link<'p>(context: &RunContext<'_>, plan: &'p Plan, durations: &HashMap<OpId, u64>) -> Vec<Step<'p>> {
-    let project = &*context.workspace.project;
-    let mut maker: HashMap<NodeId, StepIndex> = HashMap::new();
-    for (index, step) in plan.steps.iter().enumerate() {
-        for output in &project.ops[step.op].outputs {
-            maker.insert(*output, index);
-        }
-    }
-    let mut dependents = vec![Vec::new(); plan.steps.len()];
-    let mut waits = vec![0; plan.steps.len()];
-    for (index, step) in plan.steps.iter().enumerate() {
-        let mut upstream: Vec<StepIndex> =
-            project.ops[step.op].deps.iter().filter_map(|it| maker.get(it).copied()).collect();
-        upstream.sort_unstable();
-        upstream.dedup();
-        waits[index] = upstream.len();
-        for it in upstream {
-            dependents[it].push(index);
-        }
-    }
-    // What may be cut off counts for little: most of the time it is.
-    let expected = |it: &PlanStep| match it.action {
-        StepAction::Build => durations.get(&it.op).copied().unwrap_or(1000),
-        StepAction::Maybe => durations.get(&it.op).copied().unwrap_or(1000) / 2,
-        StepAction::Restore => 1,
-    };
-    let expected: Vec<u64> = plan.steps.iter().map(expected).collect();
-    let weights = weights(&expected, &dependents);
-    plan.steps
-        .iter()
-        .zip(dependents)
-        .zip(weights)
-        .zip(waits)
-        .map(|(((plan, dependents), weight), waits)| Step {
-            plan,
-            phase: Phase::Waiting(waits),
-            dependents,
-            weight,
-            median_ms: durations.get(&plan.op).copied(),
-            attempts: 0,
-            failures: 0,
-            voids: 0,
-            started_ms: 0,
-            said_waiting: false,
-            attempting: None,
-            tried: Vec::new(),
-            token: None,
-        })
-        .collect()
 }

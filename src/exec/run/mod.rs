@@ -19,3 +19,4 @@ pub mod query;
 pub mod queue;
 pub mod recover;
 pub mod render;
+pub mod step;

@@ -1,0 +1,110 @@
+//! The steps of a run as the dispatcher keeps them: what each waits for, and what waits for it.
+//!
+//! Changes no phase: only the dispatcher does.
+
+use std::collections::HashMap;
+
+use crate::{
+    base::digest::Digest,
+    exec::{
+        jobserver::JobToken,
+        run::{context::RunContext, prepare::Attempting, queue::weights},
+    },
+    model::{
+        event::StepIndex,
+        plan::{Plan, PlanStep, StepAction},
+        project::{NodeId, OpId},
+    },
+};
+
+/// Where a step of a run is.
+#[derive(Debug)]
+pub enum Phase {
+    /// For this many steps upstream.
+    Waiting(usize),
+    /// In the queue.
+    Ready,
+    /// Until then: a retry, or another process at work.
+    Delayed,
+    Preparing,
+    /// Waits for a slot.
+    Prepared,
+    Running,
+    Finishing,
+    Done,
+}
+
+/// One step of a plan, and what became of it so far.
+pub struct Step<'p> {
+    pub plan: &'p PlanStep,
+    pub phase: Phase,
+    pub dependents: Vec<StepIndex>,
+    pub weight: u64,
+    pub median_ms: Option<u64>,
+    /// Attempts begun, voids included; names the next one.
+    pub attempts: u32,
+    pub failures: u32,
+    pub voids: u32,
+    pub started_ms: u64,
+    pub said_waiting: bool,
+    pub attempting: Option<Box<Attempting>>,
+    /// A command of it runs, or is about to.
+    pub has_slot: bool,
+    /// Identity of what the last attempt was made from, for each output.
+    pub tried: Vec<Digest>,
+    /// The right to run, given back to nested builds.
+    pub token: Option<JobToken>,
+}
+
+/// Steps with their dependents and weights.
+pub fn link<'p>(context: &RunContext<'_>, plan: &'p Plan, durations: &HashMap<OpId, u64>) -> Vec<Step<'p>> {
+    let project = &*context.workspace.project;
+    let mut maker: HashMap<NodeId, StepIndex> = HashMap::new();
+    for (index, step) in plan.steps.iter().enumerate() {
+        for output in &project.ops[step.op].outputs {
+            maker.insert(*output, index);
+        }
+    }
+    let mut dependents = vec![Vec::new(); plan.steps.len()];
+    let mut waits = vec![0; plan.steps.len()];
+    for (index, step) in plan.steps.iter().enumerate() {
+        let mut upstream: Vec<StepIndex> =
+            project.ops[step.op].deps.iter().filter_map(|it| maker.get(it).copied()).collect();
+        upstream.sort_unstable();
+        upstream.dedup();
+        waits[index] = upstream.len();
+        for it in upstream {
+            dependents[it].push(index);
+        }
+    }
+    // What may be cut off counts for little: most of the time it is.
+    let expected = |it: &PlanStep| match it.action {
+        StepAction::Build => durations.get(&it.op).copied().unwrap_or(1000),
+        StepAction::Maybe => durations.get(&it.op).copied().unwrap_or(1000) / 2,
+        StepAction::Restore => 1,
+    };
+    let expected: Vec<u64> = plan.steps.iter().map(expected).collect();
+    let weights = weights(&expected, &dependents);
+    plan.steps
+        .iter()
+        .zip(dependents)
+        .zip(weights)
+        .zip(waits)
+        .map(|(((plan, dependents), weight), waits)| Step {
+            plan,
+            phase: Phase::Waiting(waits),
+            dependents,
+            weight,
+            median_ms: durations.get(&plan.op).copied(),
+            attempts: 0,
+            failures: 0,
+            voids: 0,
+            started_ms: 0,
+            said_waiting: false,
+            attempting: None,
+            has_slot: false,
+            tried: Vec::new(),
+            token: None,
+        })
+        .collect()
+}
