@@ -19,7 +19,7 @@ use assets::{
     },
     model::{
         key::{AssetKey, PartitionKey},
-        project::Shape,
+        project::{Identity, Shape},
     },
     plan::record::{AttemptId, StoredOutput},
 };
@@ -40,6 +40,7 @@ fn target(shape: Shape, text: &str) -> Target {
         path: path(text),
         format: None,
         shape,
+        identity: Identity::Bytes,
         in_place: false,
     }
 }

@@ -31,6 +31,7 @@ mod run_features;
 mod sabotage;
 mod soak;
 mod source;
+mod sql_files;
 #[expect(clippy::allow_attributes, reason = "`expect` would complain as soon as the last helper is used")]
 #[allow(dead_code, reason = "helpers for every end-to-end test")]
 mod support;

@@ -19,3 +19,13 @@ pub fn open_files_max() -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     limit.map_or(usize::MAX, |it| usize::try_from(it).unwrap_or(usize::MAX))
 }
+
+/// Bytes of memory that could be had without taking them from anybody; a guess where the system does not tell.
+pub fn free_memory() -> u64 {
+    const GUESS: u64 = 1 << 30;
+    let told = fs::read(&PathBuf::from("/proc/meminfo")).unwrap_or_default();
+    let told = String::from_utf8_lossy(&told);
+    let line = told.lines().find_map(|it| it.strip_prefix("MemAvailable:"));
+    let kilobytes = line.and_then(|it| it.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kilobytes.map_or(GUESS, |it| it.saturating_mul(1024))
+}

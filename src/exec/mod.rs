@@ -12,3 +12,4 @@ pub mod run;
 pub mod signal;
 pub mod source;
 pub mod supervise;
+pub mod table;

@@ -4,6 +4,7 @@
 
 pub mod event;
 pub mod fingerprint;
+pub mod format;
 pub mod graph;
 pub mod key;
 pub mod manifest;

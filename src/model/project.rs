@@ -122,6 +122,16 @@ pub struct Asset {
     /// `csv`, `parquet`, ... or any extension; `None` if the path has none.
     pub format: Option<String>,
     pub shape: Shape,
+    pub identity: Identity,
+}
+
+/// What makes two contents of an output the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Identity {
+    /// Every byte.
+    Bytes,
+    /// The rows of a table, in any order, and its columns.
+    Rows,
 }
 
 /// What the output is on a file system.

@@ -18,8 +18,8 @@ use crate::{
         graph::AssetGraph,
         key::AssetKey,
         project::{
-            Action, Asset, Durability, FileSet, IoId, IoKind, IoManager, Node, NodeBody, NodeId, Op, OpId, Pattern,
-            Project, Shape, Source,
+            Action, Asset, Durability, FileSet, Identity, IoId, IoKind, IoManager, Node, NodeBody, NodeId, Op, OpId,
+            Pattern, Project, Shape, Source,
         },
         template::Template,
     },
@@ -101,7 +101,14 @@ pub(crate) fn project(text: &str) -> Project {
             });
             let op = ops.push(line.op(at[line.key], place, deps.clone()));
             let file = path(&format!("{}.csv", line.key));
-            NodeBody::Asset(Asset { op, io, path: file, format: Some("csv".into()), shape: Shape::File })
+            NodeBody::Asset(Asset {
+                op,
+                io,
+                path: file,
+                format: Some("csv".into()),
+                shape: Shape::File,
+                identity: Identity::Bytes,
+            })
         };
         nodes.push(Node {
             key: AssetKey::parse(line.key).expect("a key"),

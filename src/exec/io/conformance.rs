@@ -22,7 +22,7 @@ use crate::{
     exec::io::{Capabilities, Content, IoError, IoManager, Loaded, Staged, Target},
     model::{
         key::{AssetKey, PartitionKey},
-        project::Shape,
+        project::{Identity, Shape},
     },
     plan::record::{AttemptId, StoredOutput},
 };
@@ -121,7 +121,15 @@ impl World<'_> {
         let format = if shape == Shape::File { Some("csv".to_owned()) } else { None };
         let ending = if shape == Shape::File { ".csv" } else { "" };
         let path = ProjectPath::root().join("conformance").join(self.name).join(format!("{name}{ending}"));
-        Target { key, partition: PartitionKey::whole(), path, format, shape, in_place: false }
+        Target {
+            key,
+            partition: PartitionKey::whole(),
+            path,
+            format,
+            shape,
+            identity: Identity::Bytes,
+            in_place: false,
+        }
     }
 
     fn stage(&self, target: &Target, number: u32) -> Result<Staged, IoError> {

@@ -86,7 +86,7 @@ impl MemoryManager {
         let name = staged.target.path.file_name().ok_or_else(missing)?;
         let found = folder.look(name)?.ok_or_else(missing)?;
         check_shape(&staged.target.path, staged.target.shape, found.kind())?;
-        let measured = self.measurer.measure(&folder, name)?.ok_or_else(missing)?;
+        let measured = self.measurer.measure(&folder, name, None)?.ok_or_else(missing)?;
         Ok(measured)
     }
 

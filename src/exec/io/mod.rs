@@ -16,7 +16,7 @@ use crate::{
     base::{digest::Digest, fs::FsError, path::ProjectPath},
     model::{
         key::{AssetKey, PartitionKey},
-        project::Shape,
+        project::{Identity, Shape},
     },
     plan::record::{AttemptId, StoredOutput},
 };
@@ -30,6 +30,7 @@ pub struct Target {
     pub path: ProjectPath,
     pub format: Option<String>,
     pub shape: Shape,
+    pub identity: Identity,
     /// The command writes to the final place; see [`IoManager::stage`].
     pub in_place: bool,
 }

@@ -16,7 +16,7 @@ use crate::{
             audit::Audit,
             context::RunContext,
             finish::{Restoring, restore},
-            query::query_argv,
+            query,
             recover::{recover_held, sweep},
             render::{Given, render},
         },
@@ -407,10 +407,9 @@ fn given_inputs(context: &RunContext<'_>, step: &PlanStep, now: &Now) -> Result<
     let workspace = context.workspace;
     let mut given = Vec::new();
     let op = &workspace.project.ops[step.op];
-    let io_of = |it: NodeId| workspace.project.nodes[it].asset().map(|it| it.io);
     for dep in &op.deps {
-        // A query reads the tables of its own database by name.
-        if matches!(op.action, Action::Sql(_)) && io_of(*dep) == io_of(op.outputs[0]) {
+        // A query reads tables where they are.
+        if matches!(op.action, Action::Sql(_)) && query::database_of(&workspace.project, *dep).is_some() {
             continue;
         }
         let it = match &workspace.project.nodes[*dep].body {
@@ -461,7 +460,7 @@ pub fn spec(context: &RunContext<'_>, parts: &SpecParts<'_>) -> Result<StepSpec,
     let op = &workspace.project.ops[parts.step.op];
     let mut rendered = render(context, op, parts.action, parts.outputs, parts.given)?;
     if let Action::Sql(sql) = parts.action {
-        rendered.argv = query_argv(context, sql, parts)?;
+        rendered.argv = query::query_argv(context, sql, parts)?;
     }
     // Finds what the command left behind, whatever that did to hide.
     rendered.environment.set("ASSETS_ATTEMPT", parts.attempt);

@@ -3,16 +3,20 @@
 use std::os::unix::ffi::OsStrExt;
 
 use crate::{
-    base::fs,
+    base::{fs, path::ProjectPath},
     exec::{
-        query::{From, Input, Request, SUBCOMMAND},
+        query::{Engine, From, Input, Request, SUBCOMMAND},
         run::{
             context::RunContext,
             prepare::{PrepareError, SpecParts},
             render::Given,
         },
     },
-    model::project::{IoId, IoKind, NodeBody, Sql, SqlTable},
+    model::{
+        format::TableFormat,
+        project::{IoId, IoKind, NodeBody, NodeId, Project, Sql, SqlTable},
+        sql::inputs::{source_format, table_format},
+    },
 };
 
 /// Program and arguments.
@@ -24,13 +28,18 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
     let project = &*workspace.project;
     let output = &parts.outputs[0];
     let io = project.nodes[output.node].asset().expect("a query makes an asset").io;
-    let IoKind::Sqlite { path } = &project.io_managers[io].kind else {
-        unreachable!("the manifest lets queries run in databases only")
+    let engine = match (&project.io_managers[io].kind, output.staged.target.format.as_deref()) {
+        (IoKind::Sqlite { path }, _) => Engine::Sqlite { database: path.under(&workspace.root) },
+        (IoKind::Fs { .. }, Some(format)) => Engine::DataFusion {
+            format: TableFormat::of_extension(format).expect("the manifest lets queries write tables only"),
+            spill: workspace.root.join(".assets/tmp").join(format!("query-{}", parts.attempt)),
+        },
+        _ => unreachable!("the manifest lets queries run only where there is an engine"),
     };
     let request = Request {
         sql: sql.text.clone(),
         shown: sql.name(),
-        database: path.under(&workspace.root),
+        engine,
         inputs: sql.tables.iter().map(|it| input(context, it, io, parts)).collect(),
         output: output.staged.path.clone(),
     };
@@ -41,17 +50,32 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
     Ok(vec![b"/proc/self/exe".to_vec(), SUBCOMMAND.into(), file.as_os_str().as_bytes().to_vec()])
 }
 
+/// The SQLite database that keeps it.
+pub fn database_of(project: &Project, node: NodeId) -> Option<&ProjectPath> {
+    match &project.io_managers[project.nodes[node].asset()?.io].kind {
+        IoKind::Sqlite { path } => Some(path),
+        _ => None,
+    }
+}
+
 fn input(context: &RunContext<'_>, table: &SqlTable, io: IoId, parts: &SpecParts<'_>) -> Input {
-    let from = match &context.workspace.project.nodes[table.node].body {
-        NodeBody::Asset(it) if it.io == io => From::Table(it.path.to_string()),
-        _ => {
-            let given = parts.given.iter().find(|it| it.0 == table.node);
-            From::Csv(match given.map(|it| &it.1) {
-                Some(Given::One(path)) => vec![path.into()],
-                Some(Given::Many(paths)) => paths.iter().map(Into::into).collect(),
-                None => Vec::new(),
-            })
-        }
+    let workspace = context.workspace;
+    let given = || match parts.given.iter().find(|it| it.0 == table.node).map(|it| &it.1) {
+        Some(Given::One(path)) => vec![path.into()],
+        Some(Given::Many(paths)) => paths.iter().map(Into::into).collect(),
+        None => Vec::new(),
+    };
+    let from = match &workspace.project.nodes[table.node].body {
+        NodeBody::Asset(it) => match database_of(&workspace.project, table.node) {
+            Some(_) if it.io == io => From::Table(it.path.to_string()),
+            Some(database) => From::Sqlite { database: database.under(&workspace.root), table: it.path.to_string() },
+            None => From::Files { paths: given(), format: readable(table_format(it)) },
+        },
+        NodeBody::Source(source) => From::Files { paths: given(), format: readable(source_format(source)) },
     };
     Input { name: table.name.clone(), from }
+}
+
+fn readable(format: Option<TableFormat>) -> TableFormat {
+    format.expect("the manifest lets queries read tables only")
 }

@@ -17,7 +17,7 @@ use crate::{
 
 /// Runs what stands in the file at `request`.
 pub fn step(request: Option<&Path>) -> Exit {
-    let asked = request.ok_or_else(|| Failed { message: "no query is given".to_owned(), at: None });
+    let asked = request.ok_or_else(|| Failed { message: "no query is given".to_owned(), at: None, help: None });
     let failed = match asked.and_then(query::request) {
         Err(failed) => failed.message,
         Ok(request) => match query::run(&request) {
@@ -31,12 +31,18 @@ pub fn step(request: Option<&Path>) -> Exit {
 }
 
 fn told(request: &Request, failed: Failed) -> String {
-    let Some(at) = failed.at.filter(|it| *it <= request.sql.len()) else { return failed.message };
+    let Some(at) = failed.at.filter(|it| *it <= request.sql.len()) else {
+        return [Some(failed.message), failed.help].into_iter().flatten().collect::<Vec<_>>().join("\n");
+    };
     let mut sources = SourceMap::default();
     let file = sources.add(&request.shown, request.sql.as_str());
     let rest = &request.sql[at..];
     let word = rest.find(|it: char| !(it.is_alphanumeric() || it == '_')).unwrap_or(rest.len());
     let place = Span::new(file, at..at + word.max(usize::from(!rest.is_empty())));
     let told = Diagnostic::error(code::BAD_SQL, failed.message).at(place);
+    let told = match failed.help {
+        Some(help) => told.help(help),
+        None => told,
+    };
     diagnostic::render(&told, &sources, Style::PLAIN)
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use crate::{
     base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
     model::{
-        project::{Action, Asset, EnvName, FileSet, NodeId, Op, OpId, Pattern, Shape, Source},
+        project::{Action, Asset, EnvName, FileSet, Identity, NodeId, Op, OpId, Pattern, Shape, Source},
         template::{Names, Template},
     },
 };
@@ -113,8 +113,9 @@ impl<'a> Resolver<'a> {
             };
             ProjectPath::resolve(&ProjectPath::root(), name).unwrap_or_default()
         });
-        let asset = Asset { op, io: io.unwrap_or(Id::new(0)), path, format, shape };
-        self.in_database(declared, asset)
+        let asset = Asset { op, io: io.unwrap_or(Id::new(0)), path, format, shape, identity: Identity::Bytes };
+        self.keepers.push(asset.io);
+        self.as_table(declared, asset)
     }
 
     fn output_path(&mut self, text: &str, place: Span) -> Option<ProjectPath> {

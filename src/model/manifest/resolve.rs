@@ -46,6 +46,8 @@ pub struct Resolver<'a> {
     pub env: BTreeMap<String, bool>,
     /// By the number of the IO manager.
     pub io_kinds: Vec<IoKind>,
+    /// Who keeps each asset, in order.
+    pub keepers: Vec<IoId>,
     /// The IO manager of assets that name none.
     pub default_io: Option<IoId>,
     /// Assets first, then sources, each in the order declared.
@@ -69,6 +71,7 @@ pub fn resolve<'a>(
         vars: BTreeMap::new(),
         env: BTreeMap::new(),
         io_kinds: Vec::new(),
+        keepers: Vec::new(),
         default_io: None,
         keys: HashMap::with_capacity(from.asset.entries.len() + from.source.entries.len()),
     };

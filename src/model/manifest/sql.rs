@@ -5,8 +5,12 @@
 use crate::{
     base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
     model::{
-        project::{Action, Asset, IoKind, NodeBody, NodeId, Pattern, Project, Shape, Source, Sql, SqlTable},
-        sql::{self, Dialect, TableName},
+        format::TableFormat,
+        project::{Action, Asset, Identity, IoKind, NodeBody, NodeId, Project, Shape, Sql, SqlTable},
+        sql::{
+            self, Dialect, TableName,
+            inputs::{source_format, table_format},
+        },
         template::Template,
     },
 };
@@ -30,17 +34,47 @@ pub fn is_file(sql: &str) -> bool {
 }
 
 impl<'a> Resolver<'a> {
-    /// The same asset, if a database keeps it: under the name of a table.
-    pub fn in_database(&mut self, declared: &Declared, asset: Asset) -> Asset {
-        let is_query = declared.table.entry("sql").is_some();
-        if !matches!(self.io_kinds.get(asset.io.index()), Some(IoKind::Sqlite { .. })) {
-            if let (true, Some(entry)) = (is_query, declared.table.entry("sql")) {
+    /// The same asset, as whoever runs its query or keeps its rows wants it.
+    pub fn as_table(&mut self, declared: &Declared, asset: Asset) -> Asset {
+        let query = declared.table.entry("sql");
+        match (self.io_kinds.get(asset.io.index()), query) {
+            (Some(IoKind::Sqlite { .. }), _) => self.in_database(declared, asset),
+            (_, None) => asset,
+            (Some(IoKind::Fs { .. }), Some(entry)) => self.in_file(declared, entry.place, asset),
+            (_, Some(entry)) => {
                 let told = Diagnostic::error(code::NOT_SUPPORTED, "`sql` is not supported yet by this IO manager");
                 let told = told.at(entry.place).label("runs where its asset is kept");
-                self.report.push(told.help("keep it in a database: [io.NAME] type = \"sqlite\", and io = \"NAME\""));
+                self.report.push(
+                    told.help("keep it in files, or in a database: io = \"NAME\" of [io.NAME] type = \"sqlite\""),
+                );
+                asset
             }
-            return asset;
         }
+    }
+
+    /// A file that a query writes: parquet, unless it says otherwise.
+    fn in_file(&mut self, declared: &Declared, place: Span, asset: Asset) -> Asset {
+        let asset = match asset.format {
+            None if declared.table.entry("path").is_none() => {
+                let name = format!("{}.{}", declared.key, TableFormat::Parquet.name());
+                let path = ProjectPath::resolve(&ProjectPath::root(), name).unwrap_or_default();
+                Asset { path, format: Some(TableFormat::Parquet.name().to_owned()), ..asset }
+            }
+            _ => asset,
+        };
+        if table_format(&asset).is_none() {
+            let at = ["format", "path", "folder"]
+                .iter()
+                .find_map(|it| declared.table.entry(it))
+                .map_or(place, |it| it.place);
+            let told = Diagnostic::error(code::BAD_VALUE, "a query writes a table").at(at);
+            self.report.push(told.help("give it a format that is one: parquet, csv, jsonl or arrow"));
+        }
+        Asset { identity: Identity::Rows, ..asset }
+    }
+
+    fn in_database(&mut self, declared: &Declared, asset: Asset) -> Asset {
+        let is_query = declared.table.entry("sql").is_some();
         for key in ["path", "folder", "in_place"] {
             if let Some(entry) = declared.table.entry(key) {
                 let told = Diagnostic::error(code::BAD_VALUE, format!("`{key}` means nothing to a table"));
@@ -56,7 +90,7 @@ impl<'a> Resolver<'a> {
         let name = declared.key.replace('/', "_");
         let path = ProjectPath::resolve(&ProjectPath::root(), name).unwrap_or_default();
         let format = (!is_query).then(|| TABLE_FORMAT.to_owned());
-        Asset { path, format, shape: Shape::File, ..asset }
+        Asset { path, format, shape: Shape::File, identity: Identity::Rows, ..asset }
     }
 
     /// The query of an asset. What it reads is added to what its `deps` say.
@@ -81,7 +115,8 @@ impl<'a> Resolver<'a> {
             _ if file.is_some() => Span::new(place.file, 0..0),
             _ => place,
         };
-        let dialect = Dialect::Sqlite;
+        let kind = self.keepers.get(asset.index()).and_then(|it| self.io_kinds.get(it.index()));
+        let dialect = if matches!(kind, Some(IoKind::Sqlite { .. })) { Dialect::Sqlite } else { Dialect::DataFusion };
         let tables = match sql::tables(&text, dialect) {
             Ok(tables) => tables,
             Err(error) => {
@@ -147,22 +182,18 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// What a query reads must be something that its database can read: a table of its own, or rows in a file.
+/// What a query reads must be a table, in a database or in files.
 pub fn readable(project: &Project, from: &Gathered, report: &mut Report) {
     for op in project.ops.values() {
         let Action::Sql(sql) = &op.action else { continue };
-        let own = project.nodes[op.outputs[0]].asset().map(|it| it.io);
         for table in &sql.tables {
             let node = &project.nodes[table.node];
-            let is_csv = |it: &Pattern| it.text.to_ascii_lowercase().ends_with(".csv");
             let readable = match &node.body {
-                NodeBody::Asset(it) if Some(it.io) == own => true,
                 NodeBody::Asset(it) => {
-                    let is_file = matches!(project.io_managers[it.io].kind, IoKind::Fs { .. });
-                    is_file && it.shape == Shape::File && it.format.as_deref() == Some(TABLE_FORMAT)
+                    let in_database = matches!(project.io_managers[it.io].kind, IoKind::Sqlite { .. });
+                    in_database || table_format(it).is_some()
                 }
-                NodeBody::Source(Source::Files(set)) => set.patterns.iter().all(is_csv),
-                NodeBody::Source(_) => false,
+                NodeBody::Source(source) => source_format(source).is_some(),
             };
             if readable {
                 continue;
@@ -172,8 +203,8 @@ pub fn readable(project: &Project, from: &Gathered, report: &mut Report) {
                 Diagnostic::error(code::BAD_SQL, format!("a query cannot read `{}`", node.key))
                     .at(place)
                     .label("reads it")
-                    .other(node.place, "neither a table of the same database nor a csv file")
-                    .help("a query reads tables of its own database, csv files of other assets, and sources that are csv files"),
+                    .other(node.place, "neither a table of a database nor a file that holds one")
+                    .help("a query reads tables, and files that are parquet, csv, jsonl or arrow"),
             );
         }
     }

@@ -3,12 +3,13 @@
 //! Knows no engine and runs nothing. Two views of one text: `tables` parses it, for dependencies;
 //! `tokens` cuts it up, for fingerprints, and is right also where parsing fails.
 
+pub mod inputs;
 mod tables;
 mod tokens;
 
 use std::ops::Range;
 
-use sqlparser::dialect::{Dialect as Rules, SQLiteDialect};
+use sqlparser::dialect::{Dialect as Rules, GenericDialect, SQLiteDialect};
 
 pub use tables::{TableName, tables};
 pub use tokens::normal_form;
@@ -16,18 +17,22 @@ pub use tokens::normal_form;
 /// Whose SQL it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dialect {
+    /// Of the engine that is built in.
+    DataFusion,
     Sqlite,
 }
 
 impl Dialect {
     fn rules(self) -> &'static dyn Rules {
         match self {
+            Dialect::DataFusion => &GenericDialect {},
             Dialect::Sqlite => &SQLiteDialect {},
         }
     }
 
     pub fn name(self) -> &'static str {
         match self {
+            Dialect::DataFusion => "datafusion",
             Dialect::Sqlite => "sqlite",
         }
     }
@@ -48,7 +53,7 @@ pub struct SqlError {
 }
 
 /// Byte offset of a line and column, both from 1, columns counted in characters.
-fn offset(text: &str, line: u64, column: u64) -> usize {
+pub fn offset(text: &str, line: u64, column: u64) -> usize {
     let (line, column) = (usize::try_from(line).unwrap_or(1), usize::try_from(column).unwrap_or(1));
     let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     let rest = &text[start..];

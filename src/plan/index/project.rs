@@ -15,8 +15,8 @@ use crate::{
     model::{
         manifest::graph_of,
         project::{
-            Action, Asset, Check, Durability, EnvName, FileSet, IoId, IoKind, IoManager, Job, Node, NodeBody, NodeId,
-            Op, OpId, Pattern, Pool, PoolId, Project, Severity, Shape, Source, Sql, SqlTable, VarValue,
+            Action, Asset, Check, Durability, EnvName, FileSet, Identity, IoId, IoKind, IoManager, Job, Node, NodeBody,
+            NodeId, Op, OpId, Pattern, Pool, PoolId, Project, Severity, Shape, Source, Sql, SqlTable, VarValue,
         },
         sql::Dialect,
         template::Template,
@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Also tells projects of another version of this program apart: what a manifest means may have changed.
-const FORM: &str = concat!("assets project 3, ", env!("CARGO_PKG_VERSION"));
+const FORM: &str = concat!("assets project 4, ", env!("CARGO_PKG_VERSION"));
 
 /// What a project was read from, and what it was read with.
 #[derive(Clone, PartialEq, Debug)]
@@ -143,7 +143,7 @@ impl<I: Id, T: Coded> Coded for IdVec<I, T> {
 }
 
 coded_struct!(Node { key, place, description, group, tags, owners, kinds, body });
-coded_struct!(Asset { op, io, path, format, shape });
+coded_struct!(Asset { op, io, path, format, shape, identity });
 coded_struct!(FileSet { folder, patterns });
 coded_struct!(Pattern { text, place });
 coded_struct!(Op {
@@ -169,13 +169,14 @@ coded_cases!(Severity { 0 = Warn, 1 = Error });
 coded_cases!(Durability { 0 = Strict, 1 = Epoch, 2 = Off });
 coded_struct!(Sql { text, file, dialect, tables });
 coded_struct!(SqlTable { name, node });
-coded_cases!(Dialect { 0 = Sqlite });
+coded_cases!(Dialect { 0 = Sqlite, 1 = DataFusion });
 coded_struct!(EnvName { name, secret });
 coded_struct!(IoManager { name, place, kind });
 coded_struct!(Pool { name, limit });
 coded_struct!(Job { select, place });
 coded_struct!(Span { file, start, end });
 coded_cases!(Shape { 0 = File, 1 = Folder });
+coded_cases!(Identity { 0 = Bytes, 1 = Rows });
 
 macro_rules! coded_id {
     ($($name:ident),*) => {

@@ -15,11 +15,14 @@ use std::{
 
 use crate::{
     base::{digest::Digest, path::ProjectPath},
-    exec::io::{
-        IoError,
-        beneath::{Folder, Found},
+    exec::{
+        io::{
+            IoError,
+            beneath::{Folder, Found},
+        },
+        table::{digest::TableDigest, read},
     },
-    model::project::Shape,
+    model::{format::TableFormat, project::Shape},
     plan::{
         hash::{FileCache, FileFact, FileKind, Signature, Sweep, TreeError, UNSTEADY},
         record::TrackedFile,
@@ -32,6 +35,8 @@ pub struct Measured {
     pub data_version: Digest,
     /// Of all files together.
     pub bytes: u64,
+    /// If it was read as a table.
+    pub rows: Option<u64>,
     /// The thing itself first; of a folder, then everything in it.
     pub parts: Vec<TrackedFile>,
 }
@@ -69,12 +74,20 @@ impl Measurer {
     }
 
     /// What is at the name in an open folder below the root; `None` if nothing is.
-    pub fn measure(&self, folder: &Folder, name: &OsStr) -> Result<Option<Measured>, IoError> {
+    pub fn measure(
+        &self,
+        folder: &Folder,
+        name: &OsStr,
+        table: Option<TableFormat>,
+    ) -> Result<Option<Measured>, IoError> {
         let Some(found) = folder.look(name)? else { return Ok(None) };
         let path = folder.path().join(name);
         let measured = match found.kind() {
             FileKind::Folder => self.measure_folder(folder, name, &path)?,
-            FileKind::File => self.measure_file(&path)?,
+            FileKind::File => match table {
+                Some(format) => self.measure_table(&path, format)?,
+                None => self.measure_file(&path)?,
+            },
             kind @ (FileKind::Link | FileKind::Odd) => {
                 return Err(IoError::WrongKind {
                     path: path.to_string(),
@@ -97,11 +110,19 @@ impl Measurer {
         match fact {
             FileFact::Present { signature, digest, racy } => {
                 let part = TrackedFile { path: path.clone(), signature, digest, racy };
-                Ok(Measured { data_version: digest, bytes: signature.size, parts: vec![part] })
+                Ok(Measured { data_version: digest, bytes: signature.size, rows: None, parts: vec![part] })
             }
             FileFact::Unreadable(why) => Err(unreadable(path, why)),
             FileFact::Missing | FileFact::Odd => Err(IoError::Unstable { path: path.to_string() }),
         }
+    }
+
+    /// Its bytes tell whether it is still what it was, its rows what it is.
+    fn measure_table(&self, path: &ProjectPath, format: TableFormat) -> Result<Measured, IoError> {
+        let measured = self.measure_file(path)?;
+        let rows = read::open(&[path.under(&self.root)], format);
+        let version = rows.and_then(TableDigest::of).map_err(|it| unreadable(path, it.to_string()))?;
+        Ok(Measured { data_version: version.digest, rows: Some(version.rows), ..measured })
     }
 
     fn measure_folder(&self, parent: &Folder, name: &OsStr, path: &ProjectPath) -> Result<Measured, IoError> {
@@ -128,7 +149,7 @@ impl Measurer {
                 }
             }
         }
-        Ok(Measured { data_version: tree.digest, bytes: tree.bytes(), parts: tree.entries })
+        Ok(Measured { data_version: tree.digest, bytes: tree.bytes(), rows: None, parts: tree.entries })
     }
 
     /// The parts as they are recorded now that the thing itself was renamed to `path`.

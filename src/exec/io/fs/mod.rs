@@ -23,6 +23,7 @@ use crate::{
         beneath::{Folder, Found, Swaps},
         keep::{Kept, Limits},
     },
+    model::{format::TableFormat, project::Identity},
     plan::{
         hash::FileKind,
         record::{AttemptId, StoredOutput},
@@ -116,7 +117,7 @@ impl FsManager {
         let measured = match place.look()? {
             // Never content, so never what was recorded.
             Some(found) if matches!(found.kind(), FileKind::Odd | FileKind::Link) => None,
-            _ => self.measurer.measure(&place.folder, &place.name)?,
+            _ => self.measurer.measure(&place.folder, &place.name, table_of(target))?,
         };
         Ok(measured.map(|it| (place, it)))
     }
@@ -168,8 +169,8 @@ impl IoManager for FsManager {
         let name = Self::staged_name(&place, &staged.target, &staged.attempt);
         let found = place.folder.look(&name)?.ok_or_else(missing)?;
         check_shape(&place.path, staged.target.shape, found.kind())?;
-        let measured = self.measurer.measure(&place.folder, &name)?.ok_or_else(missing)?;
-        let content = Content { data_version: measured.data_version, bytes: Some(measured.bytes), rows: None };
+        let measured = self.measurer.measure(&place.folder, &name, table_of(&staged.target))?.ok_or_else(missing)?;
+        let content = Content { data_version: measured.data_version, bytes: Some(measured.bytes), rows: measured.rows };
         if self.durable {
             place.folder.sync(&name)?;
         }
@@ -179,7 +180,7 @@ impl IoManager for FsManager {
 
     fn current(&self, target: &Target) -> Result<Option<Content>, IoError> {
         let read = self.read_now(target)?;
-        Ok(read.map(|(_, it)| Content { data_version: it.data_version, bytes: Some(it.bytes), rows: None }))
+        Ok(read.map(|(_, it)| Content { data_version: it.data_version, bytes: Some(it.bytes), rows: it.rows }))
     }
 
     fn publish(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
@@ -251,6 +252,14 @@ impl IoManager for FsManager {
             Some(place) => place.folder.remove(&place.name),
             None => Ok(()),
         }
+    }
+}
+
+/// How its rows are read, if they are what it is known by.
+fn table_of(target: &Target) -> Option<TableFormat> {
+    match target.identity {
+        Identity::Bytes => None,
+        Identity::Rows => TableFormat::of_extension(target.format.as_deref()?),
     }
 }
 

@@ -23,7 +23,7 @@ use super::{
     FsManager, Place,
     measure::{Measured, check_shape},
     names::{self, Token},
-    shown,
+    shown, table_of,
 };
 
 impl FsManager {
@@ -40,7 +40,7 @@ impl FsManager {
         let seen = self.inspected().remove(&(staged.attempt.clone(), place.path.clone()));
         let measured = match seen {
             Some(it) => it,
-            None => self.measurer.measure(&place.folder, &name)?.ok_or_else(missing)?,
+            None => self.measurer.measure(&place.folder, &name, table_of(&staged.target))?.ok_or_else(missing)?,
         };
         // A process that outlived the command may still be writing.
         let now = place.folder.look(&name)?.ok_or_else(missing)?;
@@ -125,7 +125,7 @@ impl FsManager {
         let wanted = |it: Option<Measured>| it.filter(|it| it.data_version == content.data_version);
         let staging = names::staging(&token.attempt, &place.name);
         let replaced = names::replaced(&token.attempt, &place.name);
-        if let Some(measured) = wanted(self.readable(&place.folder, &place.name, target.shape)?) {
+        if let Some(measured) = wanted(self.readable(&place.folder, &place.name, target)?) {
             if token.in_place {
                 Self::drop_aside(&place, target, &token.attempt, None)?;
             }
@@ -133,7 +133,7 @@ impl FsManager {
             place.folder.remove(&replaced)?;
             return self.described(&place, &measured).map(Recovered::Published);
         }
-        if let Some(measured) = wanted(self.readable(&place.folder, &staging, target.shape)?) {
+        if let Some(measured) = wanted(self.readable(&place.folder, &staging, target)?) {
             if self.durable {
                 place.folder.sync(&staging)?;
             }
@@ -161,7 +161,7 @@ impl FsManager {
             // On another file system, which no rename leads to: it is made again.
             return Ok(None);
         }
-        let right = self.readable(folder, name, target.shape)?.filter(|it| it.data_version == *data_version);
+        let right = self.readable(folder, name, target)?.filter(|it| it.data_version == *data_version);
         let Some(measured) = right else {
             // Damaged where it lay: not a version of anything any more.
             folder.remove(name)?;
@@ -179,7 +179,7 @@ impl FsManager {
         if !folder.exchange(name, &place.folder, &place.name)? {
             return Ok(None);
         }
-        let replaced = self.readable(folder, name, target.shape)?;
+        let replaced = self.readable(folder, name, target)?;
         match replaced {
             Some(it) => self.kept.rename(entry, target, &it.data_version, it.bytes)?,
             None => {
@@ -193,12 +193,12 @@ impl FsManager {
 
 impl FsManager {
     /// What is at the name if it can be content of that shape at all.
-    fn readable(&self, folder: &Folder, name: &OsStr, shape: Shape) -> Result<Option<Measured>, IoError> {
+    fn readable(&self, folder: &Folder, name: &OsStr, target: &Target) -> Result<Option<Measured>, IoError> {
         let Some(found) = folder.look(name)? else { return Ok(None) };
-        if check_shape(&folder.path().join(name), shape, found.kind()).is_err() {
+        if check_shape(&folder.path().join(name), target.shape, found.kind()).is_err() {
             return Ok(None);
         }
-        match self.measurer.measure(folder, name) {
+        match self.measurer.measure(folder, name, table_of(target)) {
             Err(IoError::WrongKind { .. } | IoError::Other { .. }) => Ok(None),
             other => other,
         }

@@ -5,11 +5,14 @@
 //! that says what the table holds: the commit of that transaction is the commit point. The database keeps
 //! its own journal and its own durability; nothing here changes either.
 
-pub mod csv;
+pub mod rows;
 pub mod seal;
 pub mod table;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
@@ -19,9 +22,11 @@ use crate::{
         Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
         sqlite::{
             seal::Seal,
-            table::{STAGED, quoted, version_of},
+            table::{STAGED, quoted},
         },
     },
+    exec::table::{TableError, read, write},
+    model::format::TableFormat,
     plan::record::{AttemptId, StoredOutput},
 };
 
@@ -50,8 +55,8 @@ impl SqliteManager {
         self.root.join(".assets/tmp").join(format!("table-{}", Digest::of(&name).short()))
     }
 
-    /// What the command or query made, as a database with the one table [`STAGED`].
-    fn staged(&self, staged: &Staged) -> Result<Connection, IoError> {
+    /// What the command or query made: a database with the one table [`STAGED`].
+    fn staged(&self, staged: &Staged) -> Result<PathBuf, IoError> {
         let folder = self.folder(&staged.target, &staged.attempt);
         let made = folder.join(file_name(&staged.target));
         let database = match staged.target.format {
@@ -61,7 +66,7 @@ impl SqliteManager {
                 if fs::look(&database)?.is_none() {
                     let partial = folder.join("partial.sqlite");
                     fs::remove(&partial)?;
-                    csv::import(&made, &partial, &table_name(&staged.target))?;
+                    import(&made, &partial, &table_name(&staged.target))?;
                     fs::rename(&partial, &database)?;
                 }
                 database
@@ -81,7 +86,7 @@ impl SqliteManager {
         let connection = Connection::open_with_flags(&database, OpenFlags::SQLITE_OPEN_READ_ONLY);
         let connection = connection.map_err(|it| self.error(&it))?;
         match table::exists(&connection, STAGED).map_err(|it| self.error(&it))? {
-            true => Ok(connection),
+            true => Ok(database),
             false => Err(IoError::OutputMissing(table_name(&staged.target))),
         }
     }
@@ -102,19 +107,25 @@ impl SqliteManager {
         Ok(Some(connection))
     }
 
+    fn content(&self, database: &Path, name: &str) -> Result<Content, IoError> {
+        let found = rows::version(database, name).map_err(|it| self.table_error(name, &it))?;
+        Ok(Content { data_version: found.digest, bytes: Some(found.bytes), rows: Some(found.rows) })
+    }
+
+    fn table_error(&self, name: &str, error: &TableError) -> IoError {
+        IoError::Other { path: format!("{}: {name}", self.shown), cause: error.to_string() }
+    }
+
     fn error(&self, error: &rusqlite::Error) -> IoError {
         IoError::Other { path: self.shown.clone(), cause: error.to_string() }
     }
 
     /// Copies what is staged over in one transaction.
     fn copy(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
-        let stage = self.staged(staged)?;
-        let found = version_of(&stage, STAGED).map_err(|it| self.error(&it))?;
-        if found.data_version != content.data_version {
+        let from = self.staged(staged)?;
+        if self.content(&from, STAGED)?.data_version != content.data_version {
             return Err(IoError::Unstable { path: table_name(&staged.target) });
         }
-        let from = PathBuf::from(stage.path().unwrap_or_default());
-        drop(stage);
         let mut connection = self.open(true)?.ok_or(IoError::NotFound(self.shown.clone()))?;
         let published = (|| {
             connection.execute("attach ? as stage", [from.to_string_lossy()])?;
@@ -143,13 +154,10 @@ impl SqliteManager {
     fn version(&self, target: &Target) -> Result<Option<Content>, IoError> {
         let Some(connection) = self.open(false)? else { return Ok(None) };
         let name = table_name(target);
-        let found = (|| {
-            if !table::exists(&connection, &name)? {
-                return Ok(None);
-            }
-            version_of(&connection, &name).map(Some)
-        })();
-        found.map_err(|it: rusqlite::Error| self.error(&it))
+        match table::exists(&connection, &name).map_err(|it| self.error(&it))? {
+            true => self.content(&self.database, &name).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// What this tool wrote down of the table, if nobody else has written to the database since.
@@ -187,8 +195,7 @@ impl IoManager for SqliteManager {
     }
 
     fn inspect(&self, staged: &Staged) -> Result<Content, IoError> {
-        let connection = self.staged(staged)?;
-        version_of(&connection, STAGED).map_err(|it| self.error(&it))
+        self.content(&self.staged(staged)?, STAGED)
     }
 
     fn current(&self, target: &Target) -> Result<Option<Content>, IoError> {
@@ -242,9 +249,11 @@ impl IoManager for SqliteManager {
         let file = folder.join(format!("{name}.csv"));
         if fs::look(&file)?.is_none() {
             fs::create_folder(&folder)?;
-            let connection = self.open(false)?.ok_or_else(|| IoError::NotFound(name.clone()))?;
-            let bytes = csv::export(&connection, &name).map_err(|it| self.error(&it))?;
-            fs::write_atomic(&file, &bytes)?;
+            let partial = folder.join(format!("{name}.partial"));
+            let table = rows::read(&self.database, &name);
+            let written = table.and_then(|it| write::write_all(it, &partial, TableFormat::Csv));
+            written.map_err(|it| self.table_error(&name, &it))?;
+            fs::rename(&partial, &file)?;
         }
         Ok(Loaded::Path(file))
     }
@@ -286,6 +295,19 @@ fn drop_table(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<()>
     }
 }
 
+/// Makes a database at `to` with the rows of the csv file `from` as its one table.
+fn import(from: &Path, to: &Path, shown: &str) -> Result<(), IoError> {
+    if fs::look(from)?.is_none() {
+        return Err(IoError::OutputMissing(shown.to_owned()));
+    }
+    let made = read::open(&[from.to_owned()], TableFormat::Csv).and_then(|it| {
+        let connection = Connection::open(to)?;
+        connection.execute_batch("pragma journal_mode = off; pragma synchronous = off")?;
+        rows::insert(&connection, &format!("main.{STAGED}"), it)
+    });
+    made.map_err(|it| IoError::Other { path: shown.to_owned(), cause: it.to_string() })
+}
+
 fn token(data_version: &Digest) -> StoredOutput {
     StoredOutput::Token(data_version.0.to_vec())
 }
@@ -295,7 +317,7 @@ mod tests {
     use super::*;
     use crate::model::{
         key::{AssetKey, PartitionKey},
-        project::Shape,
+        project::{Identity, Shape},
     };
 
     fn target(name: &str) -> Target {
@@ -305,6 +327,7 @@ mod tests {
             path: ProjectPath::resolve(&ProjectPath::root(), name).unwrap(),
             format: Some("csv".to_owned()),
             shape: Shape::File,
+            identity: Identity::Rows,
             in_place: false,
         }
     }

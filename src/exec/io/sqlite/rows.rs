@@ -1,0 +1,331 @@
+//! Tables of a SQLite database as Arrow, and back.
+//!
+//! SQLite has integers, floats, texts and byte strings; a column is what all its values are. What it has no
+//! type for (dates, times, decimals) is kept as text or number, and comes back as that.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        mpsc::{IntoIter, SyncSender, sync_channel},
+    },
+};
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, BinaryBuilder, Float64Builder, Int64Builder, LargeStringBuilder, StringBuilder},
+    compute::cast,
+    datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef},
+    error::ArrowError,
+    record_batch::{RecordBatch, RecordBatchReader},
+    util::display::{ArrayFormatter, FormatOptions},
+};
+use rusqlite::{
+    Connection, OpenFlags, params_from_iter,
+    types::{Value, ValueRef},
+};
+
+use super::table::{columns, quoted};
+use crate::exec::table::{
+    Rows, TableError,
+    digest::{TableDigest, TableVersion},
+};
+
+const BATCH_ROWS: usize = 8192;
+/// Batches that wait to be taken.
+const AHEAD: usize = 2;
+
+impl std::convert::From<rusqlite::Error> for TableError {
+    fn from(error: rusqlite::Error) -> TableError {
+        TableError::new(error)
+    }
+}
+
+/// What becomes of a column whose values are of several types. Integers among floats are floats.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mixed {
+    /// No other engine has such columns.
+    Refused,
+    /// Texts that begin with the type, so that `1` and `'1'` stay apart.
+    Tagged,
+}
+
+/// The rows of a table, in the order in which they were stored.
+///
+/// # Errors
+/// A database that cannot be read, a column whose values are of several types.
+pub fn read(database: &Path, table: &str) -> Result<Rows, TableError> {
+    rows(database, table, Mixed::Refused)
+}
+
+/// The identity of a table's content.
+///
+/// # Errors
+/// A database that cannot be read.
+pub fn version(database: &Path, table: &str) -> Result<TableVersion, TableError> {
+    TableDigest::of(rows(database, table, Mixed::Tagged)?)
+}
+
+fn rows(database: &Path, table: &str, mixed: Mixed) -> Result<Rows, TableError> {
+    // What was written by way of a log beside the database cannot be read without room for locks.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(database, flags)?;
+    connection.busy_timeout(super::BUSY_MAX)?;
+    // One look for its columns and its rows.
+    connection.execute_batch("begin")?;
+    let schema = Arc::new(schema(&connection, table, mixed)?);
+    let (sender, batches) = sync_channel(AHEAD);
+    let (of_thread, table) = (Arc::clone(&schema), table.to_owned());
+    std::thread::spawn(move || {
+        if let Err(error) = send(&connection, &table, &of_thread, &sender) {
+            // The reader may be gone: then nobody asks.
+            let _ = sender.send(Err(ArrowError::ExternalError(error.into())));
+        }
+    });
+    Ok(Box::new(Batches { schema, batches: batches.into_iter() }))
+}
+
+struct Batches {
+    schema: SchemaRef,
+    batches: IntoIter<Result<RecordBatch, ArrowError>>,
+}
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.batches.next()
+    }
+}
+
+impl RecordBatchReader for Batches {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+fn schema(connection: &Connection, table: &str, mixed: Mixed) -> Result<Schema, TableError> {
+    let declared = columns(connection, "main", table)?;
+    let kinds: Vec<String> = declared
+        .iter()
+        .map(|(name, _)| format!("group_concat(distinct case when {0} is not null then typeof({0}) end)", quoted(name)))
+        .collect();
+    let text = format!("select {} from main.{}", kinds.join(", "), quoted(table));
+    let found: Vec<Option<String>> =
+        connection.query_row(&text, [], |row| (0..declared.len()).map(|it| row.get(it)).collect())?;
+    let fields = declared.iter().zip(found).map(|((name, declared), found)| {
+        let data_type = match found.as_deref() {
+            None => by_declaration(&declared.to_ascii_uppercase()),
+            Some("integer") => DataType::Int64,
+            Some("real") => DataType::Float64,
+            Some("text") => DataType::Utf8,
+            Some("blob") => DataType::Binary,
+            Some("integer,real" | "real,integer") => DataType::Float64,
+            Some(_) if mixed == Mixed::Tagged => DataType::LargeUtf8,
+            Some(several) => {
+                let several = several.replace(',', " and ");
+                return Err(TableError(format!("column `{name}` holds values of several types: {several}")));
+            }
+        };
+        Ok(Field::new(name, data_type, true))
+    });
+    Ok(Schema::new(fields.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// Of a column without values.
+fn by_declaration(declared: &str) -> DataType {
+    match declared {
+        it if it.contains("INT") => DataType::Int64,
+        it if ["REAL", "FLOA", "DOUB"].iter().any(|word| it.contains(word)) => DataType::Float64,
+        it if it.contains("BLOB") => DataType::Binary,
+        _ => DataType::Utf8,
+    }
+}
+
+enum Builder {
+    Int(Int64Builder),
+    Float(Float64Builder),
+    Text(StringBuilder),
+    Bytes(BinaryBuilder),
+    Tagged(LargeStringBuilder),
+}
+
+impl Builder {
+    fn of(data_type: &DataType) -> Builder {
+        match data_type {
+            DataType::Int64 => Builder::Int(Int64Builder::new()),
+            DataType::Float64 => Builder::Float(Float64Builder::new()),
+            DataType::Binary => Builder::Bytes(BinaryBuilder::new()),
+            DataType::LargeUtf8 => Builder::Tagged(LargeStringBuilder::new()),
+            _ => Builder::Text(StringBuilder::new()),
+        }
+    }
+
+    fn add(&mut self, value: ValueRef<'_>) -> Result<(), TableError> {
+        match (self, value) {
+            (Builder::Int(it), ValueRef::Null) => it.append_null(),
+            (Builder::Float(it), ValueRef::Null) => it.append_null(),
+            (Builder::Text(it), ValueRef::Null) => it.append_null(),
+            (Builder::Bytes(it), ValueRef::Null) => it.append_null(),
+            (Builder::Tagged(it), ValueRef::Null) => it.append_null(),
+            (Builder::Tagged(it), value) => it.append_value(tagged(value)),
+            (Builder::Int(it), ValueRef::Integer(value)) => it.append_value(value),
+            (Builder::Float(it), ValueRef::Real(value)) => it.append_value(value),
+            (Builder::Float(it), ValueRef::Integer(value)) => it.append_value(value as f64),
+            (Builder::Text(it), ValueRef::Text(value)) => {
+                let text = std::str::from_utf8(value).map_err(|_| TableError("a text is not UTF-8".to_owned()))?;
+                it.append_value(text);
+            }
+            (Builder::Bytes(it), ValueRef::Blob(value)) => it.append_value(value),
+            _ => return Err(TableError("a column holds values of several types".to_owned())),
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Builder::Int(it) => Arc::new(it.finish()),
+            Builder::Float(it) => Arc::new(it.finish()),
+            Builder::Text(it) => Arc::new(it.finish()),
+            Builder::Bytes(it) => Arc::new(it.finish()),
+            Builder::Tagged(it) => Arc::new(it.finish()),
+        }
+    }
+}
+
+fn tagged(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => String::new(),
+        ValueRef::Integer(it) => format!("int {it}"),
+        ValueRef::Real(it) => format!("float {:x}", it.to_bits()),
+        ValueRef::Text(it) => format!("text {}", hex(it)),
+        ValueRef::Blob(it) => format!("bytes {}", hex(it)),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|it| format!("{it:02x}")).collect()
+}
+
+fn send(
+    connection: &Connection,
+    table: &str,
+    schema: &SchemaRef,
+    to: &SyncSender<Result<RecordBatch, ArrowError>>,
+) -> Result<(), TableError> {
+    let mut statement = connection.prepare(&format!("select * from main.{} order by rowid", quoted(table)))?;
+    let mut rows = statement.query([])?;
+    let mut builders: Vec<Builder> = schema.fields().iter().map(|it| Builder::of(it.data_type())).collect();
+    let mut count = 0;
+    loop {
+        let row = rows.next()?;
+        if count == BATCH_ROWS || row.is_none() && count > 0 {
+            let batch = RecordBatch::try_new(Arc::clone(schema), builders.iter_mut().map(Builder::finish).collect())?;
+            count = 0;
+            if to.send(Ok(batch)).is_err() {
+                return Ok(());
+            }
+        }
+        let Some(row) = row else { return Ok(()) };
+        for (index, builder) in builders.iter_mut().enumerate() {
+            builder.add(row.get_ref(index)?)?;
+        }
+        count += 1;
+    }
+}
+
+/// Makes `table`, as it is written in a statement, of `rows`.
+///
+/// # Errors
+/// Rows that cannot be read, names that are there already.
+pub fn insert(connection: &Connection, table: &str, rows: Rows) -> Result<(), TableError> {
+    let schema = rows.schema();
+    if schema.fields().is_empty() {
+        return Err(TableError("a table has at least one column".to_owned()));
+    }
+    let columns: Vec<String> =
+        schema.fields().iter().map(|it| format!("{} {}", quoted(it.name()), declared(it.data_type()))).collect();
+    connection.execute_batch(&format!("create table {table} ({}); begin", columns.join(", ")))?;
+    let places = vec!["?"; columns.len()].join(", ");
+    {
+        let mut insert = connection.prepare(&format!("insert into {table} values ({places})"))?;
+        for batch in rows {
+            let batch = batch?;
+            let columns = batch.columns().iter().map(Values::of).collect::<Result<Vec<_>, _>>()?;
+            for row in 0..batch.num_rows() {
+                insert.execute(params_from_iter(columns.iter().map(|it| it.get(row))))?;
+            }
+        }
+    }
+    connection.execute_batch("commit")?;
+    Ok(())
+}
+
+fn declared(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Boolean => "BOOLEAN",
+        it if it.is_integer() => "INT",
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => "REAL",
+        it if it.is_decimal() => "NUMERIC",
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => "BLOB",
+        _ => "TEXT",
+    }
+}
+
+/// A column as SQLite takes its values.
+enum Values {
+    Int(ArrayRef),
+    Float(ArrayRef),
+    Bytes(ArrayRef),
+    Text(ArrayRef),
+    /// As people write them.
+    Shown(ArrayRef, Vec<Option<String>>),
+}
+
+impl Values {
+    fn of(array: &ArrayRef) -> Result<Values, TableError> {
+        Ok(match array.data_type() {
+            DataType::Boolean => Values::Int(cast(array, &DataType::Int64)?),
+            it if it.is_integer() => {
+                let signed = cast(array, &DataType::Int64)?;
+                if signed.null_count() > array.null_count() {
+                    return Err(TableError("an integer is beyond the 64 bits that SQLite has".to_owned()));
+                }
+                Values::Int(signed)
+            }
+            DataType::Float16 | DataType::Float32 | DataType::Float64 => {
+                Values::Float(cast(array, &DataType::Float64)?)
+            }
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                Values::Text(cast(array, &DataType::Utf8View)?)
+            }
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
+                Values::Bytes(cast(array, &DataType::BinaryView)?)
+            }
+            _ => {
+                let options = FormatOptions::default();
+                let formatter = ArrayFormatter::try_new(array, &options)?;
+                let text = |row| (!array.is_null(row)).then(|| formatter.value(row).to_string());
+                let shown = (0..array.len()).map(text).collect();
+                Values::Shown(Arc::clone(array), shown)
+            }
+        })
+    }
+
+    fn get(&self, row: usize) -> Value {
+        let (Values::Int(array)
+        | Values::Float(array)
+        | Values::Bytes(array)
+        | Values::Text(array)
+        | Values::Shown(array, _)) = self;
+        if array.is_null(row) {
+            return Value::Null;
+        }
+        match self {
+            Values::Int(it) => Value::Integer(it.as_primitive::<Int64Type>().value(row)),
+            Values::Float(it) => Value::Real(it.as_primitive::<Float64Type>().value(row)),
+            Values::Bytes(it) => Value::Blob(it.as_binary_view().value(row).to_vec()),
+            Values::Text(it) => Value::Text(it.as_string_view().value(row).to_owned()),
+            Values::Shown(_, shown) => shown[row].clone().map_or(Value::Null, Value::Text),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Queries over files, by the engine that is built in.
+//!
+//! Streams, and spills what does not fit into its share of memory. Names count as they are written.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use ::datafusion::{
+    common::{Location, SchemaError, Span},
+    datasource::{
+        file_format::{FileFormat, arrow::ArrowFormat, csv::CsvFormat, json::JsonFormat, parquet::ParquetFormat},
+        listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl},
+    },
+    error::DataFusionError,
+    execution::{memory_pool::FairSpillPool, runtime_env::RuntimeEnvBuilder},
+    physical_plan::SendableRecordBatchStream,
+    prelude::{SQLOptions, SessionConfig, SessionContext},
+};
+use futures::StreamExt;
+use url::Url;
+
+use super::{Failed, From, Request};
+use crate::{
+    base::{fs, process},
+    exec::{
+        io::sqlite::rows,
+        table::{
+            read, told as told_by_arrow,
+            write::{TableWriter, write_all},
+        },
+    },
+    model::{
+        format::TableFormat,
+        sql::{Dialect, offset},
+    },
+};
+
+/// Of the memory that is free when it begins: others run beside it.
+const MEMORY_SHARE: u64 = 2;
+
+/// Writes what the query gives to a new file.
+///
+/// # Errors
+/// Inputs that cannot be read, a query that is refused, an output that cannot be written.
+pub fn run(request: &Request, format: TableFormat, spill: &Path) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().map_err(Failed::plain)?;
+    fs::create_folder(spill).map_err(Failed::plain)?;
+    let done = runtime.block_on(async {
+        let context = session(spill)?;
+        for input in &request.inputs {
+            match &input.from {
+                From::Files { paths, format } => register(&context, &input.name, paths, *format)?,
+                // Read more than once or in no order: it must lie somewhere.
+                From::Sqlite { database, table } => {
+                    let copy = spill.join(format!("{}.arrow", input.name.replace('/', "_")));
+                    let rows = rows::read(database, table);
+                    rows.and_then(|it| write_all(it, &copy, TableFormat::Arrow)).map_err(Failed::input(&input.name))?;
+                    register(&context, &input.name, &[copy], TableFormat::Arrow)?;
+                }
+                From::Table(_) => return Err(Failed::plain(format!("{}: files are no database", input.name))),
+            }
+        }
+        let rows = query(&context, &request.sql).await?;
+        write(rows, &request.output, format, &request.sql).await
+    });
+    let _ = fs::remove(spill);
+    done
+}
+
+fn session(spill: &Path) -> Result<SessionContext, Failed> {
+    let mut config = SessionConfig::new().with_information_schema(false);
+    let options = config.options_mut();
+    options.sql_parser.enable_ident_normalization = false;
+    options.sql_parser.collect_spans = true;
+    // Plain texts, as every reader of files knows them.
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.execution.parquet.schema_force_view_types = false;
+    let memory = usize::try_from(process::free_memory() / MEMORY_SHARE).unwrap_or(usize::MAX);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
+        .with_temp_file_path(spill)
+        .build_arc()
+        .map_err(Failed::plain)?;
+    Ok(SessionContext::new_with_config_rt(config, runtime))
+}
+
+fn register(context: &SessionContext, name: &str, paths: &[PathBuf], format: TableFormat) -> Result<(), Failed> {
+    let schema = read::schema(paths, format).map_err(Failed::input(name))?;
+    let reader: Arc<dyn FileFormat> = match format {
+        TableFormat::Csv => Arc::new(CsvFormat::default().with_has_header(true)),
+        TableFormat::Jsonl => Arc::new(JsonFormat::default()),
+        TableFormat::Parquet => Arc::new(ParquetFormat::default().with_force_view_types(false)),
+        TableFormat::Arrow => Arc::new(ArrowFormat),
+    };
+    let failed = |it: DataFusionError| Failed::plain(format!("{name}: {it}"));
+    let urls = paths.iter().map(|it| url(it)).collect::<Result<Vec<_>, _>>()?;
+    // Each is named by itself: none is looked for, whatever it ends in.
+    let options = ListingOptions::new(reader).with_file_extension("");
+    let config = ListingTableConfig::new_with_multi_paths(urls);
+    let config = config.with_listing_options(options).with_schema(Arc::new(schema));
+    let table = ListingTable::try_new(config).map_err(failed)?;
+    context.register_table(::datafusion::common::TableReference::bare(name), Arc::new(table)).map(drop).map_err(failed)
+}
+
+/// Not parsed as an address: a path may hold what means something else there.
+fn url(path: &Path) -> Result<ListingTableUrl, Failed> {
+    let url = Url::from_file_path(path).map_err(|()| Failed::plain(format!("{} is not a path", path.display())))?;
+    ListingTableUrl::try_new(url, None).map_err(Failed::plain)
+}
+
+async fn query(context: &SessionContext, sql: &str) -> Result<SendableRecordBatchStream, Failed> {
+    let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    let refused = |it| refused(it, sql);
+    let frame = context.sql_with_options(sql, only_queries).await.map_err(refused)?;
+    frame.execute_stream().await.map_err(refused)
+}
+
+async fn write(
+    mut rows: SendableRecordBatchStream,
+    output: &Path,
+    format: TableFormat,
+    sql: &str,
+) -> Result<(), Failed> {
+    let mut writer = TableWriter::create(output, format, &rows.schema()).map_err(Failed::plain)?;
+    while let Some(batch) = rows.next().await {
+        writer.write(&batch.map_err(|it| refused(it, sql))?).map_err(Failed::plain)?;
+    }
+    writer.finish().map_err(Failed::plain)
+}
+
+/// In words for people: what, where, and what may have been meant.
+fn refused(error: DataFusionError, sql: &str) -> Failed {
+    let told = error.diagnostic().cloned();
+    let at = |span: Option<Span>| span.filter(|it| it.start.line > 0).map(|it| place(sql, it.start));
+    let message = match error.find_root() {
+        DataFusionError::SchemaError(it, _) => match &**it {
+            SchemaError::FieldNotFound { field, .. } => format!("there is no column `{}`", field.name()),
+            other => other.to_string(),
+        },
+        DataFusionError::SQL(it, _) => return syntax(&it.to_string(), sql),
+        DataFusionError::Plan(text) | DataFusionError::Execution(text) | DataFusionError::NotImplemented(text) => {
+            text.clone()
+        }
+        DataFusionError::ArrowError(it, _) => told_by_arrow(it),
+        DataFusionError::ResourcesExhausted(text) => format!("there is not enough memory or disk: {text}"),
+        other => other.strip_backtrace(),
+    };
+    let near = match error.find_root() {
+        DataFusionError::SchemaError(it, _) => near(it),
+        _ => None,
+    };
+    let help = near.or_else(|| told.as_ref().and_then(|it| it.helps.first()).map(|it| it.message.clone()));
+    Failed { message, at: at(told.and_then(|it| it.span)), help }
+}
+
+/// A column that may have been meant.
+fn near(error: &SchemaError) -> Option<String> {
+    let SchemaError::FieldNotFound { field, valid_fields } = error else { return None };
+    let names: Vec<&str> = valid_fields.iter().map(|it| it.name()).collect();
+    match crate::base::suggest::nearest(field.name(), names.iter().copied()) {
+        Some(near) => Some(format!("did you mean `{near}`?")),
+        None if names.is_empty() => None,
+        None => Some(format!("there are: {}", names.join(", "))),
+    }
+}
+
+fn syntax(text: &str, sql: &str) -> Failed {
+    let error = crate::model::sql::tables(sql, Dialect::DataFusion).err();
+    match error {
+        Some(error) => Failed { message: error.message, at: error.at.map(|it| it.start), help: None },
+        None => Failed::plain(text),
+    }
+}
+
+fn place(sql: &str, at: Location) -> usize {
+    offset(sql, at.line, at.column)
+}

@@ -1,0 +1,99 @@
+//! Running a query that makes an asset: in a process of its own, like every computation, so that it can be
+//! stopped, timed and logged, and takes nothing with it when it falls.
+//!
+//! Reads what it is told of and writes one new file; it never changes what is stored.
+
+mod datafusion;
+mod sqlite;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{base::fs, exec::table::TableError, model::format::TableFormat};
+
+/// The hidden subcommand; followed by the path of a [`Request`].
+pub const SUBCOMMAND: &str = "__query";
+
+/// Everything that a query needs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Request {
+    pub sql: String,
+    /// What the text is called in messages.
+    pub shown: String,
+    pub engine: Engine,
+    pub inputs: Vec<Input>,
+    /// Where its rows go. Nothing is there yet.
+    pub output: PathBuf,
+}
+
+/// Who runs it, and what it writes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// The embedded engine; a file.
+    DataFusion {
+        format: TableFormat,
+        /// A folder for what does not fit into memory.
+        spill: PathBuf,
+    },
+    /// A database with one table. Reads the tables of `database`, if it is there.
+    Sqlite { database: PathBuf },
+}
+
+/// What a name in the query stands for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Input {
+    pub name: String,
+    pub from: From,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum From {
+    /// A table of the engine's own database.
+    Table(String),
+    /// Files with the same columns.
+    Files { paths: Vec<PathBuf>, format: TableFormat },
+    /// A table of a SQLite database.
+    Sqlite { database: PathBuf, table: String },
+}
+
+/// Why a query failed. `at` is a byte of the query, if known.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failed {
+    pub message: String,
+    pub at: Option<usize>,
+    pub help: Option<String>,
+}
+
+impl Failed {
+    fn plain(message: impl ToString) -> Failed {
+        Failed { message: message.to_string(), at: None, help: None }
+    }
+
+    /// Of one input.
+    fn input(name: &str) -> impl Fn(TableError) -> Failed {
+        move |error| Failed::plain(format!("{name}: {error}"))
+    }
+}
+
+/// Reads what a step was asked for.
+///
+/// # Errors
+/// A file that is not there or holds something else.
+pub fn request(path: &Path) -> Result<Request, Failed> {
+    let bytes = fs::read(path).map_err(Failed::plain)?;
+    serde_json::from_slice(&bytes).map_err(Failed::plain)
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Inputs that cannot be read, a query that the engine refuses, an output that cannot be written.
+pub fn run(request: &Request) -> Result<(), Failed> {
+    match &request.engine {
+        Engine::DataFusion { format, spill } => datafusion::run(request, *format, spill),
+        Engine::Sqlite { database } => sqlite::run(request, database),
+    }
+}

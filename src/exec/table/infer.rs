@@ -1,0 +1,192 @@
+//! What the columns of text files are: of csv, which says nothing of types, and of JSON lines.
+//!
+//! Every row is looked at, so that none of them can turn out later not to fit. A column of csv is a number, a
+//! truth, a date or a time only if all its values are; nothing between two commas is NULL; and numbers that
+//! begin with a zero are names (`007`), not numbers.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Cursor, Read},
+    path::{Path, PathBuf},
+};
+
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+
+use crate::{base::fs, exec::table::TableError};
+
+/// What all values of a column are so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Nothing,
+    Bool,
+    Int,
+    Float,
+    Date,
+    Time,
+    Instant,
+    Text,
+}
+
+impl Kind {
+    fn of(text: &str) -> Kind {
+        let first = text.trim_start_matches('-').chars().next();
+        match (text, first) {
+            ("", _) => Kind::Nothing,
+            ("true" | "false", _) => Kind::Bool,
+            (_, Some('0'..='9')) => number(text).or_else(|| time(text)).unwrap_or(Kind::Text),
+            _ => Kind::Text,
+        }
+    }
+
+    fn and(self, other: Kind) -> Kind {
+        match (self, other) {
+            (a, b) if a == b => a,
+            (Kind::Nothing, it) | (it, Kind::Nothing) => it,
+            (Kind::Int, Kind::Float) | (Kind::Float, Kind::Int) => Kind::Float,
+            (Kind::Date, Kind::Time) | (Kind::Time, Kind::Date) => Kind::Time,
+            _ => Kind::Text,
+        }
+    }
+
+    fn data_type(self) -> DataType {
+        match self {
+            Kind::Bool => DataType::Boolean,
+            Kind::Int => DataType::Int64,
+            Kind::Float => DataType::Float64,
+            Kind::Date => DataType::Date32,
+            Kind::Time => DataType::Timestamp(TimeUnit::Microsecond, None),
+            Kind::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Kind::Nothing | Kind::Text => DataType::Utf8,
+        }
+    }
+}
+
+fn number(text: &str) -> Option<Kind> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.") {
+        return None;
+    }
+    if text.parse::<i64>().is_ok() {
+        return Some(Kind::Int);
+    }
+    // Beyond what a float tells apart, an integer is a name.
+    let whole = digits.bytes().all(|it| it.is_ascii_digit());
+    (!whole && text.parse::<f64>().is_ok_and(f64::is_finite)).then_some(Kind::Float)
+}
+
+/// `2026-03-15`, with or without a time of day, with or without an offset.
+fn time(text: &str) -> Option<Kind> {
+    let bytes = text.as_bytes();
+    let shaped = bytes.len() >= 10 && bytes[4] == b'-' && bytes[7] == b'-';
+    if !shaped {
+        return None;
+    }
+    if bytes.len() == 10 {
+        return text.parse::<jiff::civil::Date>().ok().map(|_| Kind::Date);
+    }
+    if !matches!(bytes[10], b'T' | b' ') || bytes.len() < 19 {
+        return None;
+    }
+    if text.parse::<jiff::Timestamp>().is_ok() {
+        return Some(Kind::Instant);
+    }
+    text.parse::<jiff::civil::DateTime>().ok().map(|_| Kind::Time)
+}
+
+/// The columns of csv files, whose first lines name them, all alike.
+///
+/// # Errors
+/// A file that is missing or no csv, with its line; files that do not have the same columns.
+pub fn csv(files: &[PathBuf]) -> Result<Schema, TableError> {
+    let mut names: Option<::csv::StringRecord> = None;
+    let mut kinds: Vec<Kind> = Vec::new();
+    let odd = |it: ::csv::Error| TableError(format!("is not csv: {it}"));
+    for file in files {
+        let mut reader = ::csv::ReaderBuilder::new().from_reader(opened(file)?);
+        let header = reader.headers().map_err(odd)?.clone();
+        match &names {
+            Some(first) if *first != header => {
+                return Err(TableError("its files do not have the same columns".to_owned()));
+            }
+            Some(_) => {}
+            None => {
+                kinds.resize(header.len(), Kind::Nothing);
+                names = Some(header);
+            }
+        }
+        let mut record = ::csv::StringRecord::new();
+        while reader.read_record(&mut record).map_err(odd)? {
+            for (kind, text) in kinds.iter_mut().zip(&record) {
+                if *kind != Kind::Text {
+                    *kind = kind.and(Kind::of(text));
+                }
+            }
+        }
+    }
+    let names = names.filter(|it| !it.is_empty());
+    let names = names.ok_or_else(|| TableError("a table has at least one column".to_owned()))?;
+    let fields = names.iter().zip(kinds).map(|(name, kind)| Field::new(name, kind.data_type(), true));
+    Ok(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The columns of files with a JSON object a line.
+///
+/// # Errors
+/// A file that is missing or holds something else.
+pub fn jsonl(files: &[PathBuf]) -> Result<Schema, TableError> {
+    let mut all: Box<dyn BufRead> = Box::new(Cursor::new([]));
+    for file in files {
+        // A last line may not have an end.
+        all = Box::new(all.chain(opened(file)?).chain(Cursor::new(b"\n")));
+    }
+    let (schema, _) = arrow::json::reader::infer_json_schema(all, None)?;
+    Ok(schema)
+}
+
+pub(super) fn opened(file: &Path) -> Result<BufReader<File>, TableError> {
+    fs::open(file).map(BufReader::new).map_err(TableError::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_csv(text: &str) -> Result<Vec<String>, TableError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        fs::write(&path, text.as_bytes()).unwrap();
+        let schema = csv(&[path])?;
+        Ok(schema.fields().iter().map(|it| it.data_type().to_string()).collect())
+    }
+
+    #[test]
+    fn a_column_is_what_all_its_values_are() {
+        for (values, expected) in [
+            ("1\n-2", "Int64"),
+            ("1\n2.5", "Float64"),
+            ("1\n", "Int64"),
+            ("007\n8", "Utf8"),
+            ("0.5\n0", "Float64"),
+            ("9223372036854775808\n1", "Utf8"),
+            ("true\nfalse", "Boolean"),
+            ("true\n1", "Utf8"),
+            ("2026-03-15\n2026-03-16", "Date32"),
+            ("2026-13-15", "Utf8"),
+            ("2026-03-15\n2026-03-15 10:00:00", "Timestamp(µs)"),
+            ("2026-03-15T10:00:00Z", "Timestamp(µs, \"UTC\")"),
+            ("1e400", "Utf8"),
+            ("NaN", "Utf8"),
+            ("x\n1", "Utf8"),
+        ] {
+            assert_eq!(of_csv(&format!("a\n{values}\n")).unwrap(), [expected], "{values:?}");
+        }
+        assert_eq!(of_csv("a,b\n1,x\n").unwrap(), ["Int64", "Utf8"]);
+    }
+
+    #[test]
+    fn what_is_no_csv_is_told_with_its_line() {
+        let error = of_csv("a,b\n1,2\n3\n").unwrap_err();
+        assert!(error.0.contains("line: 3"), "{error}");
+        assert_eq!(of_csv("").unwrap_err().0, "a table has at least one column");
+    }
+}

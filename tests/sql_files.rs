@@ -1,0 +1,148 @@
+//! Queries over files, by the engine that is built in: every form of a table, early cut-off by rows, databases on
+//! either side.
+
+use crate::support::Project;
+
+fn ran(project: &Project) -> Vec<String> {
+    let mut steps: Vec<String> = project.materialized(&[]).into_iter().map(|it| format!("{} {}", it.0, it.1)).collect();
+    steps.sort();
+    steps
+}
+
+const ORDERS: &str = "id,customer,amount,day\n007,ann,10.5,2026-03-01\n008,bob,,2026-03-01\n009,ann,7.25,2026-03-02\n";
+
+/// Csv -> parquet -> jsonl -> arrow -> SQLite -> csv -> text: each but the last by a query.
+fn chain() -> Project {
+    let body = r#"default_io = "files"
+[io.files]
+type = "fs"
+root = "data"
+[io.db]
+type = "sqlite"
+path = "shop.sqlite"
+[source."raw/orders"]
+files = ["raw/*.csv"]
+
+[asset.orders]
+sql = "models/orders.sql"
+[asset."per/customer"]
+sql = "select customer, sum(amount) as total from orders group by customer"
+format = "jsonl"
+[asset.large]
+sql = 'select * from "per/customer" where total > 1'
+format = "arrow"
+[asset.kept]
+sql = "select customer, total from large"
+io = "db"
+[asset.back]
+sql = "select k.customer, k.total, count(*) as orders from kept k join orders o on o.customer = k.customer group by 1, 2"
+path = "out/back.csv"
+[asset.report]
+command = "cat {{ inputs.back }} > {{ output }}"
+deps = ["back"]
+format = "txt"
+"#;
+    Project::new()
+        .manifest(body)
+        .file("models/orders.sql", "select id, customer, amount, day\nfrom \"raw/orders\"\nwhere amount is not null\n")
+        .file("raw/orders.csv", ORDERS)
+}
+
+#[test]
+fn a_table_goes_through_every_form_and_back() {
+    let project = chain();
+    let all = ["back built", "kept built", "large built", "orders built", "per/customer built", "report built"];
+    assert_eq!(ran(&project), all);
+    assert_eq!(project.read("data/report.txt"), "customer,total,orders\nann,17.75,2\n");
+    assert_eq!(project.read("data/per/customer.jsonl"), "{\"customer\":\"ann\",\"total\":17.75}\n");
+    assert!(project.exists("data/orders.parquet"));
+    project.run(&["status"]).succeeded();
+    assert_eq!(ran(&project), Vec::<String>::new());
+    let show = project.run(&["show", "orders", "--json"]).succeeded().json();
+    assert_eq!(show["materializations"][0]["rows"], 2);
+    assert!(!project.exists(".assets/tmp") || std::fs::read_dir(project.path(".assets/tmp")).unwrap().next().is_none());
+}
+
+#[test]
+fn the_same_rows_stop_there_and_other_rows_go_on() {
+    let project = chain();
+    ran(&project);
+    // Set out anew: nothing is run.
+    project.write(
+        "models/orders.sql",
+        "select id,customer,amount,day -- all\nfrom \"raw/orders\" where amount is not null;",
+    );
+    project.run(&["status"]).succeeded();
+    // In another order, and with a row more that is left out.
+    project.write(
+        "raw/orders.csv",
+        "id,customer,amount,day\n009,ann,7.25,2026-03-02\n007,ann,10.5,2026-03-01\n008,bob,,2026-03-01\n010,eve,,2026-03-05\n",
+    );
+    let stopped =
+        ["back cut_off", "kept cut_off", "large cut_off", "orders built", "per/customer cut_off", "report cut_off"];
+    assert_eq!(ran(&project), stopped);
+    project.run(&["status"]).succeeded();
+    // A second file of the source.
+    project.write("raw/more.csv", "id,customer,amount,day\n011,bob,2,2026-03-05\n");
+    let all = ["back built", "kept built", "large built", "orders built", "per/customer built", "report built"];
+    assert_eq!(ran(&project), all);
+    assert_eq!(project.read("data/report.txt").lines().count(), 3);
+}
+
+#[test]
+fn a_table_that_is_changed_or_damaged_by_hand_is_made_again() {
+    let project = chain();
+    ran(&project);
+    project.write("data/orders.parquet", "not a table");
+    let status = project.run(&["status"]).exited(3).stdout;
+    assert!(status.contains("orders.parquet"), "{status}");
+    let ran = ran(&project);
+    assert_eq!(ran[3], "orders built");
+    assert!(ran.iter().filter(|it| it.ends_with("cut_off")).count() == 5, "{ran:?}");
+    project.run(&["status"]).succeeded();
+}
+
+#[test]
+fn what_the_engine_says_is_told_in_its_place() {
+    for (sql, expected) in [
+        (
+            "select custmer from orders",
+            &["there is no column `custmer`", "bad.sql:1:8", "^^^^^^^", "did you mean `customer`?"][..],
+        ),
+        ("select id,\n  nosuch(id) from orders", &["nosuch", "bad.sql:2:3"]),
+        ("select 1 / 0 as a", &["ivi"]),
+        ("select cast(customer as int) as a from orders", &["ann"]),
+        ("select customer, sum(amount) from orders", &["customer"]),
+    ] {
+        let project = chain().file("models/bad.sql", sql);
+        let manifest = project.read("assets.toml") + "[asset.bad]\nsql = \"models/bad.sql\"\n";
+        project.write("assets.toml", &manifest);
+        let failed = project.run(&["materialize", "-s", "+bad"]).exited(1).stderr;
+        assert!(expected.iter().all(|it| failed.contains(it)), "{sql}: {failed}");
+        assert!(!project.exists("data/bad.parquet"));
+    }
+}
+
+#[test]
+fn nothing_but_a_query_is_run() {
+    for sql in
+        ["drop table orders", "create table a as select 1", "copy orders to '/tmp/x'", "insert into orders select 1"]
+    {
+        let project = Project::new().manifest(&format!("[asset.bad]\nsql = \"{sql}\"\n"));
+        project.run(&["validate"]).exited(2);
+    }
+    // Files are read by their keys, never by a path in the text.
+    let project = Project::new()
+        .manifest("[asset.bad]\nsql = \"select * from 'raw/orders.csv'\"\n")
+        .file("raw/orders.csv", ORDERS);
+    project.run(&["validate"]).exited(2);
+}
+
+#[test]
+fn what_is_no_table_is_told_with_its_place() {
+    let project = Project::new().manifest(
+        "[source.page]\nfiles = [\"page.html\"]\n[asset.a]\nsql = \"select * from page\"\n[asset.b]\nsql = \"select 1 as x\"\nformat = \"txt\"\n",
+    );
+    let told = project.file("page.html", "<p>").run(&["validate"]).exited(2).stderr;
+    assert!(told.contains("a query cannot read `page`") && told.contains("a query writes a table"), "{told}");
+}
