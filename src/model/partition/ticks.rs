@@ -71,6 +71,11 @@ impl Ticks {
         Ticks { by_the_clock: cron.by_the_clock(), times: times.into(), runs: runs.into(), count, zone }
     }
 
+    /// How many are known; they are numbered from 0.
+    pub fn count(&self) -> i64 {
+        self.count
+    }
+
     pub fn start(&self, number: i64) -> Instant {
         if number >= self.count {
             return Timestamp::MAX.as_second();

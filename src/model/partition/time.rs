@@ -160,6 +160,27 @@ impl TimeKeys {
         self.grid.holding(at).saturating_sub(self.first)
     }
 
+    /// The place, among these, of the first window of others that begin and end as these do.
+    pub fn place_of_first(&self, of: &TimeKeys) -> i64 {
+        match &self.grid {
+            // Ticks are numbered from where looking for them began, and known from there on.
+            Grid::Ticks(_) if of.start(0) < self.start(0) => -of.holding(self.start(0)),
+            Grid::Ticks(_) => self.holding(of.start(0)),
+            Grid::Calendar(_) | Grid::Hours(_) => of.first.saturating_sub(self.first),
+        }
+    }
+
+    /// How many windows before the first and after the last are known exactly.
+    pub fn reach(&self) -> i64 {
+        match &self.grid {
+            Grid::Ticks(it) => {
+                let after = it.count() - self.first - i64::try_from(self.count).unwrap_or(i64::MAX);
+                self.first.min(after).max(0)
+            }
+            Grid::Calendar(_) | Grid::Hours(_) => i64::MAX,
+        }
+    }
+
     pub fn key(&self, place: i64) -> String {
         let (shown, ahead) = self.grid.label(self.first.saturating_add(place));
         label::written(&self.definition, shown, ahead)
