@@ -23,6 +23,7 @@ mod manifest;
 mod mutations;
 mod network;
 mod oracle;
+mod partition;
 mod promises;
 mod review;
 mod run_features;
