@@ -34,6 +34,7 @@ pub struct Gathered {
     pub op: Section,
     pub pool: Section,
     pub job: Section,
+    pub partitions: Section,
     /// The files that declare, the main one first.
     pub origins: Vec<Origin>,
     /// Every manifest file that was read, the main one first, and then files of SQL.
@@ -134,6 +135,7 @@ impl Gathered {
             "op" => &mut self.op,
             "pool" => &mut self.pool,
             "job" => &mut self.job,
+            "partitions" => &mut self.partitions,
             _ => return None,
         })
     }

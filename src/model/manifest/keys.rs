@@ -148,6 +148,7 @@ static SOURCE: Shape = shape(
         SECRET_ENV,
         field("io", Filled, "The IO manager that the table is in.").later(),
         field("table", Filled, "The table.").later(),
+        PARTITIONS_FIELD,
     ],
 );
 
@@ -322,19 +323,35 @@ static MODELS: Shape = shape(
     ],
 );
 
-static PARTITIONS: Shape = Shape {
-    name: "partitions",
-    about: "How assets are cut into partitions.",
-    fields: &[
+/// Days of the week, from Monday.
+pub static WEEKDAYS: Choice =
+    Choice { now: &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"], later: &[] };
+
+pub static PARTITIONS: Shape = shape(
+    "partitions",
+    "How assets are cut into partitions.",
+    &[
         field("type", Kind::Choice(&Choice { now: &["time", "static", "dynamic", "multi"], later: &[] }), "What kind.")
             .required(),
         field("every", Kind::Choice(&Choice { now: &["hour", "day", "week", "month"], later: &[] }), "time: the step."),
-        field("cron", Filled, "time: the step, as a cron expression."),
-        field("start", Filled, "time: the start of the first."),
-        field("timezone", Filled, "time: where days begin."),
+        field("cron", Filled, "time: the step, as a cron expression of five fields."),
+        field("start", Filled, "time: where the first begins, or sooner: a day, or a day with a time."),
+        field("end", Filled, "time: where the last has ended. Default: they go on."),
+        field("timezone", Filled, "time: the zone whose clocks count. Default: UTC."),
+        field("minute", Count(0, 59), "time: the minute at which each begins."),
+        field("hour", Count(0, 23), "day, week, month: the hour at which each begins."),
+        field("weekday", Kind::Choice(&WEEKDAYS), "week: the day on which each begins. Default: monday."),
+        field("day", Count(1, 28), "month: the day on which each begins."),
+        field("format", Filled, "time: how keys are written, as strftime has it."),
+        field(
+            "end_offset",
+            Count(-100_000, 100_000),
+            "time: how many more there are than those that are over; 1 for the current one too.",
+        ),
+        field("keys", FilledList(&Filled), "static: the keys, in their order."),
+        field("dimensions", Map(&Filled), "multi: for each dimension the `[partitions.*]` that it has."),
     ],
-    open: true,
-};
+);
 
 static SCHEDULE: Shape = shape(
     "schedule",
@@ -366,7 +383,7 @@ const SECTIONS: [Field; 14] = [
     field("pool", Named(Names::Words, &POOL), POOL.about),
     field("job", Named(Names::Words, &JOB), JOB.about),
     field("models", List(const { &Kind::Table(&MODELS) }), MODELS.about),
-    field("partitions", Named(Names::Words, &PARTITIONS), PARTITIONS.about).later(),
+    field("partitions", Named(Names::Words, &PARTITIONS), PARTITIONS.about),
     field("schedule", Named(Names::Words, &SCHEDULE), SCHEDULE.about).later(),
     field("sensor", Named(Names::Words, &SENSOR), SENSOR.about).later(),
     field("alert", Named(Names::Words, &ALERT), ALERT.about).later(),

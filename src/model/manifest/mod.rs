@@ -21,6 +21,7 @@ mod interpolate;
 mod keys;
 mod models;
 mod overlap;
+mod partitions;
 mod pattern;
 mod raw;
 mod report;
@@ -30,9 +31,11 @@ mod shape;
 mod sql;
 mod validate;
 
+use std::collections::BTreeMap;
+
 use crate::{
     base::{diagnostic::Diagnostic, path::ProjectPath, span::SourceMap},
-    model::project::Project,
+    model::{partition::Definition, project::Project},
 };
 
 pub use resolve::graph_of;
@@ -76,6 +79,8 @@ pub struct Options<'a> {
 pub struct Loaded {
     /// `None` if there is any error.
     pub project: Option<Project>,
+    /// `[partitions.*]` that are without mistakes. Not part of the project until assets can use them.
+    pub partitions: BTreeMap<String, Definition>,
     /// Every text that was read, for showing places.
     pub sources: SourceMap,
     /// By file and place; warnings may stand beside a project.
@@ -86,8 +91,9 @@ pub struct Loaded {
 pub fn load(files: &mut dyn Files, options: &Options<'_>) -> Loaded {
     let mut report = report::Report::default();
     let mut sources = SourceMap::default();
-    let project = gather::gather(files, options, &mut sources, &mut report)
-        .and_then(|it| resolve::resolve(&it, options, &sources, &mut report));
+    let gathered = gather::gather(files, options, &mut sources, &mut report);
+    let partitions = gathered.as_ref().map(|it| partitions::definitions(&it.partitions, &sources, &mut report));
+    let project = gathered.and_then(|it| resolve::resolve(&it, options, &sources, &mut report));
     let project = project.filter(|_| !report.has_errors());
-    Loaded { project, sources, diagnostics: report.finish() }
+    Loaded { project, partitions: partitions.unwrap_or_default(), sources, diagnostics: report.finish() }
 }

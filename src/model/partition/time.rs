@@ -50,6 +50,12 @@ impl TimeDefinition {
     pub fn same_windows(&self, other: &TimeDefinition) -> bool {
         self.every == other.every && self.zone == other.zone
     }
+
+    /// How many windows there are from the start up to a time.
+    pub fn windows_until(&self, end: DateTime) -> u64 {
+        let alone = TimeDefinition { end: Some(end), end_offset: 0, ..self.clone() };
+        TimeKeys::new(Arc::new(alone), timestamp(self.zone.first(end))).count()
+    }
 }
 
 /// Time cut into windows that follow each other, numbered by whole numbers.
