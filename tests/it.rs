@@ -18,6 +18,7 @@ mod generated;
 mod hostile;
 mod io;
 mod jobserver;
+mod known;
 mod layers;
 mod manifest;
 mod mutations;

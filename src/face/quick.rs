@@ -20,6 +20,7 @@ use crate::{
         cli::args::Selection,
     },
     model::{
+        fingerprint::PartKind,
         node_set::NodeSet,
         project::{NodeId, Op, OpId, Project, Source},
         select,
@@ -27,7 +28,7 @@ use crate::{
     },
     plan::{
         hash::{FileCache, FileFact, Sweep, boot},
-        index::{Ground, GroundFiles, GroundStep, Looked, StatusIndex},
+        index::{Ground, GroundFile, GroundFiles, GroundStep, Looked, StatusIndex, Still},
         observe::SourceFacts,
         record::{Materialization, StoredOutput, TrackedFile},
         store::folder::{Access, StateFolder},
@@ -81,13 +82,24 @@ impl Vouched {
         if !self.index.is_of(&manifests(&app.workspace.sweep, trace)?) {
             return None;
         }
-        let fresh = self.index.still_fresh(&self.looked)?;
+        let after = self.index.after(&self.looked)?;
         let steps = all_ops(app);
-        let mut ops = IdVec::filled(false, app.project().ops.len());
-        for (op, fresh) in steps.iter().zip(&fresh) {
-            ops[*op] = *fresh;
+        if steps.len() != after.len() {
+            return None;
         }
-        (steps.len() == fresh.len()).then_some(Known { generation: self.index.generation, ops })
+        let mut known = Known {
+            generation: self.index.generation,
+            ops: IdVec::filled(false, app.project().ops.len()),
+            edited: HashMap::new(),
+        };
+        for (op, still) in steps.into_iter().zip(after) {
+            match still {
+                Still::Fresh => known.ops[op] = true,
+                Still::But(parts) => drop(known.edited.insert(op, parts)),
+                Still::Unknown => {}
+            }
+        }
+        Some(known)
     }
 }
 
@@ -161,7 +173,7 @@ pub fn keep(app: &App, opening: &Opening, surveyed: &Survey, generation: u64) {
     }
 }
 
-fn ground(app: &App, opening: &Opening, surveyed: &Survey, generation: u64) -> Option<Ground> {
+fn ground<'r>(app: &App, opening: &Opening, surveyed: &'r Survey, generation: u64) -> Option<Ground<'r>> {
     let workspace = &app.workspace;
     let project = &*workspace.project;
     let trace = app.trace.as_ref().filter(|it| !it.searched)?;
@@ -192,7 +204,7 @@ fn ground(app: &App, opening: &Opening, surveyed: &Survey, generation: u64) -> O
 }
 
 /// Every computation with what it rests on. `None`: nothing is fresh, which is not worth keeping.
-fn steps(app: &App, surveyed: &Survey) -> Option<Vec<GroundStep>> {
+fn steps<'r>(app: &App, surveyed: &'r Survey) -> Option<Vec<GroundStep<'r>>> {
     let project = app.project();
     let refreshed = surveyed.refreshed.iter().filter_map(|it| Some((project.node(it.key.as_str())?, it)));
     let refreshed: HashMap<_, _> = refreshed.collect();
@@ -209,7 +221,7 @@ fn steps(app: &App, surveyed: &Survey) -> Option<Vec<GroundStep>> {
             files: files(op, *id, surveyed, &record),
         }
     };
-    let steps: Vec<GroundStep> = ops.iter().map(step).collect();
+    let steps: Vec<GroundStep<'_>> = ops.iter().map(step).collect();
     (steps.is_empty() || steps.iter().any(|it| it.files.is_some())).then_some(steps)
 }
 
@@ -219,33 +231,36 @@ fn files<'r>(
     id: OpId,
     surveyed: &'r Survey,
     record: &impl Fn(&NodeId) -> Option<&'r Materialization>,
-) -> Option<GroundFiles> {
+) -> Option<GroundFiles<'r>> {
     if !op.outputs.iter().all(|it| surveyed.get(*it).is_some_and(|it| it.verdict.is_fresh())) {
         return None;
     }
     let facts = surveyed.facts.ops.get(&id)?;
-    let mut followed: Vec<&TrackedFile> = facts.files.iter().chain(&facts.folders).collect();
+    let (code, read) = facts.files.split_at(facts.code_files);
+    let grounds = |files: &'r [TrackedFile], part| files.iter().map(move |file| GroundFile { file, part });
+    let mut followed: Vec<GroundFile<'r>> = grounds(code, Some(PartKind::Code))
+        .chain(grounds(read, Some(PartKind::SourceFile)))
+        .chain(grounds(&facts.folders, None))
+        .collect();
     for dep in &op.deps {
         if let Some(SourceFacts::Known { files, folders, .. }) = surveyed.facts.sources.get(dep) {
-            followed.extend(files.iter().chain(folders));
+            followed.extend(grounds(files, None).chain(grounds(folders, None)));
         }
     }
-    let mut kept: Vec<&TrackedFile> = Vec::new();
+    let mut kept: Vec<GroundFile<'r>> = Vec::new();
     for node in &op.outputs {
         let StoredOutput::Files(files) = &record(node)?.output else { return None };
         if files.is_empty() {
             return None;
         }
-        kept.extend(files);
+        kept.extend(grounds(files, None));
     }
-    let signatures = |them: Vec<&TrackedFile>| {
-        them.into_iter().map(|it| (!it.racy).then(|| (it.path.clone(), it.signature))).collect::<Option<Vec<_>>>()
-    };
-    Some(GroundFiles { followed: signatures(followed)?, kept: signatures(kept)? })
+    let racy = followed.iter().chain(&kept).any(|it| it.file.racy);
+    (!racy).then_some(GroundFiles { followed, kept })
 }
 
 /// The manifest's files must still hold what was read from them.
-fn manifests(sweep: &Sweep, trace: &Trace) -> Option<Ground> {
+fn manifests(sweep: &Sweep, trace: &Trace) -> Option<Ground<'static>> {
     let mut ground = Ground::default();
     for (path, held) in &trace.files {
         match (held, sweep.look_at(path)) {

@@ -36,6 +36,8 @@ pub struct OpFacts {
     pub parts: Vec<Part>,
     /// Code and source files that it reads.
     pub files: Vec<TrackedFile>,
+    /// So many of these are code; they stand first.
+    pub code_files: usize,
     /// Folders that were listed for its patterns, as they were.
     pub folders: Vec<TrackedFile>,
     /// Files that should be there and are not: it cannot be run.
@@ -197,6 +199,9 @@ fn op_facts(world: &World<'_>, op: &Op, code: &Expansion, read: &Expansion, look
                 }
                 other => facts.missing.push(missing(&path.to_string(), &unusable(path, other))),
             }
+        }
+        if kind == PartKind::Code {
+            facts.code_files = facts.files.len();
         }
     }
     facts

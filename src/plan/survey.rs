@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 
 use crate::{
-    base::{id::IdVec, process, sabotage::Protection},
+    base::{id::IdVec, path::ProjectPath, process, sabotage::Protection},
     model::{
+        fingerprint::{Fingerprint, Part, PartValue},
         key::PartitionKey,
         node_set::NodeSet,
         project::{NodeBody, NodeId, OpId, Source},
         staleness::{Reason, ReasonCode, State, Verdict},
     },
     plan::{
+        compare::compare,
         examine::{Case, Examined, Upstream, examine},
         hash::{FileFact, Verified},
         observe::{Facts, SourceFacts, observe, sources_of},
@@ -35,7 +37,7 @@ pub struct Surveyed {
     pub verdict: Verdict,
     pub state: State,
     /// Known only if the versions of all dependencies are, and it was looked at.
-    pub fingerprint: Option<crate::model::fingerprint::Fingerprint>,
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// Everything that was found.
@@ -59,11 +61,15 @@ impl Survey {
     }
 }
 
-/// Ops that an earlier survey found fresh, with everything upstream of them, while the state was of
-/// this generation, and none of whose files has moved since: they need not be looked at again.
+/// What an earlier survey tells of a state of this generation: it found ops fresh.
 pub struct Known {
     pub generation: u64,
+    /// Ops that still are, with everything upstream of them: none of their files has moved since, and they
+    /// need not be looked at again.
     pub ops: IdVec<OpId, bool>,
+    /// Ops that rest on such ops only, and of whose own files nothing has moved but those of these parts of
+    /// their fingerprints, told as they were.
+    pub edited: HashMap<OpId, Vec<Part>>,
 }
 
 /// So many are always asked for one by one, as are up to a quarter of those that are not: more cost more
@@ -76,7 +82,7 @@ const FEW: usize = 64;
 /// Only if the state cannot be read; files that cannot be read are reasons.
 pub fn survey(world: &World<'_>, request: &Request<'_>) -> Result<Survey, StoreError> {
     let ops = ops_of(world, request.scope);
-    look_at(world, request, &ops, &[], (load_records(world)?, load_attempts(world)?))
+    look_at(world, request, &ops, Vec::new(), (load_records(world)?, load_attempts(world)?))
 }
 
 /// The same verdicts; of what is known to be fresh, nothing but that is told.
@@ -84,10 +90,44 @@ pub fn survey(world: &World<'_>, request: &Request<'_>) -> Result<Survey, StoreE
 /// # Errors
 /// As [`survey`].
 pub fn survey_knowing(world: &World<'_>, request: &Request<'_>, known: Option<&Known>) -> Result<Survey, StoreError> {
+    survey_but(world, request, known, &HashMap::new())
+}
+
+/// The same verdicts and states, and nothing more of an op that its moved files decide: no facts, no
+/// record and no fingerprint, so that nothing can be planned from it.
+///
+/// # Errors
+/// As [`survey`].
+pub fn survey_states(world: &World<'_>, request: &Request<'_>, known: Option<&Known>) -> Result<Survey, StoreError> {
+    let edited = known.map(|it| &it.edited).filter(|it| it.len() <= FEW && !request.forced);
+    let decided = match edited {
+        Some(edited) => decide_by_files(world, request, edited)?,
+        None => HashMap::new(),
+    };
+    survey_but(world, request, known, &decided)
+}
+
+/// But for what was decided already, in a state of the generation that `known` is of.
+fn survey_but(
+    world: &World<'_>,
+    request: &Request<'_>,
+    known: Option<&Known>,
+    decided: &HashMap<OpId, Verdict>,
+) -> Result<Survey, StoreError> {
     let Some(known) = known.filter(|_| !request.forced) else { return survey(world, request) };
-    let (fresh, ops): (Vec<OpId>, Vec<OpId>) = ops_of(world, request.scope).into_iter().partition(|it| known.ops[*it]);
-    let recorded = if ops.len() <= FEW.max(fresh.len() / 4) {
-        (load_records_of(world, &ops)?, load_attempts_of(world, &ops)?)
+    let verdict = |op: &OpId| if known.ops[*op] { Some(Verdict::Fresh) } else { decided.get(op).cloned() };
+    let (mut settled, mut ops) = (Vec::new(), Vec::new());
+    for op in ops_of(world, request.scope) {
+        match verdict(&op) {
+            Some(verdict) => settled.push((op, verdict)),
+            None => ops.push(op),
+        }
+    }
+    let recorded = if ops.len() <= FEW.max(settled.len() / 4) {
+        // What will be made anew is no version of anything.
+        let stale =
+            |it: NodeId| world.project.op_of(it).and_then(|it| decided.get(&it)).is_some_and(|it| !it.is_fresh());
+        (load_records_of(world, &ops, stale)?, load_attempts_of(world, &ops)?)
     } else {
         (load_records(world)?, load_attempts(world)?)
     };
@@ -95,14 +135,46 @@ pub fn survey_knowing(world: &World<'_>, request: &Request<'_>, known: Option<&K
     if world.store.generation()? != known.generation {
         return survey(world, request);
     }
-    look_at(world, request, &ops, &fresh, recorded)
+    look_at(world, request, &ops, settled, recorded)
+}
+
+/// The verdicts on ops that were fresh when files of theirs were as `edited` tells, and of which nothing
+/// else has moved: none on an op with a file that is no plain file any more, or with a story to tell.
+fn decide_by_files(
+    world: &World<'_>,
+    request: &Request<'_>,
+    edited: &HashMap<OpId, Vec<Part>>,
+) -> Result<HashMap<OpId, Verdict>, StoreError> {
+    let mut decided = HashMap::new();
+    for (op, were) in edited {
+        let remade = world.project.ops[*op].outputs.iter().all(|it| request.runs.contains(*it));
+        let attempt = world.store.last_attempt(&world.project.ops[*op].name, &PartitionKey::whole())?;
+        let plain = attempt.is_none_or(|it| matches!(it.state, AttemptState::Succeeded(_)));
+        if !remade || !plain {
+            continue;
+        }
+        let Some(are) = parts_now(world, were) else { continue };
+        let reasons = compare(&Fingerprint::new(were.clone()), &Fingerprint::new(are));
+        decided.insert(*op, if reasons.is_empty() { Verdict::Fresh } else { Verdict::Stale(reasons) });
+    }
+    Ok(decided)
+}
+
+/// Parts that are files, as they are now. `None`: one of them is no plain file.
+fn parts_now(world: &World<'_>, were: &[Part]) -> Option<Vec<Part>> {
+    let paths = were.iter().map(|it| ProjectPath::from_normal(&it.name)).collect::<Option<Vec<_>>>()?;
+    let facts = world.sweep.look_at_files(&paths);
+    let now = |(part, fact): (&Part, Option<FileFact>)| {
+        Some(Part { value: PartValue::Digest(fact?.digest()?), ..part.clone() })
+    };
+    were.iter().zip(facts).map(now).collect()
 }
 
 fn look_at(
     world: &World<'_>,
     request: &Request<'_>,
     ops: &[OpId],
-    fresh: &[OpId],
+    settled: Vec<(OpId, Verdict)>,
     (records, attempts): (HashMap<NodeId, Materialization>, HashMap<OpId, Attempt>),
 ) -> Result<Survey, StoreError> {
     let project = world.project;
@@ -114,9 +186,11 @@ fn look_at(
         stored: HashMap::new(),
         survey: Survey { nodes: IdVec::filled(None, project.len()), facts, records, attempts, refreshed: Vec::new() },
     };
-    for node in fresh.iter().flat_map(|it| &project.ops[*it].outputs) {
-        let found = Surveyed { verdict: Verdict::Fresh, state: State::Fresh, fingerprint: None };
-        walk.survey.nodes[*node] = Some(found);
+    for (op, verdict) in settled {
+        let state = if verdict.is_fresh() { State::Fresh } else { State::Stale };
+        for node in &project.ops[op].outputs {
+            walk.survey.nodes[*node] = Some(Surveyed { verdict: verdict.clone(), state, fingerprint: None });
+        }
     }
     walk.check_outputs(ops);
     for op in ops {
@@ -150,13 +224,18 @@ fn load_records(world: &World<'_>) -> Result<HashMap<NodeId, Materialization>, S
         .collect())
 }
 
-/// Of what `ops` make and read.
-fn load_records_of(world: &World<'_>, ops: &[OpId]) -> Result<HashMap<NodeId, Materialization>, StoreError> {
+/// Of what `ops` make and read, but for what is `left_out`.
+fn load_records_of(
+    world: &World<'_>,
+    ops: &[OpId],
+    left_out: impl Fn(NodeId) -> bool,
+) -> Result<HashMap<NodeId, Materialization>, StoreError> {
     let project = world.project;
     let mut records = HashMap::new();
     for node in ops.iter().flat_map(|it| project.ops[*it].outputs.iter().chain(&project.ops[*it].deps)) {
         if project.nodes[*node].asset().is_some()
             && !records.contains_key(node)
+            && !left_out(*node)
             && let Some(record) = world.store.latest(project.key(*node), &PartitionKey::whole())?
         {
             records.insert(*node, record);

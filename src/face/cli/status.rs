@@ -22,7 +22,7 @@ use crate::{
     plan::{
         record::Materialization,
         store::folder::Access,
-        survey::{Request, Survey, survey, survey_knowing},
+        survey::{Request, Survey, survey, survey_states},
     },
 };
 
@@ -49,7 +49,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
     // Given back with the process: piece by piece it would take as long as deciding did.
     let request = Request { scope: &scope, runs: &scope, forced: false };
     let known = vouched.and_then(|it| it.known(&app));
-    let surveyed = ManuallyDrop::new(survey_knowing(&world, &request, known.as_ref())?);
+    let surveyed = ManuallyDrop::new(survey_states(&world, &request, known.as_ref())?);
     let rows: Vec<StatusRow> = selected.iter().map(|it| row(project, &surveyed, it)).collect();
     app.keep_cache(&context.ui);
     if context.json {

@@ -3,13 +3,14 @@
 //! Each table knows where its columns lie in the body and reads single rows of them through
 //! [`Pages`]; what is read is checked there. A number that leads out of its table is no answer.
 
-use std::{collections::HashMap, ops::Range};
+use std::ops::Range;
 
 use crate::{
-    base::path::ProjectPath,
+    base::digest::Digest,
+    model::fingerprint::PartKind,
     plan::{
         hash::{FileKind, Signature},
-        index::{GroundStep, pages::Pages},
+        index::{GroundFile, GroundStep, pages::Pages},
     },
 };
 
@@ -114,12 +115,22 @@ impl Lists {
 
     /// Adds the list of `step` to `out`.
     pub fn read(&self, pages: &mut Pages, step: u32, out: &mut Vec<u32>) -> Option<()> {
+        let items = self.places(pages, step)?;
+        let place = |at: usize| self.items.start.checked_add(at.checked_mul(4)?);
+        let range = place(items.start)?..place(items.end)?;
+        if range.end > self.items.end {
+            return None;
+        }
+        pages.require(range.clone())?;
+        out.extend(pages.get(range).as_chunks().0.iter().map(|it| u32::from_le_bytes(*it)));
+        Some(())
+    }
+
+    /// Which of all items are the list of `step`.
+    fn places(&self, pages: &mut Pages, step: u32) -> Option<Range<usize>> {
         let step = step as usize;
         let start = if step == 0 { 0 } else { number(pages, &self.ends, step - 1)? };
-        for at in start..number(pages, &self.ends, step)? {
-            out.push(u32::try_from(number(pages, &self.items, at)?).ok()?);
-        }
-        Some(())
+        Some(start..number(pages, &self.ends, step)?)
     }
 }
 
@@ -183,21 +194,48 @@ pub struct Files {
     paths: Texts,
     signatures: Range<usize>,
     pub of_step: Lists,
+    /// Of each file, what it held. Empty where no file is part of a fingerprint.
+    digests: Range<usize>,
+    /// For each item of `of_step` as what the file counts there: the number of a part's kind, or 0. As
+    /// `digests`, it may be empty.
+    kinds: Range<usize>,
 }
 
-pub fn write_files<'a>(
-    body: &mut Vec<u8>,
-    of_steps: impl Iterator<Item = &'a [(ProjectPath, Signature)]> + Clone,
-) -> Files {
-    let mut sorted: Vec<&(ProjectPath, Signature)> = of_steps.clone().flatten().collect();
-    sorted.sort_unstable_by_key(|it| (folder(it.0.as_bytes()), it.0.as_bytes()));
-    sorted.dedup_by(|b, a| a.0 == b.0);
-    let places: HashMap<&[u8], usize> = sorted.iter().enumerate().map(|(at, it)| (it.0.as_bytes(), at)).collect();
-    let place = |path: &ProjectPath| u32::try_from(places[path.as_bytes()]).unwrap_or(u32::MAX);
-    let lists: Vec<Vec<u32>> = of_steps.map(|them| them.iter().map(|it| place(&it.0)).collect()).collect();
-    let paths = Texts::write(body, sorted.iter().map(|it| it.0.as_bytes()));
-    let signatures = column(body, |body| sorted.iter().for_each(|it| body.extend_from_slice(&signature_bytes(&it.1))));
-    Files { paths, signatures, of_step: write_lists(body, lists.iter().map(Vec::as_slice)) }
+pub fn write_files<'a>(body: &mut Vec<u8>, of_steps: impl Iterator<Item = &'a [GroundFile<'a>]> + Clone) -> Files {
+    let all = || of_steps.clone().flatten();
+    let path_of = |it: &GroundFile<'a>| it.file.path.as_bytes();
+    let mut sorted: Vec<(&GroundFile<'a>, usize)> = all().zip(0..).collect();
+    // The sort is one for lists that are nearly in order.
+    sorted.sort_by(|(a, _), (b, _)| (folder(path_of(a)), path_of(a)).cmp(&(folder(path_of(b)), path_of(b))));
+    let mut items = vec![[0; 4]; sorted.len()];
+    let mut files: Vec<&GroundFile<'a>> = Vec::with_capacity(sorted.len());
+    let signatures = column(body, |body| {
+        for same in sorted.chunk_by(|a, b| path_of(a.0) == path_of(b.0)) {
+            same.iter().for_each(|it| items[it.1] = small(files.len()));
+            // Seen as two things, it was changing: no signature is that of both.
+            let content = |it: &GroundFile<'a>| (it.file.signature, it.file.digest);
+            let alike = same.iter().all(|it| content(it.0) == content(same[0].0));
+            let signature = if alike { same[0].0.file.signature } else { Signature::default() };
+            body.extend_from_slice(&signature_bytes(&signature));
+            files.push(same[0].0);
+        }
+    });
+    drop(sorted);
+    let paths = Texts::write(body, files.iter().map(|it| path_of(it)));
+    let ends = column(body, |body| {
+        let mut end = 0;
+        for files in of_steps.clone() {
+            end += files.len();
+            body.extend_from_slice(&small(end));
+        }
+    });
+    let items = column(body, |body| body.extend_from_slice(items.as_flattened()));
+    let told = all().any(|it| it.part.is_some());
+    let digests = column(body, |body| {
+        files.iter().filter(|_| told).for_each(|it| body.extend_from_slice(&it.file.digest.0));
+    });
+    let kinds = column(body, |body| body.extend(all().filter(|_| told).map(|it| it.part.map_or(0, |it| it as u8))));
+    Files { paths, signatures, of_step: Lists { ends, items }, digests, kinds }
 }
 
 /// What is before the last slash.
@@ -207,13 +245,15 @@ fn folder(path: &[u8]) -> &[u8] {
 
 impl Files {
     pub fn of(next: &mut Next<'_>) -> Option<Files> {
-        let files = Files { paths: Texts::of(next)?, signatures: next()?, of_step: Lists::of(next)? };
+        let paths = Texts::of(next)?;
+        let (signatures, of_step) = (next()?, Lists::of(next)?);
+        let files = Files { paths, signatures, of_step, digests: next()?, kinds: next()? };
         (files.signatures.len() == files.count() * SIGNATURE_BYTES).then_some(files)
     }
 
     pub fn ranges(self) -> Vec<Range<usize>> {
         let of_step = self.of_step.ranges();
-        [vec![self.paths.ends, self.paths.bytes, self.signatures], of_step].concat()
+        [vec![self.paths.ends, self.paths.bytes, self.signatures], of_step, vec![self.digests, self.kinds]].concat()
     }
 
     pub fn count(&self) -> usize {
@@ -226,6 +266,14 @@ impl Files {
         pages.require(start..start + SIGNATURE_BYTES)
     }
 
+    /// Paths and signatures of all.
+    pub fn require_all(&self, pages: &mut Pages) -> Option<()> {
+        for column in [&self.paths.ends, &self.paths.bytes, &self.signatures] {
+            pages.require(column.clone())?;
+        }
+        Some(())
+    }
+
     /// Of what was required.
     pub fn path<'p>(&self, pages: &'p Pages, at: usize) -> &'p [u8] {
         self.paths.get(pages, at)
@@ -235,6 +283,28 @@ impl Files {
     pub fn signature(&self, pages: &Pages, at: usize) -> Signature {
         let start = self.signatures.start + at * SIGNATURE_BYTES;
         signature(pages.get(start..start + SIGNATURE_BYTES)).unwrap_or_default()
+    }
+
+    /// What file `at` held.
+    pub fn digest(&self, pages: &mut Pages, at: usize) -> Option<Digest> {
+        let start = self.digests.start.checked_add(at.checked_mul(32)?)?;
+        let range = start..start + 32;
+        if range.end > self.digests.end {
+            return None;
+        }
+        pages.require(range.clone())?;
+        pages.get(range).first_chunk::<32>().map(|it| Digest(*it))
+    }
+
+    /// As what the item `at` of the list of `step` counts there. `None`: as no part of its own.
+    pub fn part(&self, pages: &mut Pages, step: u32, at: usize) -> Option<PartKind> {
+        let place = self.kinds.start.checked_add(self.of_step.places(pages, step)?.start)?.checked_add(at)?;
+        if place >= self.kinds.end {
+            return None;
+        }
+        pages.require(place..place + 1)?;
+        let number = *pages.get(place..place + 1).first()?;
+        PartKind::ALL.into_iter().find(|it| *it as u8 == number)
     }
 }
 

@@ -22,18 +22,20 @@ use std::{fs::File, ops::Range};
 
 use crate::{
     base::{digest::Digest, path::ProjectPath},
+    model::fingerprint::{Part, PartKind, PartValue},
     plan::{
         hash::{Links, Seen, Signature, Sweep},
         index::{
             body::{Files, Lists, Names, write_files, write_lists, write_names},
             pages::Pages,
         },
+        record::TrackedFile,
     },
 };
 
 /// What the answer rests on, as it was looked at.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Ground {
+pub struct Ground<'a> {
     /// Everything that is no file: target, variables, environment, version.
     pub question: Option<Digest>,
     /// Names of the environment whose values are part of `question`.
@@ -50,35 +52,43 @@ pub struct Ground {
     /// Paths that were looked for and not there.
     pub absent: Vec<ProjectPath>,
     /// Every computation, upstream first.
-    pub steps: Vec<GroundStep>,
+    pub steps: Vec<GroundStep<'a>>,
 }
 
 /// One computation and what it rests on by itself.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct GroundStep {
+pub struct GroundStep<'a> {
     /// The assets that it makes.
     pub keys: Vec<String>,
     /// Steps, by their place, whose assets it reads.
     pub upstream: Vec<u32>,
     /// `None`: not fresh, or not to be told from files alone.
-    pub files: Option<GroundFiles>,
+    pub files: Option<GroundFiles<'a>>,
 }
 
 /// Files that must still be what they were.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct GroundFiles {
+pub struct GroundFiles<'a> {
     /// Inputs and listed folders: links stand for what they lead to.
-    pub followed: Vec<(ProjectPath, Signature)>,
+    pub followed: Vec<GroundFile<'a>>,
     /// Outputs: links are looked at themselves.
-    pub kept: Vec<(ProjectPath, Signature)>,
+    pub kept: Vec<GroundFile<'a>>,
 }
 
-impl Ground {
+/// One of these files.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct GroundFile<'a> {
+    pub file: &'a TrackedFile,
+    /// If it is, by itself, part of the computation's fingerprint: a code file or one of its sources.
+    pub part: Option<PartKind>,
+}
+
+impl Ground<'_> {
     /// The bytes to keep.
     pub fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
-        let files = |of: fn(&GroundFiles) -> &Vec<(ProjectPath, Signature)>| {
-            self.steps.iter().map(move |it| it.files.as_ref().map_or(&[][..], |it| of(it)))
+        let files = |of: for<'f> fn(&'f GroundFiles<'_>) -> &'f [GroundFile<'f>]| {
+            self.steps.iter().map(move |it| it.files.as_ref().map_or(&[][..], of))
         };
         let names = write_names(&mut body, &self.steps);
         let upstream = write_lists(&mut body, self.steps.iter().map(|it| it.upstream.as_slice()));
@@ -190,13 +200,13 @@ impl StatusIndex {
         if !self.same_manifest(sweep) {
             return None;
         }
-        self.pages.require(0..self.pages.len())?;
-        let look = |files: &Files, links| {
-            let path_of = |at: usize| files.path(&self.pages, at);
-            let signature_of = |at: usize| files.signature(&self.pages, at);
-            moved(sweep, files.count(), path_of, signature_of, links)
+        let mut look = |files: &Files, links| {
+            files.require_all(&mut self.pages)?;
+            let pages = &self.pages;
+            let path_of = |at: usize| files.path(pages, at);
+            Some(moved(sweep, files.count(), path_of, |at| files.signature(pages, at), links))
         };
-        Some(Looked { followed: look(&self.followed, Links::Follow), kept: look(&self.kept, Links::Keep) })
+        Some(Looked { followed: look(&self.followed, Links::Follow)?, kept: look(&self.kept, Links::Keep)? })
     }
 
     /// How many assets there are, if all are fresh.
@@ -204,31 +214,51 @@ impl StatusIndex {
         (self.all_fresh && looked.followed.is_empty() && looked.kept.is_empty()).then(|| self.names.count())
     }
 
-    /// For every step whether it is fresh still, and everything upstream of it.
-    pub fn still_fresh(&mut self, looked: &Looked) -> Option<Vec<bool>> {
-        let mut fresh = Vec::with_capacity(self.known.len());
-        let (mut upstream, mut files) = (Vec::new(), Vec::new());
+    /// What these looks leave of every step.
+    pub fn after(&mut self, looked: &Looked) -> Option<Vec<Still>> {
+        let mut after: Vec<Still> = Vec::with_capacity(self.known.len());
+        let mut upstream = Vec::new();
         for step in 0..u32::try_from(self.known.len()).ok()? {
             let known = self.known.start + step as usize;
-            let mut still = self.pages.get(known..known + 1) == [1];
+            self.pages.require(known..known + 1)?;
             upstream.clear();
             self.upstream.read(&mut self.pages, step, &mut upstream)?;
             // A step stands after what it reads.
-            still &= upstream.iter().all(|it| fresh.get(*it as usize) == Some(&true));
-            for (table, moved) in [(&self.followed, &looked.followed), (&self.kept, &looked.kept)] {
-                files.clear();
-                if still && !moved.is_empty() {
-                    table.of_step.read(&mut self.pages, step, &mut files)?;
-                    still = !files.iter().any(|it| moved.binary_search(&(*it as usize)).is_ok());
-                }
-            }
-            fresh.push(still);
+            let rests_on_fresh = upstream.iter().all(|it| after.get(*it as usize) == Some(&Still::Fresh));
+            let known = self.pages.get(known..known + 1) == [1] && rests_on_fresh;
+            after.push(if known { self.moved_of(step, looked)? } else { Still::Unknown });
         }
-        Some(fresh)
+        Some(after)
+    }
+
+    /// The same of one that was fresh and rests on what is.
+    fn moved_of(&mut self, step: u32, looked: &Looked) -> Option<Still> {
+        let mut files = Vec::new();
+        if !looked.kept.is_empty() {
+            self.kept.of_step.read(&mut self.pages, step, &mut files)?;
+            if files.iter().any(|it| looked.kept.binary_search(&(*it as usize)).is_ok()) {
+                return Some(Still::Unknown);
+            }
+        }
+        files.clear();
+        if !looked.followed.is_empty() {
+            self.followed.of_step.read(&mut self.pages, step, &mut files)?;
+        }
+        let mut parts = Vec::new();
+        for (at, file) in files.iter().map(|it| *it as usize).enumerate() {
+            if looked.followed.binary_search(&file).is_err() {
+                continue;
+            }
+            let Some(kind) = self.followed.part(&mut self.pages, step, at) else { return Some(Still::Unknown) };
+            let digest = self.followed.digest(&mut self.pages, file)?;
+            self.followed.require(&mut self.pages, file)?;
+            parts.push(Part::new(kind, self.followed.path(&self.pages, file), PartValue::Digest(digest)));
+        }
+        Some(if parts.is_empty() { Still::Fresh } else { Still::But(parts) })
     }
 
     /// Whether it was made from a manifest that these files are of.
-    pub fn is_of(&self, manifests: &Ground) -> bool {
+    pub fn is_of(&self, manifests: &Ground<'_>) -> bool {
         let files = manifests.manifests.iter().map(|(path, signature)| (path.as_bytes(), *signature));
         files.eq(self.manifests.iter().map(|(path, signature)| (&**path, *signature)))
             && manifests.absent.iter().map(ProjectPath::as_bytes).eq(self.absent.iter().map(|it| &**it))
@@ -297,6 +327,15 @@ impl StatusIndex {
         missing.iter().all(|it| matches!(it, Seen::Missing))
             && moved(sweep, self.manifests.len(), path_of, signature_of, Links::Follow).is_empty()
     }
+}
+
+/// What is left of "this step is fresh" when files have moved.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Still {
+    Fresh,
+    /// It was, and nothing that it rests on has moved but the files of these parts, told as they were.
+    But(Vec<Part>),
+    Unknown,
 }
 
 /// Places of files that are not what they were any more, in order.

@@ -8,8 +8,8 @@ use std::{fs::File, ops::Range, os::unix::fs::FileExt};
 
 use crate::base::digest::Digest;
 
-const MAGIC: &[u8; 16] = b"assets status 2\n";
-const HEAD_CONTEXT: &str = "assets status index head 2";
+const MAGIC: &[u8; 16] = b"assets status 3\n";
+const HEAD_CONTEXT: &str = "assets status index head 3";
 const PAGE: usize = 16 * 1024;
 /// Magic, length of the head, checksum of the head.
 const FRONT: usize = 16 + 8 + 32;

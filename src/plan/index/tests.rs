@@ -34,16 +34,22 @@ impl Setting {
         (path(name), signature)
     }
 
-    fn step(&self, key: &str, upstream: &[u32], inputs: &[&str]) -> GroundStep {
+    fn file(&self, name: &str, part: Option<PartKind>) -> GroundFile<'static> {
+        let (path, signature) = self.signed(name);
+        let file = TrackedFile { path, signature, digest: Digest::of(name.as_bytes()), racy: false };
+        GroundFile { file: Box::leak(Box::new(file)), part }
+    }
+
+    fn step(&self, key: &str, upstream: &[u32], inputs: &[&str]) -> GroundStep<'static> {
         let files = GroundFiles {
-            followed: inputs.iter().map(|it| self.signed(it)).collect(),
-            kept: vec![self.signed(&format!("{key}.out"))],
+            followed: inputs.iter().map(|it| self.file(it, None)).collect(),
+            kept: vec![self.file(&format!("{key}.out"), None)],
         };
         GroundStep { keys: vec![key.to_owned()], upstream: upstream.to_vec(), files: Some(files) }
     }
 
     /// `a` and `b` are read by `c`; `d` stands alone, and makes `e` too.
-    fn ground(&self) -> Ground {
+    fn ground(&self) -> Ground<'static> {
         let mut together = self.step("d", &[], &["in2"]);
         together.keys.push("e".to_owned());
         Ground {
@@ -80,9 +86,13 @@ fn all_fresh(index: &mut StatusIndex, sweep: &Sweep) -> Option<usize> {
     index.all_fresh(&looked)
 }
 
-fn still_fresh(index: &mut StatusIndex, sweep: &Sweep) -> Option<Vec<bool>> {
+fn after(index: &mut StatusIndex, sweep: &Sweep) -> Option<Vec<Still>> {
     let looked = index.look(sweep)?;
-    index.still_fresh(&looked)
+    index.after(&looked)
+}
+
+fn still_fresh(index: &mut StatusIndex, sweep: &Sweep) -> Option<Vec<bool>> {
+    Some(after(index, sweep)?.iter().map(|it| *it == Still::Fresh).collect())
 }
 
 fn setting() -> Setting {
@@ -138,6 +148,47 @@ fn what_is_not_fresh_says_nothing_of_what_is_downstream() {
         assert_eq!(index.fresh_steps(&[key], &setting.sweep).is_some(), known, "{key}");
     }
     assert_eq!(still_fresh(&mut index, &setting.sweep), Some(vec![true, false, false, true]));
+}
+
+/// `a` reads `in1` as a source and `in2` as code; `b` reads both the other way round, and `c` reads it.
+#[test]
+fn what_has_moved_is_told_as_the_part_that_it_was() {
+    let edited = |names: &[&str]| {
+        let setting = setting();
+        let reads = |key: &str, code: &str, source: &str| {
+            let mut step = setting.step(key, &[], &["d.out"]);
+            let followed = &mut step.files.as_mut().unwrap().followed;
+            followed.push(setting.file(code, Some(PartKind::Code)));
+            followed.push(setting.file(source, Some(PartKind::SourceFile)));
+            step
+        };
+        let steps = vec![reads("a", "in2", "in1"), reads("b", "in1", "in2"), setting.step("c", &[1], &[])];
+        let bytes = Ground { steps, ..setting.ground() }.encode();
+        names.iter().for_each(|it| setting.edit(it));
+        after(&mut setting.open(&bytes).unwrap(), &setting.sweep).unwrap()
+    };
+    let part = |kind, name: &str| Part::new(kind, name, PartValue::Digest(Digest::of(name.as_bytes())));
+    let (code, source) = (PartKind::Code, PartKind::SourceFile);
+    let (unknown, but) = (Still::Unknown, Still::But);
+    assert_eq!(edited(&[]), [Still::Fresh, Still::Fresh, Still::Fresh]);
+    assert_eq!(edited(&["in1"]), [but(vec![part(source, "in1")]), but(vec![part(code, "in1")]), unknown.clone()]);
+    assert_eq!(
+        edited(&["in2", "in1", "b.out"]),
+        [but(vec![part(code, "in2"), part(source, "in1")]), unknown.clone(), unknown.clone()]
+    );
+    assert_eq!(edited(&["in1", "d.out"]), [unknown.clone(), unknown.clone(), unknown.clone()], "no part of its own");
+}
+
+/// Two steps saw one file as two things: it was changing, and neither is known to be fresh.
+#[test]
+fn what_was_changing_while_it_was_looked_at_is_known_of_nothing() {
+    let setting = setting();
+    let mut ground = setting.ground();
+    let mut other = setting.file("in1", None).file.clone();
+    other.signature.mtime_ns += 1;
+    ground.steps[1].files.as_mut().unwrap().followed[0].file = Box::leak(Box::new(other));
+    let mut index = setting.open(&ground.encode()).unwrap();
+    assert_eq!(still_fresh(&mut index, &setting.sweep), Some(vec![false, false, false, true]));
 }
 
 #[test]
