@@ -198,3 +198,19 @@ fn what_moved_files_alone_decide_is_what_everything_decides() {
     assert!(decided > 0, "nothing was decided that way: the test shows nothing");
     eprintln!("{decided} ops were decided by their moved files alone");
 }
+
+/// A run by force failed, and what was made before still stands: what it is, is not for moved files alone
+/// to say.
+#[test]
+fn a_failure_is_told_whatever_has_moved_since() {
+    let picky = asset("picky", "[ ! -e bad ] && cat one.txt > {{ output }}");
+    let project = Project::new().manifest(&format!("{picky}sources = [\"one.txt\"]\n")).file("one.txt", "1\n");
+    project.run(&["materialize"]).succeeded();
+    project.write("bad", "");
+    project.run(&["materialize", "-f"]).exited(1);
+    project.remove("bad");
+    project.run(&["status"]).succeeded();
+    project.write("one.txt", "2\n");
+    assert_eq!(compare(&project), 0, "decided by its moved file alone");
+    assert!(project.run(&["status"]).exited(3).stdout.contains("1 asset: 1 failed"));
+}

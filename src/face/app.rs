@@ -176,7 +176,7 @@ impl App {
         }
         let project = Arc::new(read.project);
         let io = project.io_managers.values().map(|it| registry::open(&read.root, &it.kind, durability)).collect();
-        let cache = FileCache::load(&state.path().join("files.idx"));
+        let cache = FileCache::later(&state.path().join("files.idx"));
         let trust = if verify { Trust::Nothing } else { Trust::Signatures };
         let sweep = Sweep::new(&read.root, cache)?.trusting(trust);
         let doubted = doubted(&opened.store.sessions()?);

@@ -7,8 +7,15 @@
 //! Columns, not records: it is read in one go and nothing is allocated per file; entries are found by
 //! binary search of the folder, then of the name, or at once where questions come in order. Anything
 //! that does not fit (damage, another version) makes the cache empty, with a note.
+//!
+//! A million files make it a hundred megabytes. So it is neither read for a few files that are read as
+//! soon, nor written for what is learnt anew as soon: [`FileCache::is_dearer`].
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     base::{digest::Digest, fs},
@@ -39,6 +46,13 @@ pub struct Entry {
     pub racy: bool,
 }
 
+impl Entry {
+    /// Only one of the two can be true, and this one was believed.
+    fn contradicts(&self, other: &Entry) -> bool {
+        !self.racy && self.signature == other.signature && self.digest != other.digest
+    }
+}
+
 /// Paths below one project and what was found there.
 #[derive(Default)]
 pub struct FileCache {
@@ -46,8 +60,23 @@ pub struct FileCache {
     /// What is newer than the columns; `None`: forgotten.
     fresh: HashMap<Box<[u8]>, Option<Entry>>,
     listings: Listings,
+    /// What is kept is wrong or not enough, whatever it costs to write it.
     changed: bool,
+    /// What it cost to learn what is not kept, in bytes read.
+    learnt: u64,
+    /// The length of what is kept.
+    kept: u64,
+    /// Where that lies, until it is read.
+    unread: Option<PathBuf>,
     note: Option<String>,
+}
+
+/// To open a file, ask about it and close it takes as long as to read so many bytes.
+const OPENING: u64 = 16 << 10;
+
+/// What it costs to learn the digest of a file, in bytes read.
+pub(super) fn cost(signature: &Signature) -> u64 {
+    OPENING.saturating_add(signature.size)
 }
 
 /// So many fresh entries are at least kept apart; merging them costs a pass over all.
@@ -61,10 +90,40 @@ impl FileCache {
             Ok(Some(bytes)) => bytes,
             Err(error) => return FileCache { note: Some(error.to_string()), ..FileCache::default() },
         };
-        FileCache::decode(bytes).unwrap_or_else(|| {
+        let kept = bytes.len() as u64;
+        let cache = FileCache::decode(bytes).unwrap_or_else(|| {
             let note = format!("{} is {DAMAGED}", file.display());
             FileCache { note: Some(note), changed: true, ..FileCache::default() }
-        })
+        });
+        FileCache { kept, ..cache }
+    }
+
+    /// The same, read only when so much is asked that it is worth it.
+    pub fn later(file: &Path) -> Self {
+        match fs::look(file) {
+            Ok(None) => FileCache::default(),
+            Ok(Some(there)) => FileCache { kept: there.len(), unread: Some(file.to_owned()), ..FileCache::default() },
+            Err(_) => FileCache::load(file),
+        }
+    }
+
+    /// Reads what was left unread.
+    pub(super) fn read(&mut self) {
+        if let Some(file) = self.unread.take() {
+            let FileCache { columns, listings, changed, note, .. } = FileCache::load(&file);
+            self.changed |= changed;
+            (self.columns, self.listings, self.note) = (columns, listings, note);
+        }
+    }
+
+    /// Whether it was left unread and to read it takes longer than to learn what costs so much, and what
+    /// was learnt already.
+    pub(super) fn is_dearer(&self, cost: u64) -> bool {
+        self.unread.is_some() && self.learnt.saturating_add(cost) < self.kept
+    }
+
+    pub(super) fn is_unread(&self) -> bool {
+        self.unread.is_some()
     }
 
     /// Why nothing is remembered, if that should be known. Damage may show only when it is met.
@@ -83,17 +142,18 @@ impl FileCache {
         frame::write(MAGIC, [&self.columns.encode(), self.columns.digests(), &self.listings.encode()])
     }
 
-    /// Writes everything, if anything is new.
+    /// Writes everything, if it is worth it.
     pub(super) fn save(&mut self, file: &Path) -> fs::Result<()> {
-        if !self.changed {
+        if !self.changed && self.learnt <= self.kept {
             return Ok(());
         }
         self.merge(Vec::new());
         if self.columns.is_damaged() {
             self.columns = Columns::default();
         }
-        fs::write_atomic(file, &self.encode())?;
-        self.changed = false;
+        let bytes = self.encode();
+        fs::write_atomic(file, &bytes)?;
+        (self.changed, self.learnt, self.kept) = (false, 0, bytes.len() as u64);
         Ok(())
     }
 
@@ -110,14 +170,21 @@ impl FileCache {
             return;
         }
         for (path, entry) in news {
-            if entry.is_some() || self.reader().get(path).is_some() {
-                self.changed = true;
+            let before = self.reader().get(path);
+            self.changed |= match (&before, &entry) {
+                (Some(before), Some(entry)) => before.contradicts(entry),
+                (Some(_), None) => true,
+                (None, _) => false,
+            };
+            self.learnt = self.learnt.saturating_add(entry.map_or(0, |it| cost(&it.signature)));
+            if entry.is_some() || before.is_some() || self.unread.is_some() {
                 self.fresh.insert(path.into(), entry);
             }
         }
     }
 
     pub(super) fn remove(&mut self, path: &[u8]) {
+        self.read();
         self.update(vec![(path, None)]);
     }
 
@@ -126,12 +193,14 @@ impl FileCache {
     }
 
     pub(super) fn set_listing(&mut self, key: Digest, listing: Arc<Listing>) {
+        self.read();
         self.changed = true;
         self.listings.set(key, listing);
     }
 
     /// Puts what is fresh, and `news` over it, into the columns.
     fn merge(&mut self, news: Vec<(&[u8], Option<Entry>)>) {
+        self.read();
         let fresh = std::mem::take(&mut self.fresh);
         let mut updates: Vec<(&[u8], Option<Entry>)> = fresh.iter().map(|(path, it)| (&**path, *it)).collect();
         updates.extend(news);

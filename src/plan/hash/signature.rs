@@ -5,6 +5,7 @@
 use std::{
     ops::Range,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    panic::resume_unwind,
     path::Path,
 };
 
@@ -188,19 +189,35 @@ pub(super) fn look_at_all<'a>(
     links: Links,
 ) -> Vec<Seen> {
     let mut found = vec![Seen::Missing; count];
-    let threads = threads_for(count);
-    let share = count.div_ceil(threads.max(1)).max(1);
-    let look = |range: Range<usize>, found: &mut [Seen]| look_at_some(root, range, &path_of, links, found);
-    let (own, others) = found.split_at_mut(share.min(count));
-    std::thread::scope(|scope| {
-        for (index, part) in others.chunks_mut(share).enumerate() {
-            let start = (index + 1) * share;
-            let look = &look;
-            scope.spawn(move || look(start..start + part.len(), part));
-        }
-        look(0..own.len(), own);
-    });
+    let share = share_of(count);
+    let parts = found.chunks_mut(share).enumerate().map(|(at, part)| (at * share, part));
+    let look = |(start, part): (usize, &mut [Seen])| {
+        look_at_some(root, start..start + part.len(), &path_of, links, |index, seen| part[index - start] = seen);
+    };
+    on_threads(parts, look);
     found
+}
+
+/// Places below `count`, in shares for a few threads.
+pub(super) fn shares(count: usize) -> impl Iterator<Item = Range<usize>> {
+    let share = share_of(count);
+    (0..count).step_by(share).map(move |start| start..(start + share).min(count))
+}
+
+fn share_of(count: usize) -> usize {
+    count.div_ceil(threads_for(count)).max(1)
+}
+
+/// Does each part on a thread of its own, the first one here; what came of them, in order.
+pub(super) fn on_threads<P: Send, T: Send>(mut parts: impl Iterator<Item = P>, work: impl Fn(P) -> T + Sync) -> Vec<T> {
+    let Some(own) = parts.next() else { return Vec::new() };
+    std::thread::scope(|scope| {
+        let work = &work;
+        let others: Vec<_> = parts.map(|it| scope.spawn(move || work(it))).collect();
+        let own = work(own);
+        let done = |it: std::thread::ScopedJoinHandle<'_, T>| it.join().unwrap_or_else(|it| resume_unwind(it));
+        std::iter::once(own).chain(others.into_iter().map(done)).collect()
+    })
 }
 
 fn threads_for(count: usize) -> usize {
@@ -208,14 +225,14 @@ fn threads_for(count: usize) -> usize {
     if useful == 1 { 1 } else { useful.min(std::thread::available_parallelism().map_or(1, usize::from)) }
 }
 
-fn look_at_some<'a>(
+/// Tells what is at each of these places, in order.
+pub(super) fn look_at_some<'a>(
     root: BorrowedFd<'_>,
     range: Range<usize>,
     path_of: &impl Fn(usize) -> &'a [u8],
     links: Links,
-    found: &mut [Seen],
+    mut tell: impl FnMut(usize, Seen),
 ) {
-    let first = range.start;
     let mut at = range.start;
     while at < range.end {
         let (folder, _) = split(path_of(at));
@@ -223,10 +240,11 @@ fn look_at_some<'a>(
         let opened = if end - at >= WORTH_OPENING { open_to_look(root, folder).ok() } else { None };
         for index in at..end {
             let path = path_of(index);
-            found[index - first] = match &opened {
+            let seen = match &opened {
                 Some(folder) => look_at(folder, split(path).1, links),
                 None => look_at(root, path, links),
             };
+            tell(index, seen);
         }
         at = end;
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    ops::Range,
     path::Path,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -18,12 +19,12 @@ use crate::{
     plan::{
         hash::{
             FileFact, FileKind, GlobError, Links, Listing, Seen, Signature, Tree,
-            cache::{Entry, FileCache},
+            cache::{Entry, FileCache, cost},
             file::{Reader, absent, why},
             file_system::World,
             folder::list,
             glob,
-            signature::{look_at, look_at_all, split},
+            signature::{look_at, look_at_all, look_at_some, on_threads, shares, split},
             tree::{self, TreeError},
         },
         record::TrackedFile,
@@ -150,7 +151,7 @@ impl Sweep {
         let seen = look_at_all(self.world.root(), count, &path_of, links);
         let mut facts = vec![FileFact::Missing; count];
         let (mut doubtful, mut folders, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-        let cache = self.read_cache();
+        let cache = self.cache_for(&seen);
         let mut known = cache.reader();
         let mut stable = Stable::new(&self.world);
         for (index, seen) in seen.into_iter().enumerate() {
@@ -185,8 +186,7 @@ impl Sweep {
         (facts, folders)
     }
 
-    /// What many paths look like from outside, in the order given: what a clean no-op compares with what
-    /// it remembers. Nothing is opened but folders, nothing allocated per path.
+    /// What many paths look like from outside, in the order given. Nothing is opened but folders.
     pub fn signatures<'a>(&self, count: usize, path_of: impl Fn(usize) -> &'a [u8] + Sync, links: Links) -> Vec<Seen> {
         let mut seen = look_at_all(self.world.root(), count, &path_of, links);
         let mut stable = Stable::new(&self.world);
@@ -198,7 +198,30 @@ impl Sweep {
         seen
     }
 
-    /// The same, if every later write to any of them, or its coming to be, will change what is seen.
+    /// Which of many paths do not look like that, in order: what a clean no-op asks. Nothing is opened but
+    /// folders, nothing kept per path.
+    pub fn moved<'a>(
+        &self,
+        count: usize,
+        path_of: impl Fn(usize) -> &'a [u8] + Sync,
+        signature_of: impl Fn(usize) -> Signature + Sync,
+        links: Links,
+    ) -> Vec<usize> {
+        let moved = |range: Range<usize>| {
+            let mut stable = Stable::new(&self.world);
+            let mut moved = Vec::new();
+            look_at_some(self.world.root(), range, &path_of, links, |index, seen| {
+                let is_same = matches!(seen, Seen::Found(raw) if stable.of(raw, path_of(index)) == signature_of(index));
+                if !is_same {
+                    moved.push(index);
+                }
+            });
+            moved
+        };
+        on_threads(shares(count), moved).concat()
+    }
+
+    /// What they look like, if every later write to any of them, or its coming to be, will change it.
     /// `None`: that cannot be promised yet, or not here.
     pub fn settled<'a>(
         &self,
@@ -413,7 +436,26 @@ impl Sweep {
         }
     }
 
+    /// For a look at these: as it is, if to read the rest of it takes longer than to read them.
+    fn cache_for(&self, seen: &[Seen]) -> RwLockReadGuard<'_, FileCache> {
+        let cost = |seen: &Seen| if let Seen::Found(raw) = seen { cost(raw) } else { 0 };
+        let total = seen.iter().map(cost).fold(0, u64::saturating_add);
+        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+        // What is not trusted must be known, to be put right.
+        if self.trust == Trust::Signatures && cache.is_dearer(total) {
+            return cache;
+        }
+        drop(cache);
+        self.read_cache()
+    }
+
     fn read_cache(&self) -> RwLockReadGuard<'_, FileCache> {
+        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+        if !cache.is_unread() {
+            return cache;
+        }
+        drop(cache);
+        self.write_cache().read();
         self.cache.read().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -204,7 +204,7 @@ impl StatusIndex {
             files.require_all(&mut self.pages)?;
             let pages = &self.pages;
             let path_of = |at: usize| files.path(pages, at);
-            Some(moved(sweep, files.count(), path_of, |at| files.signature(pages, at), links))
+            Some(sweep.moved(files.count(), path_of, |at| files.signature(pages, at), links))
         };
         Some(Looked { followed: look(&self.followed, Links::Follow)?, kept: look(&self.kept, Links::Keep)? })
     }
@@ -289,7 +289,7 @@ impl StatusIndex {
             }
             let path_of = |at: usize| files.path(&self.pages, wanted[at] as usize);
             let signature_of = |at: usize| files.signature(&self.pages, wanted[at] as usize);
-            if !moved(sweep, wanted.len(), path_of, signature_of, links).is_empty() {
+            if !sweep.moved(wanted.len(), path_of, signature_of, links).is_empty() {
                 return None;
             }
         }
@@ -325,7 +325,7 @@ impl StatusIndex {
         let missing = sweep.signatures(self.absent.len(), |at| &self.absent[at], Links::Keep);
         let (path_of, signature_of) = (|at: usize| &*self.manifests[at].0, |at: usize| self.manifests[at].1);
         missing.iter().all(|it| matches!(it, Seen::Missing))
-            && moved(sweep, self.manifests.len(), path_of, signature_of, Links::Follow).is_empty()
+            && sweep.moved(self.manifests.len(), path_of, signature_of, Links::Follow).is_empty()
     }
 }
 
@@ -342,18 +342,6 @@ pub enum Still {
 pub struct Looked {
     followed: Vec<usize>,
     kept: Vec<usize>,
-}
-
-/// Which files are not what they were: one `statx` each.
-fn moved<'a>(
-    sweep: &Sweep,
-    count: usize,
-    path_of: impl Fn(usize) -> &'a [u8] + Sync,
-    signature_of: impl Fn(usize) -> Signature,
-    links: Links,
-) -> Vec<usize> {
-    let seen = sweep.signatures(count, path_of, links);
-    seen.iter().enumerate().filter(|(at, it)| **it != Seen::Found(signature_of(*at))).map(|(at, _)| at).collect()
 }
 
 struct Reader<'a>(&'a [u8]);

@@ -160,3 +160,56 @@ fn it_is_written_only_when_something_is_new() {
     damaged.save(&file).unwrap();
     assert_eq!(FileCache::load(&file).note(), None);
 }
+
+/// A thousand small files are dear to learn and dear to write down; one more of them is neither.
+#[test]
+fn it_is_neither_read_nor_written_for_what_is_learnt_as_soon() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("files.idx");
+    let sized = |it: u64, size| Entry { signature: Signature { size, ..entry(it).signature }, ..entry(it) };
+    let names: Vec<String> = (0..1000).map(|it| format!("f{it:04}")).collect();
+    let mut cache = FileCache::later(&file);
+    cache.update(names.iter().map(|it| (it.as_bytes(), Some(sized(1, 10)))).collect());
+    cache.save(&file).unwrap();
+    let kept = fs::read(&file).unwrap();
+
+    let mut cache = FileCache::later(&file);
+    assert!(cache.is_dearer(cost(&sized(1, 10).signature)), "one file is read sooner");
+    assert!(!cache.is_dearer(100 * cost(&sized(1, 10).signature)), "a hundred are not");
+    cache.update(vec![(b"f0007", Some(sized(2, 10)))]);
+    cache.save(&file).unwrap();
+    assert!(cache.is_unread());
+    assert_eq!(fs::read(&file).unwrap(), kept);
+    cache.read();
+    assert_eq!(cache.reader().get(b"f0007"), Some(sized(2, 10)), "what was learnt since counts");
+    assert_eq!(cache.reader().get(b"f0008"), Some(sized(1, 10)));
+
+    cache.update(vec![(b"f0008", Some(sized(3, 1 << 30)))]);
+    cache.save(&file).unwrap();
+    let mut again = FileCache::later(&file);
+    again.read();
+    assert_eq!(again.reader().get(b"f0007"), Some(sized(2, 10)));
+    assert_eq!(again.reader().get(b"f0008"), Some(sized(3, 1 << 30)), "one large file is worth it");
+}
+
+/// What is kept and not so must not stay, however cheap it would be to learn again.
+#[test]
+fn what_turned_out_wrong_is_put_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("files.idx");
+    let names: Vec<String> = (0..1000).map(|it| format!("f{it:04}")).collect();
+    let mut cache = FileCache::later(&file);
+    cache.update(names.iter().map(|it| (it.as_bytes(), Some(entry(1)))).collect());
+    cache.save(&file).unwrap();
+    let mut cache = FileCache::load(&file);
+    let right = Entry { digest: Digest([9; 32]), ..entry(1) };
+    cache.update(vec![(b"f0001", Some(right))]);
+    cache.save(&file).unwrap();
+    let mut cache = FileCache::later(&file);
+    cache.remove(b"f0002");
+    cache.save(&file).unwrap();
+    let cache = FileCache::load(&file);
+    assert_eq!(cache.reader().get(b"f0001"), Some(right));
+    assert_eq!(cache.reader().get(b"f0002"), None);
+    assert_eq!(cache.reader().get(b"f0003"), Some(entry(1)));
+}
