@@ -55,10 +55,11 @@ pub struct Case<'a> {
 pub fn examine(case: &Case<'_>) -> Examined {
     let inputs = Inputs::of(case);
     let blocked = !inputs.missing.is_empty() || !case.facts.missing.is_empty();
-    let fingerprint = inputs.fingerprint(case);
+    let now = inputs.fingerprint(case);
     // What keeps it from being made at all is told first.
     let mut reasons: Vec<Reason> = inputs.missing.iter().chain(&case.facts.missing).cloned().collect();
-    reasons.extend(own_reasons(case, &inputs));
+    reasons.extend(own_reasons(case, &inputs, &now));
+    let is_whole = inputs.pending.is_empty() && !blocked;
     let verdict = if !reasons.is_empty() {
         Verdict::Stale(reasons)
     } else if inputs.pending.is_empty() && inputs.expired.is_empty() {
@@ -68,7 +69,7 @@ pub fn examine(case: &Case<'_>) -> Examined {
         reasons.extend(inputs.expired.iter().map(|it| expired(case.project.key(*it))));
         Verdict::Undecided { waits_for: inputs.pending.into_iter().chain(inputs.expired).collect(), reasons }
     };
-    Examined { verdict, fingerprint: if blocked { None } else { fingerprint }, blocked }
+    Examined { verdict, fingerprint: is_whole.then_some(now), blocked }
 }
 
 /// The dependencies, sorted by what is known of them.
@@ -106,14 +107,14 @@ impl Inputs {
         inputs
     }
 
-    fn fingerprint(&self, case: &Case<'_>) -> Option<Fingerprint> {
-        if !self.pending.is_empty() || !self.missing.is_empty() {
-            return None;
-        }
-        let mut parts = case.facts.parts.clone();
-        parts.extend(output_parts(case.project, case.output, case.partition));
-        parts.extend(self.known.iter().cloned());
-        Some(Fingerprint::new(parts))
+    /// As far as dependencies are known.
+    fn fingerprint(&self, case: &Case<'_>) -> Fingerprint {
+        let of_output = output_parts(case.project, case.output, case.partition);
+        let more = of_output.iter().chain(&self.known);
+        // In a list of exactly that length: it may be one of a million files.
+        let mut parts = Vec::with_capacity(case.facts.parts.len() + of_output.len() + self.known.len());
+        parts.extend(case.facts.parts.iter().chain(more).cloned());
+        Fingerprint::new(parts)
     }
 }
 
@@ -136,7 +137,7 @@ pub fn output_parts(project: &Project, output: NodeId, partition: &PartitionKey)
     parts
 }
 
-fn own_reasons(case: &Case<'_>, inputs: &Inputs) -> Vec<Reason> {
+fn own_reasons(case: &Case<'_>, inputs: &Inputs, now: &Fingerprint) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if case.forced {
         reasons.push(plain(ReasonCode::Forced, case, "asked for with --force"));
@@ -153,11 +154,12 @@ fn own_reasons(case: &Case<'_>, inputs: &Inputs) -> Vec<Reason> {
                     && !inputs.known.iter().any(|known| known.kind == part.kind && known.name == part.name)
             })
     };
-    let was = Fingerprint::new(record.fingerprint.parts().iter().filter(|it| !unknown(it)).cloned().collect());
-    let mut parts = case.facts.parts.clone();
-    parts.extend(output_parts(case.project, case.output, case.partition));
-    parts.extend(inputs.known.iter().cloned());
-    reasons.extend(compare(&was, &Fingerprint::new(parts)));
+    let was = &record.fingerprint;
+    reasons.extend(if was.parts().iter().any(unknown) {
+        compare(&Fingerprint::new(was.parts().iter().filter(|it| !unknown(it)).cloned().collect()), now)
+    } else {
+        compare(was, now)
+    });
     for dep in inputs.pending.iter() {
         let key = case.project.key(*dep);
         let kind = if case.project.nodes[*dep].asset().is_some() { PartKind::Input } else { PartKind::Source };

@@ -2,7 +2,7 @@
 //!
 //! Reads files and the environment, decides nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use crate::{
     base::{
@@ -90,23 +90,15 @@ pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &H
     let of_ops = ops.iter().flat_map(|id| [&project.ops[*id].code, &project.ops[*id].sources]);
     let sets: Vec<&FileSet> = of_ops.chain(sources.iter().filter_map(set_of)).collect();
     let (expansions, looked) = look(world, &sets);
-    let untracked = looked
-        .values()
-        .any(|it| matches!(it, FileFact::Present { signature, .. } if signature.kind == FileKind::Folder));
+    let untracked =
+        looked.iter().any(|it| matches!(it, FileFact::Present { signature, .. } if signature.kind == FileKind::Folder));
     let mut expansions = expansions.into_iter();
     let mut next = || expansions.next().expect("one for each set");
-    let op_files: Vec<[Expansion; 2]> = ops.iter().map(|_| [next(), next()]).collect();
-    let source_files: Vec<Option<Expansion>> = sources.iter().map(|id| set_of(id).map(|_| next())).collect();
-    let ops = ops
-        .iter()
-        .zip(op_files)
-        .map(|(id, [code, read])| (*id, op_facts(world, &project.ops[*id], &code, &read, &looked)))
-        .collect();
+    let ops = ops.iter().map(|id| (*id, op_facts(world, &project.ops[*id], [next(), next()], &looked))).collect();
     let sources = sources
         .iter()
-        .zip(source_files)
-        .map(|(id, files)| match files {
-            Some(files) => (*id, files_source(world, *id, &files, &looked)),
+        .map(|id| match set_of(id) {
+            Some(_) => (*id, files_source(world, *id, next(), &looked)),
             None => (*id, asked_source(world, *id, observed.get(id))),
         })
         .collect();
@@ -116,7 +108,10 @@ pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &H
 /// The files of one set, or what is wrong with it.
 #[derive(Default)]
 struct Expansion {
+    /// In byte order, each once.
     files: Vec<ProjectPath>,
+    /// For each of them, where among all facts its own is.
+    places: Vec<usize>,
     /// What was listed for it.
     folders: Vec<TrackedFile>,
     problems: Vec<String>,
@@ -141,7 +136,7 @@ impl Expansion {
             Ok(listing) => {
                 let folder = |(path, signature, racy)| TrackedFile { path, signature, digest: Digest([0; 32]), racy };
                 let folders = listing.folders().map(folder).collect();
-                Expansion { files: listing.files(), folders, problems: Vec::new() }
+                Expansion { files: listing.files(), folders, ..Expansion::default() }
             }
             Err(errors) => {
                 let problems = errors.iter().map(|it| problem(it, set)).collect();
@@ -159,45 +154,76 @@ impl Expansion {
     }
 }
 
-/// The files of `sets` and what they are. Each file is looked at once.
-fn look(world: &World<'_>, sets: &[&FileSet]) -> (Vec<Expansion>, Looked) {
-    let mut looked = Looked::new();
+/// The files of `sets` and what they are. Each file is looked at once, and no path is held twice: there
+/// may be a million.
+fn look(world: &World<'_>, sets: &[&FileSet]) -> (Vec<Expansion>, Vec<FileFact>) {
     let named: Vec<Option<Expansion>> = sets.iter().map(|it| Expansion::named(it)).collect();
-    let paths: BTreeSet<&ProjectPath> = named.iter().flatten().flat_map(|it| &it.files).collect();
-    let paths: Vec<ProjectPath> = paths.into_iter().cloned().collect();
+    let paths = each_once(named.iter().flatten().flat_map(|it| &it.files));
     let facts = world.sweep.look_at_files(&paths);
-    looked.extend(paths.into_iter().zip(facts).filter_map(|(path, fact)| Some((path, fact?))));
-    let is_there = |it: &ProjectPath| matches!(looked.get(it), Some(FileFact::Present { .. }));
-    let expansions: Vec<Expansion> = named
+    let (mut known, mut known_facts) = (HashMap::new(), Vec::new());
+    for (path, fact) in paths.into_iter().zip(facts) {
+        if let Some(fact) = fact {
+            known.insert(path.clone(), known_facts.len());
+            known_facts.push(fact);
+        }
+    }
+    let is_there =
+        |it: &ProjectPath| known.get(it).is_some_and(|it| matches!(known_facts[*it], FileFact::Present { .. }));
+    let mut expansions: Vec<Expansion> = named
         .into_iter()
         .zip(sets)
         // A folder means what is in it, and of what is not there the pattern tells more.
         .map(|(it, set)| it.filter(|it| it.files.iter().all(is_there)).unwrap_or_else(|| Expansion::of(world, set)))
         .collect();
-    let left: BTreeSet<&ProjectPath> =
-        expansions.iter().flat_map(|it| &it.files).filter(|it| !looked.contains_key(*it)).collect();
-    let left: Vec<ProjectPath> = left.into_iter().cloned().collect();
-    let facts = world.sweep.look(&left);
-    looked.extend(left.into_iter().zip(facts));
-    (expansions, looked)
+    let left = each_once(expansions.iter().flat_map(|it| &it.files).filter(|it| !known.contains_key(*it)));
+    let mut facts = world.sweep.look(&left);
+    let places: Vec<Vec<usize>> = expansions.iter().map(|it| places(&it.files, &left, &known)).collect();
+    drop(left);
+    facts.append(&mut known_facts);
+    expansions.iter_mut().zip(places).for_each(|(it, places)| it.places = places);
+    (expansions, facts)
 }
 
-type Looked = HashMap<ProjectPath, FileFact>;
+/// Sorted by their bytes, each once.
+fn each_once<'a>(paths: impl Iterator<Item = &'a ProjectPath>) -> Vec<&'a ProjectPath> {
+    let mut paths: Vec<&ProjectPath> = paths.collect();
+    // The sort is one for lists that are in order already.
+    paths.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+    paths.dedup();
+    paths
+}
 
-fn op_facts(world: &World<'_>, op: &Op, code: &Expansion, read: &Expansion, looked: &Looked) -> OpFacts {
+/// Where each of `files` is: among `left`, or else behind them among what is known.
+fn places(files: &[ProjectPath], left: &[&ProjectPath], known: &HashMap<ProjectPath, usize>) -> Vec<usize> {
+    let mut next = 0;
+    let place = |path: &ProjectPath| {
+        let found = match left.get(next) {
+            Some(it) if *it == path => Ok(next),
+            _ => left.binary_search_by(|it| it.as_bytes().cmp(path.as_bytes())),
+        };
+        next = found.map_or(next, |it| it + 1);
+        found.unwrap_or_else(|_| left.len() + known[path])
+    };
+    files.iter().map(place).collect()
+}
+
+fn op_facts(world: &World<'_>, op: &Op, sets: [Expansion; 2], looked: &[FileFact]) -> OpFacts {
     let mut facts = OpFacts { parts: own_parts(world, op), ..OpFacts::default() };
-    for (kind, expansion) in [(PartKind::Code, code), (PartKind::SourceFile, read)] {
+    let files: usize = sets.iter().map(|it| it.files.len()).sum();
+    facts.parts.reserve_exact(files);
+    facts.files.reserve_exact(files);
+    for (kind, expansion) in [PartKind::Code, PartKind::SourceFile].into_iter().zip(sets) {
         for problem in &expansion.problems {
             facts.missing.push(missing(&op.name, problem));
         }
-        facts.folders.extend_from_slice(&expansion.folders);
-        for path in &expansion.files {
-            match &looked[path] {
+        facts.folders.extend(expansion.folders);
+        for (path, place) in expansion.files.into_iter().zip(expansion.places) {
+            match &looked[place] {
                 fact @ FileFact::Present { digest, .. } => {
                     facts.parts.push(Part::new(kind, path.as_bytes(), PartValue::Digest(*digest)));
-                    facts.files.extend(fact.tracked(path.clone()));
+                    facts.files.extend(fact.tracked(path));
                 }
-                other => facts.missing.push(missing(&path.to_string(), &unusable(path, other))),
+                other => facts.missing.push(missing(&path.to_string(), &unusable(&path, other))),
             }
         }
         if kind == PartKind::Code {
@@ -337,29 +363,29 @@ fn env_part(world: &World<'_>, name: &str, secret: bool) -> Part {
     Part::new(PartKind::Env, name, value)
 }
 
-fn files_source(world: &World<'_>, id: NodeId, expansion: &Expansion, looked: &Looked) -> SourceFacts {
+fn files_source(world: &World<'_>, id: NodeId, expansion: Expansion, looked: &[FileFact]) -> SourceFacts {
     if let Some(problem) = expansion.problems.first() {
         return SourceFacts::Missing(format!("source {}: {problem}", world.project.key(id)));
     }
     let mut files = Vec::with_capacity(expansion.files.len());
     let mut tracked = Vec::with_capacity(expansion.files.len());
     let mut hasher = blake3::Hasher::new_derive_key(SOURCE_CONTEXT);
-    for path in &expansion.files {
-        match &looked[path] {
+    for (path, place) in expansion.files.into_iter().zip(expansion.places) {
+        match &looked[place] {
             fact @ FileFact::Present { digest, .. } => {
                 tracked.extend(fact.tracked(path.clone()));
                 hasher.update(&(path.as_bytes().len() as u64).to_le_bytes());
                 hasher.update(path.as_bytes());
                 hasher.update(&digest.0);
-                files.push((path.clone(), *digest));
+                files.push((path, *digest));
             }
-            other => return SourceFacts::Missing(unusable(path, other)),
+            other => return SourceFacts::Missing(unusable(&path, other)),
         }
     }
     let key = world.project.key(id).clone();
     let data_version = hasher.finalize().into();
     let observation = Observation { key, data_version, at: world.now, shown: None, files };
-    SourceFacts::Known { observation, files: tracked, folders: expansion.folders.clone(), expired: false }
+    SourceFacts::Known { observation, files: tracked, folders: expansion.folders, expired: false }
 }
 
 fn asked_source(world: &World<'_>, id: NodeId, observed: Option<&Observation>) -> SourceFacts {

@@ -1,6 +1,7 @@
 //! Answers what paths are, hashing only what a remembered signature does not prove.
 
 use std::{
+    borrow::Borrow,
     collections::{HashMap, HashSet},
     ops::Range,
     path::Path,
@@ -64,6 +65,9 @@ const BYTES_WORTH_THREADS: u64 = 4 << 20;
 /// Hashed one after another by one thread.
 const CHUNK: usize = 32;
 
+/// Their facts are held twice for a moment.
+const HASHED_AT_ONCE: usize = 1 << 16;
+
 /// From this size on one file has all threads to itself.
 const LARGE: u64 = 16 << 20;
 
@@ -82,17 +86,17 @@ impl Sweep {
 
     /// What each path is, in the order given; links are followed. Fastest where paths of one folder
     /// follow each other.
-    pub fn look(&self, paths: &[ProjectPath]) -> Vec<FileFact> {
-        let (mut facts, folders) = self.facts(paths.len(), |index| paths[index].as_bytes(), Links::Follow);
+    pub fn look<P: Borrow<ProjectPath> + Sync>(&self, paths: &[P]) -> Vec<FileFact> {
+        let (mut facts, folders) = self.facts(paths.len(), |index| paths[index].borrow().as_bytes(), Links::Follow);
         for index in folders {
-            facts[index] = folder_fact(self.tree_through(&paths[index], &mut HashSet::new()));
+            facts[index] = folder_fact(self.tree_through(paths[index].borrow(), &mut HashSet::new()));
         }
         facts
     }
 
     /// As [`Sweep::look`]; `None` for a folder, which is not gone through.
-    pub fn look_at_files(&self, paths: &[ProjectPath]) -> Vec<Option<FileFact>> {
-        let (facts, folders) = self.facts(paths.len(), |index| paths[index].as_bytes(), Links::Follow);
+    pub fn look_at_files<P: Borrow<ProjectPath> + Sync>(&self, paths: &[P]) -> Vec<Option<FileFact>> {
+        let (facts, folders) = self.facts(paths.len(), |index| paths[index].borrow().as_bytes(), Links::Follow);
         let mut facts: Vec<Option<FileFact>> = facts.into_iter().map(Some).collect();
         for index in folders {
             facts[index] = None;
@@ -176,10 +180,12 @@ impl Sweep {
             }
         }
         drop(cache);
-        for (index, fact) in self.hash(&doubtful, &path_of, links) {
-            match fact {
-                Some(fact) => facts[index] = fact,
-                None => folders.push(index),
+        for some in doubtful.chunks(HASHED_AT_ONCE) {
+            for (index, fact) in self.hash(some, &path_of, links) {
+                match fact {
+                    Some(fact) => facts[index] = fact,
+                    None => folders.push(index),
+                }
             }
         }
         self.remember(doubtful.iter().map(|it| it.0).chain(gone).map(|index| (path_of(index), &facts[index])));
