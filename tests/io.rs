@@ -5,6 +5,7 @@ mod crashes;
 mod keeping;
 mod limits;
 mod model;
+mod objects;
 
 use std::{
     fs,

@@ -175,7 +175,8 @@ impl App {
             ui.warn(note);
         }
         let project = Arc::new(read.project);
-        let io = project.io_managers.values().map(|it| registry::open(&read.root, &it.kind, durability)).collect();
+        let io =
+            project.io_managers.values().map(|it| registry::open(&read.root, &it.kind, durability, &env)).collect();
         let cache = FileCache::later(&state.path().join("files.idx"));
         let trust = if verify { Trust::Nothing } else { Trust::Signatures };
         let sweep = Sweep::new(&read.root, cache)?.trusting(trust);

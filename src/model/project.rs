@@ -11,7 +11,9 @@ use crate::{
         path::ProjectPath,
         span::Span,
     },
-    model::{graph::AssetGraph, key::AssetKey, node_set::NodeSet, sql::Dialect, template::Template},
+    model::{
+        graph::AssetGraph, key::AssetKey, node_set::NodeSet, object_url::ObjectUrl, sql::Dialect, template::Template,
+    },
     typed_id,
 };
 
@@ -297,8 +299,22 @@ pub enum IoKind {
     Fs { root: ProjectPath },
     /// Tables of one SQLite database, a file of the project.
     Sqlite { path: ProjectPath },
+    /// Objects in a bucket or folder.
+    ObjectStore { url: ObjectUrl, options: ObjectOptions },
     /// Kept in this process; for tests of everything that takes an IO manager.
     Memory,
+}
+
+/// How an object store is reached. Who we are is not said here: that is the environment's.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ObjectOptions {
+    /// Another server than the service's own.
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    /// Without encryption.
+    pub allow_http: bool,
+    /// As nobody in particular: for buckets that everybody may read and write.
+    pub skip_signature: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -349,7 +365,7 @@ impl Project {
             IoKind::Fs { root } => {
                 Some(ProjectPath::resolve(root, asset.path.as_path()).expect("both are below the root"))
             }
-            IoKind::Sqlite { .. } | IoKind::Memory => None,
+            IoKind::Sqlite { .. } | IoKind::ObjectStore { .. } | IoKind::Memory => None,
         }
     }
 

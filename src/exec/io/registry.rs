@@ -3,18 +3,24 @@
 use std::path::Path;
 
 use crate::{
-    exec::io::{IoManager, fs::FsManager, memory::MemoryManager, sqlite::SqliteManager},
+    base::env::Environment,
+    exec::io::{
+        IoManager, fs::FsManager, memory::MemoryManager, object_store::ObjectStoreManager, sqlite::SqliteManager,
+    },
     model::project::{Durability, IoKind},
 };
 
 /// Makes the manager that a manifest declares. Nothing is opened or made on disk yet.
-pub fn open(project_root: &Path, kind: &IoKind, durability: Durability) -> Box<dyn IoManager> {
+pub fn open(project_root: &Path, kind: &IoKind, durability: Durability, env: &Environment) -> Box<dyn IoManager> {
     match kind {
         IoKind::Fs { root } => {
             let manager = FsManager::new(project_root.to_owned(), root.clone());
             Box::new(if durability == Durability::Strict { manager.durable() } else { manager })
         }
         IoKind::Sqlite { path } => Box::new(SqliteManager::new(project_root.to_owned(), path)),
+        IoKind::ObjectStore { url, options } => {
+            Box::new(ObjectStoreManager::new(project_root.to_owned(), url, options, env))
+        }
         IoKind::Memory => Box::new(MemoryManager::new(project_root.to_owned())),
     }
 }

@@ -112,8 +112,8 @@ static DEFAULTS: Shape = shape(
 
 /// The types of IO manager.
 pub static IO_TYPES: Choice = Choice {
-    now: &["fs", "sqlite", "memory"],
-    later: &["object_store", "duckdb", "postgres", "mysql", "adbc", "plugin"],
+    now: &["fs", "sqlite", "object_store", "memory"],
+    later: &["duckdb", "postgres", "mysql", "adbc", "plugin"],
 };
 
 pub static IO: Shape = shape(
@@ -123,7 +123,15 @@ pub static IO: Shape = shape(
         field("type", Kind::Choice(&IO_TYPES), "What kind of place it is.").required(),
         field("root", Filled, "fs: the folder that everything is kept below, relative to this file's folder."),
         field("path", Filled, "sqlite, duckdb: the database file, relative to this file's folder."),
-        field("url", Filled, "object_store, postgres, mysql: where it is."),
+        field(
+            "url",
+            Filled,
+            "object_store: s3://BUCKET/PREFIX, gs://, az://, file://FOLDER or memory://. postgres, mysql: where it is.",
+        ),
+        field("endpoint", Filled, "object_store: the server, if it is not the service's own."),
+        field("region", Filled, "object_store: the region of the bucket."),
+        field("allow_http", Boolean, "object_store: an endpoint without encryption is fine."),
+        field("skip_signature", Boolean, "object_store: ask without credentials."),
         field("schema", Filled, "Databases: the schema that tables are kept in."),
         field("driver", Filled, "adbc: the driver."),
         field("command", COMMAND, "plugin: the program to run."),

@@ -20,6 +20,7 @@ mod gather;
 mod interpolate;
 mod keys;
 mod models;
+mod object_store;
 mod overlap;
 mod partitions;
 mod pattern;

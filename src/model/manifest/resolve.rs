@@ -29,7 +29,7 @@ use super::{
     gather::{Declared, Gathered, Section},
     interpolate,
     keys::{IO, IO_TYPES},
-    overlap, pattern,
+    object_store, overlap, pattern,
     raw::{Data, Entry, Table, Value},
     report::Report,
     sql, validate,
@@ -100,6 +100,7 @@ pub fn resolve<'a>(
         manifests: from.manifests.clone(),
     };
     overlap::check(&project, from, it.report);
+    object_store::check(&project, from, it.report);
     sql::readable(&project, from, it.report);
     validate::jobs(&project, sources, it.report);
     (!it.report.has_errors()).then_some(project)
@@ -221,6 +222,7 @@ impl<'a> Resolver<'a> {
         let own: &[&str] = match kind {
             "fs" => &["type", "root"],
             "sqlite" => &["type", "path"],
+            "object_store" => &["type", "url", "endpoint", "region", "allow_http", "skip_signature"],
             _ => &["type"],
         };
         if IO_TYPES.now.contains(&kind) {
@@ -234,6 +236,9 @@ impl<'a> Resolver<'a> {
             let path = path.and_then(|(text, place)| Some((self.render(text, place)?, place)));
             let path = path.and_then(|(text, place)| pattern::path(folder, &text, place, self.report));
             return IoKind::Sqlite { path: path.unwrap_or_default() };
+        }
+        if kind == "object_store" {
+            return self.object_store(io);
         }
         if kind != "fs" {
             return IoKind::Memory;
@@ -342,7 +347,7 @@ impl<'a> Resolver<'a> {
         jobs
     }
 
-    fn required<'t>(&mut self, of: &'t Declared, section: &str, key: &str) -> Option<&'t Value> {
+    pub fn required<'t>(&mut self, of: &'t Declared, section: &str, key: &str) -> Option<&'t Value> {
         let found = of.table.get(key);
         if found.is_none() {
             self.report.push(

@@ -14,9 +14,11 @@ use crate::{
     },
     model::{
         manifest::graph_of,
+        object_url::ObjectUrl,
         project::{
             Action, Asset, Check, Durability, EnvName, FileSet, Identity, IoId, IoKind, IoManager, Job, Node, NodeBody,
-            NodeId, Op, OpId, Pattern, Pool, PoolId, Project, Severity, Shape, Source, Sql, SqlTable, VarValue,
+            NodeId, ObjectOptions, Op, OpId, Pattern, Pool, PoolId, Project, Severity, Shape, Source, Sql, SqlTable,
+            VarValue,
         },
         sql::Dialect,
         template::Template,
@@ -172,6 +174,7 @@ coded_struct!(SqlTable { name, node });
 coded_cases!(Dialect { 0 = Sqlite, 1 = DataFusion });
 coded_struct!(EnvName { name, secret });
 coded_struct!(IoManager { name, place, kind });
+coded_struct!(ObjectOptions { endpoint, region, allow_http, skip_signature });
 coded_struct!(Pool { name, limit });
 coded_struct!(Job { select, place });
 coded_struct!(Span { file, start, end });
@@ -338,6 +341,11 @@ impl Coded for IoKind {
                 out.push(2);
                 path.write(out);
             }
+            IoKind::ObjectStore { url, options } => {
+                out.push(3);
+                url.to_string().write(out);
+                options.write(out);
+            }
         }
     }
 
@@ -346,6 +354,11 @@ impl Coded for IoKind {
             0 => ProjectPath::read(from).map(|root| IoKind::Fs { root }),
             1 => Ok(IoKind::Memory),
             2 => ProjectPath::read(from).map(|path| IoKind::Sqlite { path }),
+            3 => {
+                let url = ObjectUrl::parse(&String::read(from)?, &ProjectPath::root());
+                let url = url.map_err(|_| Malformed("not the address of an object store"))?;
+                Ok(IoKind::ObjectStore { url, options: Coded::read(from)? })
+            }
             _ => Err(Malformed("unknown IO manager")),
         }
     }

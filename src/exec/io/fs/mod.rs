@@ -138,7 +138,7 @@ impl FsManager {
 
 impl IoManager for FsManager {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { files: true, tables: false, sql: false, partitions: true, persistent: true }
+        Capabilities { files: true, partitions: true, persistent: true, ..Capabilities::default() }
     }
 
     fn stage(&self, target: &Target, attempt: &AttemptId) -> Result<Staged, IoError> {
