@@ -29,6 +29,10 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 const RETRIES_MAX: usize = 4;
 const RETRYING_MAX: Duration = Duration::from_secs(60);
 
+/// What is asked, of the machine that we run on, where nobody said who we are.
+const METADATA: [&str; 5] =
+    ["169.254.169.254", "latest/api/token", "latest/meta-data", "metadata.google.internal", "metadata/identity"];
+
 /// How an object store is reached; nothing is opened by having one.
 #[derive(Clone, Debug)]
 pub struct Reach {
@@ -160,9 +164,7 @@ impl Reach {
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
                 ("access was denied".to_owned(), self.who_help())
             }
-            _ if says(&["169.254.169.254", "metadata", "Credential", "credential"]) => {
-                ("there are no credentials".to_owned(), self.who_help())
-            }
+            _ if says(&METADATA) => ("there are no credentials".to_owned(), self.who_help()),
             _ if says(&["error sending request", "connect", "timed out", "dns", "URL scheme is not allowed"]) => (
                 format!("it cannot be reached: {}", last(error)),
                 "look at `url` and `endpoint` of the IO manager and at the network, and try again",
