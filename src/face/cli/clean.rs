@@ -9,6 +9,7 @@ use crate::{
         io::{
             beneath::{Folder, Swaps},
             keep::Kept,
+            object_store::cache,
         },
         lock::{LockName, LockTable, Locked},
         run::recover::recover,
@@ -57,6 +58,7 @@ pub fn run(context: &Context, args: &CleanArgs) -> Result<Exit, Failure> {
         if args.all {
             // Without records there is nobody to restore them for.
             let _ = Kept::new(app.workspace.root.clone()).clear();
+            let _ = cache::trim(&app.workspace.root, i64::MAX, false);
         }
     }
     if context.json {

@@ -14,6 +14,7 @@ use crate::{
             IoError,
             fs::{find_leftovers, sweep_leftovers},
             keep::Kept,
+            object_store::cache,
         },
         lock::{LockName, LockTable, Locked},
         run::recover::recover,
@@ -54,6 +55,8 @@ pub fn run(context: &Context, args: &GcArgs) -> Result<Exit, Failure> {
         logs_bytes: 0,
         kept_versions: 0,
         kept_bytes: 0,
+        copies: 0,
+        copies_bytes: 0,
         leftovers: Vec::new(),
         leftovers_bytes: 0,
     };
@@ -61,6 +64,12 @@ pub fn run(context: &Context, args: &GcArgs) -> Result<Exit, Failure> {
     let kept = Kept::new(app.workspace.root.clone());
     (document.kept_versions, document.kept_bytes) =
         kept.trim(before_ms.saturating_mul(1_000_000), args.dry_run).map_err(io_failure)?;
+    // A command at work may be reading one.
+    if !app.workspace.store.runs(usize::MAX)?.iter().any(|it| past::life(&app, it) == Life::Alive) {
+        let before_ns = before_ms.saturating_mul(1_000_000);
+        (document.copies, document.copies_bytes) =
+            cache::trim(&app.workspace.root, before_ns, args.dry_run).map_err(io_failure)?;
+    }
     leftovers(&app, locks.as_ref(), &mut document)?;
     if context.json {
         context.ui.print(&json(&document))?;
@@ -165,6 +174,10 @@ fn text(document: &GcDocument) -> String {
     }
     if document.kept_versions > 0 {
         line(words::count(document.kept_versions, "kept version"), document.kept_bytes);
+    }
+    if document.copies > 0 {
+        let what = if document.copies == 1 { "copy" } else { "copies" };
+        line(format!("{} {what} of objects", document.copies), document.copies_bytes);
     }
     if !document.leftovers.is_empty() {
         line(

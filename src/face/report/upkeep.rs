@@ -70,6 +70,9 @@ pub struct GcDocument {
     /// Older versions of outputs that were kept to be restored.
     pub kept_versions: usize,
     pub kept_bytes: u64,
+    /// Copies of objects that commands read.
+    pub copies: usize,
+    pub copies_bytes: u64,
     /// What attempts that are over left beside outputs, relative to the project.
     pub leftovers: Vec<String>,
     pub leftovers_bytes: u64,
@@ -133,6 +136,8 @@ mod tests {
                 logs_bytes: 1,
                 kept_versions: 2,
                 kept_bytes: 3,
+                copies: 1,
+                copies_bytes: 64,
                 leftovers: vec!["data/.assets-tmp-r1-0-1-a.csv".to_owned()],
                 leftovers_bytes: 4,
             }],
