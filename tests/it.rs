@@ -23,6 +23,7 @@ mod layers;
 mod manifest;
 mod mutations;
 mod network;
+mod objects;
 mod oracle;
 mod partition;
 mod promises;

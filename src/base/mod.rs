@@ -1,5 +1,6 @@
 //! Knows nothing of assets: spans, diagnostics, files, clock, processes.
 
+pub mod at_once;
 pub mod clock;
 pub mod diagnostic;
 pub mod digest;

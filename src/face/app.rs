@@ -12,7 +12,11 @@ use crate::{
         clock::SystemClock, diagnostic::Diagnostic, digest::Digest, env::Environment, fs, path::ProjectPath,
         span::SourceMap,
     },
-    exec::{io::registry, lock::LockTable, run::context::Workspace},
+    exec::{
+        io::registry,
+        lock::LockTable,
+        run::context::{Connections, Workspace},
+    },
     face::{cli::error::Failure, compiled, exit::Exit, ui::Ui},
     model::{
         manifest,
@@ -192,6 +196,7 @@ impl App {
             io,
             clock: Arc::new(SystemClock),
             doubted,
+            connections: if verify || access == Access::Write { Connections::Opened } else { Connections::Avoided },
         };
         let trace = (read.warnings.is_empty() && !verify).then_some(read.trace);
         Ok(App { workspace, sources: read.sources, state, trace, of_project })

@@ -278,14 +278,17 @@ pub fn check_stored<'r>(
     let mut states = HashMap::new();
     let mut files: Vec<TrackedFile> = Vec::new();
     let mut owners: Vec<(NodeId, &Materialization, std::ops::Range<usize>)> = Vec::new();
+    let mut asked: Vec<(NodeId, &StoredOutput)> = Vec::new();
     for (node, record) in records {
-        // Another target, `path`, `format` or root: what lies in the old place is no answer for the new one.
-        if let Some(path) = world.project.output_path(node)
-            && let StoredOutput::Files(them) = &record.output
-            && them.first().is_none_or(|it| it.path != path)
+        // Another target, `path`, `format`, root or IO manager: what lies in the old place is no answer for
+        // the new one.
+        if let StoredOutput::Files(them) = &record.output
+            && let path = world.project.output_path(node)
+            && them.first().is_none_or(|it| path.as_ref() != Some(&it.path))
             && !Protection::Place.is_off()
         {
-            states.insert(node, OutputState::Elsewhere(path.to_string()));
+            let place = path.map_or_else(|| world.project.key(node).to_string(), |it| it.to_string());
+            states.insert(node, OutputState::Elsewhere(place));
             continue;
         }
         match &record.output {
@@ -300,11 +303,11 @@ pub fn check_stored<'r>(
                 files.extend(them.iter().cloned().map(|it| TrackedFile { racy: it.racy || doubted, ..it }));
                 owners.push((node, record, start..files.len()));
             }
-            StoredOutput::Token(_) => {
-                states.insert(node, world.probe.probe(node, &record.output));
-            }
+            StoredOutput::Token(_) => asked.push((node, &record.output)),
         }
     }
+    let told = world.probe.probe_all(&asked);
+    states.extend(asked.iter().map(|it| it.0).zip(told));
     let mut verified = if Protection::OutputCheck.is_off() { Verified::default() } else { world.sweep.verify(&files) };
     let mut refreshed = Vec::new();
     for (node, record, range) in owners {

@@ -21,6 +21,11 @@ pub trait Probe: Sync {
     /// Whether what is visible is what was recorded; cheap, and opens no connection unless asked.
     fn probe(&self, node: NodeId, stored: &StoredOutput) -> OutputState;
 
+    /// The same of many, in their order: waits that can be waited together are.
+    fn probe_all(&self, outputs: &[(NodeId, &StoredOutput)]) -> Vec<OutputState> {
+        outputs.iter().map(|(node, stored)| self.probe(*node, stored)).collect()
+    }
+
     /// Whether an older version of the content is still kept and can be put back.
     fn keeps(&self, node: NodeId, data_version: &Digest) -> bool;
 }

@@ -205,6 +205,25 @@ fn what_somebody_did_to_the_objects_is_found() {
     assert!(error.to_string().contains("no pointer") && error.help().is_some(), "{error}");
 }
 
+/// Whoever may open no connection cannot know better; where it was recorded is known without one.
+#[test]
+fn what_is_remote_is_believed_if_it_was_recorded_of_this_place() {
+    let s3 = S3::new();
+    let one = Machine::of(&s3);
+    let stored = one.published(1, "A");
+    one.manager.delete(&file("a.csv")).unwrap();
+    s3.asked();
+    assert_eq!(one.manager.believes(&file("a.csv"), &stored), Probed::Same);
+    for probed in [
+        one.manager.believes(&file("b.csv"), &stored),
+        one.manager.probe(&file("b.csv"), &stored).unwrap(),
+        open(&one.root, "file://lake").probe(&file("b.csv"), &stored).unwrap(),
+    ] {
+        assert!(matches!(probed, Probed::Elsewhere(place) if place.ends_with("/b.csv")));
+    }
+    assert_eq!(s3.asked(), [""; 0]);
+}
+
 /// Every file of a folder counts, and so does one that is added.
 #[test]
 fn what_somebody_did_inside_a_folder_is_found() {

@@ -83,6 +83,8 @@ pub enum Probed {
     Same,
     Missing,
     Modified,
+    /// It was recorded of another place than where it belongs now: this one.
+    Elsewhere(String),
 }
 
 /// What became of a publication that a crash interrupted.
@@ -212,8 +214,8 @@ pub trait IoManager: Send + Sync {
     /// Whether what is visible is what was recorded; cheap where that can be told.
     fn probe(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError>;
 
-    /// What is taken to be true of a recorded output where no connection may be opened. Only asked of a
-    /// manager that is remote.
+    /// What is taken to be true of a recorded output where no connection may be opened: that it is there,
+    /// if this is the place that was recorded. Only asked of a manager that is remote.
     fn believes(&self, target: &Target, stored: &StoredOutput) -> Probed {
         let _ = (target, stored);
         Probed::Same

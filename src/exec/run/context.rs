@@ -1,9 +1,14 @@
 //! What every step of a run shares: the project, the world, the places where data is kept.
 
-use std::{collections::HashSet, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashSet,
+    convert::Infallible,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use crate::{
-    base::{clock::Clock, env::Environment, id::IdVec},
+    base::{at_once::at_once, clock::Clock, env::Environment, id::IdVec},
     exec::{
         io::{IoManager, Probed, Target},
         jobserver::Jobserver,
@@ -32,7 +37,12 @@ pub struct Workspace {
     pub io: IdVec<IoId, Box<dyn IoManager>>,
     pub clock: Arc<dyn Clock>,
     pub doubted: HashSet<String>,
+    /// A question opens none unless told to.
+    pub connections: Connections,
 }
+
+/// Connections that are waited for at the same time.
+const CONNECTIONS_MAX: usize = 32;
 
 impl Workspace {
     pub fn world(&self) -> World<'_> {
@@ -69,15 +79,61 @@ impl Workspace {
     }
 }
 
-impl Probe for Workspace {
+/// Whether what can only be asked by a connection is asked, or believed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Connections {
+    Opened,
+    Avoided,
+}
+
+/// A workspace as it is asked by somebody who opens no connection.
+pub struct Offline<'a>(pub &'a Workspace);
+
+impl Probe for Offline<'_> {
     fn probe(&self, node: NodeId, stored: &StoredOutput) -> OutputState {
+        self.0.probed(node, stored, Connections::Avoided)
+    }
+
+    fn keeps(&self, node: NodeId, data_version: &crate::base::digest::Digest) -> bool {
+        self.0.keeps(node, data_version)
+    }
+}
+
+impl Workspace {
+    fn probed(&self, node: NodeId, stored: &StoredOutput, connections: Connections) -> OutputState {
         let key = self.project.key(node).to_string();
-        match self.io_of(node).probe(&self.target(node, &PartitionKey::whole()), stored) {
+        let (io, target) = (self.io_of(node), self.target(node, &PartitionKey::whole()));
+        let probed = match connections {
+            Connections::Avoided if io.capabilities().remote => Ok(io.believes(&target, stored)),
+            _ => io.probe(&target, stored),
+        };
+        match probed {
             Ok(Probed::Same) => OutputState::Same,
             Ok(Probed::Missing) => OutputState::Missing(key),
             Ok(Probed::Modified) => OutputState::Modified(key),
+            Ok(Probed::Elsewhere(place)) => OutputState::Elsewhere(place),
             Err(error) => OutputState::Unknown(error.to_string()),
         }
+    }
+}
+
+impl Probe for Workspace {
+    fn probe(&self, node: NodeId, stored: &StoredOutput) -> OutputState {
+        self.probed(node, stored, self.connections)
+    }
+
+    fn probe_all(&self, outputs: &[(NodeId, &StoredOutput)]) -> Vec<OutputState> {
+        let states: Vec<OnceLock<OutputState>> = outputs.iter().map(|_| OnceLock::new()).collect();
+        let all: Vec<_> = states.iter().zip(outputs).collect();
+        let waits =
+            self.connections == Connections::Opened && outputs.iter().any(|it| self.io_of(it.0).capabilities().remote);
+        let threads = if waits { CONNECTIONS_MAX } else { 1 };
+        let done: Result<(), Infallible> = at_once(&all, threads, |(state, (node, stored))| {
+            state.get_or_init(|| self.probe(*node, stored));
+            Ok(())
+        });
+        let Ok(()) = done;
+        states.into_iter().map(|it| it.into_inner().expect("each was asked")).collect()
     }
 
     fn keeps(&self, node: NodeId, data_version: &crate::base::digest::Digest) -> bool {

@@ -371,7 +371,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             Message::Prepared(index, Ok(prepared)) => self.on_prepared(index, prepared),
             Message::Prepared(index, Err(error)) => {
                 self.leave(index);
-                let help = if let PrepareError::Render { help, .. } = &error { help.clone() } else { Vec::new() };
+                let help = error.help();
                 self.fail(index, StepError { message: error.to_string(), help, ..StepError::default() }, Vec::new());
             }
             Message::Made(index, attempting) => self.audit(index, attempting),

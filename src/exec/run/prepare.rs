@@ -93,6 +93,17 @@ pub enum PrepareError {
     Render { message: String, help: Vec<String> },
 }
 
+impl PrepareError {
+    /// What can be done about it, where something can.
+    pub fn help(&self) -> Vec<String> {
+        match self {
+            PrepareError::Render { help, .. } => help.clone(),
+            PrepareError::Io(error) => error.help().map(str::to_owned).into_iter().collect(),
+            PrepareError::Store(_) | PrepareError::Lock(_) => Vec::new(),
+        }
+    }
+}
+
 /// Prepares one attempt at `step`. `attempt` counts from 1 and is unique within the run's step.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     exec::{
-        io::{Content, Recovered, Staged},
+        io::{Content, IoError, Recovered, Staged},
         lock::{LockName, LockTable},
         run::{context::Workspace, prepare::PrepareError},
     },
@@ -38,7 +38,15 @@ pub fn recover(workspace: &Workspace, locks: &Arc<LockTable>) -> Result<Recovery
         let Some(_held) = locks.try_exclusive(&names)?.guard() else { continue };
         // Its owner may have ended it between our reading and our lock.
         match workspace.store.attempt(&attempt.id)? {
-            Some(now) if now.state == attempt.state => one(workspace, &now, &mut recovery)?,
+            Some(now) if now.state == attempt.state => match one(workspace, &now, &mut recovery) {
+                // Only what is kept there has to wait until it can be asked; its own step asks again.
+                Err(PrepareError::Io(error @ IoError::Store { .. })) => {
+                    recovery
+                        .notes
+                        .push(format!("{}: what an interrupted run published is not known yet: {error}", now.op));
+                }
+                done => done?,
+            },
             _ => {}
         }
     }

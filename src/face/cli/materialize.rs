@@ -18,7 +18,7 @@ use crate::{
         jobserver::{Jobserver, make_speaks_fifo},
         lock::LockTable,
         run::{
-            context::RunContext,
+            context::{Offline, RunContext},
             dispatcher::{Options, Summary, run as dispatch},
             recover::recover,
         },
@@ -56,6 +56,7 @@ use crate::{
         record::{Materialization, RunId, RunRecord},
         store::{Change, folder::Access},
         survey::{Known, Request, Survey, survey, survey_knowing},
+        world::World,
     },
 };
 
@@ -246,7 +247,10 @@ fn quick(context: &Context, args: &MaterializeArgs) -> Told {
 /// After a run of everything what is fresh is looked at once more, so that the next question costs nothing.
 fn keep_answer(context: &Context, app: &App, all: &NodeSet) -> Result<(), Failure> {
     let generation = app.workspace.store.generation()?;
-    let surveyed = survey(&app.workspace.world(), &Request { scope: all, runs: all, forced: false })?;
+    // What lies behind a connection was looked at a moment ago, and is no part of the index.
+    let offline = Offline(&app.workspace);
+    let world = World { probe: &offline, ..app.workspace.world() };
+    let surveyed = survey(&world, &Request { scope: all, runs: all, forced: false })?;
     quick::keep(app, &context.opening, &surveyed, generation);
     Ok(())
 }

@@ -103,8 +103,8 @@ pub fn check(project: &Project, from: &Gathered, report: &mut Report) {
         }
         let bytes = asset.path.as_bytes();
         if bytes.split(|it| *it == b'/').any(|part| RESERVED.iter().any(|it| part == it.as_bytes())) {
-            let names = RESERVED.join("` and `");
-            let told = Diagnostic::error(code::BAD_PATH, format!("`{names}` are how an object store is kept"));
+            let names = RESERVED.join("`, `");
+            let told = Diagnostic::error(code::BAD_PATH, format!("an object store keeps its own things in `{names}`"));
             report.push(told.at(path_place).help("choose another path"));
         }
         if std::str::from_utf8(bytes).is_err() {

@@ -7,7 +7,6 @@
 //!
 //! Nothing is opened before something is asked; a runtime is made then, and belongs to the manager.
 
-mod at_once;
 mod bucket;
 pub mod cache;
 mod connect;
@@ -94,11 +93,12 @@ impl ObjectStoreManager {
         StoredOutput::Token(serde_json::to_vec(&token).expect("two texts are JSON"))
     }
 
-    /// The version that was recorded for this very place.
-    fn version_recorded(&self, target: &Target, stored: &StoredOutput) -> Option<String> {
-        let StoredOutput::Token(bytes) = stored else { return None };
-        let token: Token = serde_json::from_slice(bytes).ok()?;
-        (token.place == self.shown(target)).then_some(token.version)
+    /// The version that was recorded of this very place.
+    fn version_recorded(&self, target: &Target, stored: &StoredOutput) -> Result<String, Probed> {
+        let StoredOutput::Token(bytes) = stored else { return Err(Probed::Modified) };
+        // Another kind of manager has other words.
+        let Ok(token) = serde_json::from_slice::<Token>(bytes) else { return Err(Probed::Modified) };
+        if token.place == self.shown(target) { Ok(token.version) } else { Err(Probed::Elsewhere(self.shown(target))) }
     }
 
     /// Where everything of one attempt at one target lies until it is published.
@@ -262,16 +262,20 @@ impl IoManager for ObjectStoreManager {
     }
 
     fn probe(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
+        let version = match self.version_recorded(target, stored) {
+            Ok(version) => version,
+            Err(probed) => return Ok(probed),
+        };
         let place = self.place(target)?;
         let Some(pointer) = place.sight()?.pointer else { return Ok(Probed::Missing) };
-        match self.version_recorded(target, stored) {
-            Some(version) if version == pointer.current.version => self.holds(&place, &pointer.current),
-            _ => Ok(Probed::Modified),
+        if version != pointer.current.version {
+            return Ok(Probed::Modified);
         }
+        self.holds(&place, &pointer.current)
     }
 
     fn believes(&self, target: &Target, stored: &StoredOutput) -> Probed {
-        if self.version_recorded(target, stored).is_some() { Probed::Same } else { Probed::Missing }
+        self.version_recorded(target, stored).map_or_else(|probed| probed, |_| Probed::Same)
     }
 
     fn adopt(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError> {

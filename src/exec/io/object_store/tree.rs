@@ -6,12 +6,8 @@ use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    base::{fs, path::ProjectPath},
-    exec::io::{
-        IoError,
-        fs::measure::Measured,
-        object_store::{at_once::at_once, pointer::Place},
-    },
+    base::{at_once::at_once, fs, path::ProjectPath},
+    exec::io::{IoError, fs::measure::Measured, object_store::pointer::Place},
     model::object_url::RESERVED,
     plan::{hash::FileKind, record::TrackedFile},
 };
