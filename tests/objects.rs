@@ -121,6 +121,26 @@ fn questions_ask_nobody_unless_told_to() {
     project.settled(&[]);
 }
 
+/// The rows of an object are a table to a query, and a table is a file to the command behind it.
+#[test]
+fn a_query_reads_an_object() {
+    let s3 = S3::new();
+    let project = shop(&s3);
+    project.write("raw.csv", "name,n\na,1\nb,2\n");
+    let table = "[io.db]\ntype = \"sqlite\"\npath = \"db.sqlite\"\n\n[asset.total]\nio = \"db\"\n\
+                 sql = \"select count(*) as rows from orders\"\n\n";
+    let text = asset_of("text", &["total"], "cat {{ inputs.total }} > {{ output }}") + "io = \"lake\"\n";
+    project.write("assets.toml", project.read("assets.toml") + table + &text);
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(s3.get(&s3.key("/text")), "rows\n2\n");
+    project.ran();
+    // The same number of rows: it stops at the table.
+    project.write("raw.csv", "name,n\na,1\nb,3\n");
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(project.ran(), ["days", "orders", "report"]);
+    project.settled(&[]);
+}
+
 /// Where it was kept before is no answer for where it belongs now.
 #[test]
 fn another_place_is_another_output() {

@@ -7,7 +7,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::PathBuf,
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -59,7 +59,7 @@ pub enum Fault {
 /// Ends with this process, as its input does.
 struct Server {
     port: u16,
-    _alive: ChildStdin,
+    _process: Child,
 }
 
 impl Server {
@@ -73,7 +73,7 @@ impl Server {
         assert!(program.exists(), "{} is not there: `.ci/run` installs it (section \"tools\")", program.display());
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let script = "\"$0\" -H 127.0.0.1 -p \"$1\" & cat >/dev/null; kill $!";
-        let mut child = Command::new("sh")
+        let process = Command::new("sh")
             .args(["-c", script])
             .arg(program)
             .arg(port.to_string())
@@ -82,13 +82,12 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .expect("there is a shell");
-        let alive = child.stdin.take().expect("it is piped");
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(start.elapsed() < Duration::from_secs(60), "moto_server did not start");
             thread::sleep(Duration::from_millis(20));
         }
-        Server { port, _alive: alive }
+        Server { port, _process: process }
     }
 }
 

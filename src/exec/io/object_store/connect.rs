@@ -73,76 +73,57 @@ impl Reach {
             .enable_all()
             .build()
             .map_err(|it| IoError::Other { path: self.url.to_string(), cause: it.to_string() })?;
-        let client = || ClientOptions::new().with_timeout(REQUEST_MAX).with_connect_timeout(CONNECT_MAX);
-        let options = &self.options;
-        let (store, prefix): (Arc<dyn ObjectStore>, _) = match &self.url {
-            ObjectUrl::Memory => (Arc::new(InMemory::new()), Ok(Path::default())),
-            ObjectUrl::Project(path) => {
-                (Arc::new(LocalFileSystem::new()), Path::from_absolute_path(path.under(&self.project_root)))
-            }
-            ObjectUrl::Machine(path) => (Arc::new(LocalFileSystem::new()), Path::from_absolute_path(path)),
-            ObjectUrl::Bucket { service: Service::S3, bucket, prefix } => {
-                let mut it = AmazonS3Builder::new().with_client_options(client()).with_retry(retry());
-                for (name, value) in self.known_variables() {
-                    it = it.with_config(name, value);
-                }
-                it = it.with_bucket_name(bucket).with_conditional_put(S3ConditionalPut::ETagMatch);
-                if let Some(endpoint) = &options.endpoint {
-                    it = it.with_endpoint(endpoint);
-                }
-                if let Some(region) = &options.region {
-                    it = it.with_region(region);
-                }
-                if options.allow_http {
-                    it = it.with_allow_http(true);
-                }
-                if options.skip_signature {
-                    it = it.with_skip_signature(true);
-                }
-                (Arc::new(it.build().map_err(|it| self.told(&it))?), Path::parse(prefix))
-            }
-            ObjectUrl::Bucket { service: Service::Google, bucket, prefix } => {
-                let mut client = client();
-                if options.allow_http {
-                    client = client.with_allow_http(true);
-                }
-                let mut it = GoogleCloudStorageBuilder::new().with_client_options(client).with_retry(retry());
-                for (name, value) in self.known_variables() {
-                    it = it.with_config(name, value);
-                }
-                it = it.with_bucket_name(bucket);
-                if let Some(endpoint) = &options.endpoint {
-                    it = it.with_base_url(endpoint);
-                }
-                if options.skip_signature {
-                    it = it.with_skip_signature(true);
-                }
-                (Arc::new(it.build().map_err(|it| self.told(&it))?), Path::parse(prefix))
-            }
-            ObjectUrl::Bucket { service: Service::Azure, bucket, prefix } => {
-                let mut it = MicrosoftAzureBuilder::new().with_client_options(client()).with_retry(retry());
-                for (name, value) in self.known_variables() {
-                    it = it.with_config(name, value);
-                }
-                it = it.with_container_name(bucket);
-                if let Some(endpoint) = &options.endpoint {
-                    it = it.with_endpoint(endpoint.clone());
-                }
-                if options.allow_http {
-                    it = it.with_allow_http(true);
-                }
-                if options.skip_signature {
-                    it = it.with_skip_signature(true);
-                }
-                (Arc::new(it.build().map_err(|it| self.told(&it))?), Path::parse(prefix))
-            }
+        let store: Arc<dyn ObjectStore> = match &self.url {
+            ObjectUrl::Memory => Arc::new(InMemory::new()),
+            ObjectUrl::Project(_) | ObjectUrl::Machine(_) => Arc::new(LocalFileSystem::new()),
+            ObjectUrl::Bucket { service, bucket, .. } => self.bucket(*service, bucket).map_err(|it| self.told(&it))?,
+        };
+        let prefix = match &self.url {
+            ObjectUrl::Memory => Ok(Path::default()),
+            ObjectUrl::Project(path) => Path::from_absolute_path(path.under(&self.project_root)),
+            ObjectUrl::Machine(path) => Path::from_absolute_path(path),
+            ObjectUrl::Bucket { prefix, .. } => Path::parse(prefix),
         };
         let prefix = prefix.map_err(|it| IoError::Other { path: self.url.to_string(), cause: it.to_string() })?;
         Ok(Opened { runtime, store, prefix })
     }
 
+    /// What the manifest says goes before what the environment says.
+    fn bucket(&self, service: Service, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
+        let options = &self.options;
+        let (http, unsigned, endpoint) = (options.allow_http, options.skip_signature, options.endpoint.as_deref());
+        let mut client = ClientOptions::new().with_timeout(REQUEST_MAX).with_connect_timeout(CONNECT_MAX);
+        if http {
+            client = client.with_allow_http(true);
+        }
+        Ok(match service {
+            Service::S3 => {
+                let mut it = AmazonS3Builder::new().with_client_options(client).with_retry(retry());
+                it = self.variables().into_iter().fold(it, |it, (name, value)| it.with_config(name, value));
+                it = endpoint.into_iter().fold(it, AmazonS3Builder::with_endpoint);
+                it = options.region.iter().fold(it, AmazonS3Builder::with_region);
+                it = if unsigned { it.with_skip_signature(true) } else { it };
+                Arc::new(it.with_bucket_name(bucket).with_conditional_put(S3ConditionalPut::ETagMatch).build()?)
+            }
+            Service::Google => {
+                let mut it = GoogleCloudStorageBuilder::new().with_client_options(client).with_retry(retry());
+                it = self.variables().into_iter().fold(it, |it, (name, value)| it.with_config(name, value));
+                it = endpoint.into_iter().fold(it, GoogleCloudStorageBuilder::with_base_url);
+                it = if unsigned { it.with_skip_signature(true) } else { it };
+                Arc::new(it.with_bucket_name(bucket).build()?)
+            }
+            Service::Azure => {
+                let mut it = MicrosoftAzureBuilder::new().with_client_options(client).with_retry(retry());
+                it = self.variables().into_iter().fold(it, |it, (name, value)| it.with_config(name, value));
+                it = endpoint.into_iter().fold(it, |it, endpoint| it.with_endpoint(endpoint.to_owned()));
+                it = if unsigned { it.with_skip_signature(true) } else { it };
+                Arc::new(it.with_container_name(bucket).build()?)
+            }
+        })
+    }
+
     /// The variables whose names the service knows, under those names.
-    fn known_variables<K: std::str::FromStr>(&self) -> Vec<(K, String)> {
+    fn variables<K: std::str::FromStr>(&self) -> Vec<(K, String)> {
         let known = |(name, value): &(String, String)| Some((name.to_ascii_lowercase().parse().ok()?, value.clone()));
         self.credentials.0.iter().filter_map(known).collect()
     }
