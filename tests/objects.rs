@@ -174,7 +174,8 @@ fn what_others_wrote_can_be_accepted_and_what_was_made_be_removed() {
     project.run(&["materialize"]).succeeded();
     assert_eq!((project.ran(), project.read("data/report")), (vec!["days".into(), "report".into()], "c\nc4\n".into()));
     project.settled(&[]);
-    project.run(&["clean", "--all", "--yes"]).succeeded();
+    let said = project.run(&["clean", "--all", "--yes"]).succeeded().stdout;
+    assert!(said.contains("removed orders: its output (3 B)"), "{said}");
     assert_eq!(s3.keys(), [""; 0]);
     project.run(&["materialize"]).succeeded();
     assert_eq!(project.ran(), ["days", "orders", "report"]);
@@ -262,6 +263,28 @@ fn a_bucket_that_cannot_be_reached_fails_what_is_kept_there() {
     s3.refuse(false);
     project.run(&["materialize"]).succeeded();
     assert_eq!(project.ran(), ["days", "orders", "report"]);
+}
+
+/// What was made is not lost because it could not be put there: it is as soon as it can.
+#[test]
+fn what_could_not_be_published_is_later_and_is_not_made_again() {
+    let s3 = S3::new();
+    let project = shop(&s3);
+    s3.arm(Fault::Denied, "PUT orders.csv/.current.json");
+    let said = project.run(&["materialize"]).exited(1);
+    s3.happened();
+    assert!(said.stderr.contains("access was denied"), "{}", said.stderr);
+    assert_eq!(project.ran(), ["orders"]);
+    // Nobody knows yet what became of it, which holds up nothing else.
+    s3.refuse(true);
+    project.write("assets.toml", project.read("assets.toml") + "\n" + &asset("other", "echo > {{ output }}"));
+    let said = project.run(&["materialize"]).exited(1);
+    assert!(said.stderr.contains("orders: what an interrupted run published is not known yet"), "{}", said.stderr);
+    assert_eq!(project.ran(), ["other"]);
+    s3.refuse(false);
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(project.ran(), ["days", "report"]);
+    project.settled(&[]);
 }
 
 /// Who we are is the environment's business, and stays there.

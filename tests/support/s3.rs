@@ -54,6 +54,8 @@ pub enum Fault {
     CutAfter,
     /// The server says that it is overloaded.
     Overloaded,
+    /// The server says no.
+    Denied,
 }
 
 /// Ends with this process, as its input does.
@@ -263,6 +265,10 @@ fn answer(mut from: TcpStream, server: u16, shared: &Shared) {
         Some(Fault::KilledBefore) => return kill(shared),
         Some(Fault::Overloaded) => {
             let _ = write!(from, "HTTP/1.1 503 Slow Down\r\n{close}");
+            return;
+        }
+        Some(Fault::Denied) => {
+            let _ = write!(from, "HTTP/1.1 403 Forbidden\r\n{close}");
             return;
         }
         Some(Fault::KilledAfter | Fault::CutAfter) | None => {}

@@ -163,7 +163,8 @@ fn look(app: &App, goes: &Goes, document: &mut CleanDocument) {
     document.removed.push(RemovedAsset {
         key: goes.record.key.to_string(),
         path: path.filter(|_| deletes).map(ToString::to_string),
-        bytes: goes.record.bytes.filter(|_| deletes),
+        // What only an IO manager can find has no path, and goes too.
+        bytes: goes.record.bytes.filter(|_| deletes || path.is_none() && goes.node.is_some()),
     });
 }
 
@@ -225,7 +226,8 @@ fn text(document: &CleanDocument, orphans: bool) -> String {
         let what = match (&it.path, it.bytes) {
             (Some(path), Some(bytes)) => format!("{path} ({})", words::size(bytes)),
             (Some(path), None) => path.clone(),
-            (None, _) => "its record".to_owned(),
+            (None, Some(bytes)) => format!("its output ({})", words::size(bytes)),
+            (None, None) => "its record".to_owned(),
         };
         text.push_str(&format!("{verb} {}: {what}\n", it.key));
     }

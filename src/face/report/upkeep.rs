@@ -97,8 +97,10 @@ pub struct CleanDocument {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RemovedAsset {
     pub key: String,
-    /// The output that was deleted, relative to the project; null if only the record was.
+    /// The output that was deleted, relative to the project; null if only the record was, or if the output
+    /// is no file of the project.
     pub path: Option<String>,
+    /// Of the output that was deleted, if one was.
     pub bytes: Option<u64>,
 }
 
