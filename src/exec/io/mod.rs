@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use crate::{
     base::{digest::Digest, fs::FsError, path::ProjectPath},
     model::{
+        format::TableFormat,
         key::{AssetKey, PartitionKey},
         project::{Identity, Shape},
     },
@@ -34,6 +35,16 @@ pub struct Target {
     pub identity: Identity,
     /// The command writes to the final place; see [`IoManager::stage`].
     pub in_place: bool,
+}
+
+impl Target {
+    /// How its rows are read, if they are what it is known by.
+    pub fn table(&self) -> Option<TableFormat> {
+        match self.identity {
+            Identity::Bytes => None,
+            Identity::Rows => TableFormat::of_extension(self.format.as_deref()?),
+        }
+    }
 }
 
 /// What an IO manager can do. What is not declared is never asked of it.

@@ -30,7 +30,7 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
     let io = project.nodes[output.node].asset().expect("a query makes an asset").io;
     let engine = match (&project.io_managers[io].kind, output.staged.target.format.as_deref()) {
         (IoKind::Sqlite { path }, _) => Engine::Sqlite { database: path.under(&workspace.root) },
-        (IoKind::Fs { .. }, Some(format)) => Engine::DataFusion {
+        (IoKind::Fs { .. } | IoKind::ObjectStore { .. }, Some(format)) => Engine::DataFusion {
             format: TableFormat::of_extension(format).expect("the manifest lets queries write tables only"),
             spill: workspace.root.join(".assets/tmp").join(format!("query-{}", parts.attempt)),
         },

@@ -40,13 +40,13 @@ impl<'a> Resolver<'a> {
         match (self.io_kinds.get(asset.io.index()), query) {
             (Some(IoKind::Sqlite { .. }), _) => self.in_database(declared, asset),
             (_, None) => asset,
-            (Some(IoKind::Fs { .. }), Some(entry)) => self.in_file(declared, entry.place, asset),
+            (Some(IoKind::Fs { .. } | IoKind::ObjectStore { .. }), Some(entry)) => {
+                self.in_file(declared, entry.place, asset)
+            }
             (_, Some(entry)) => {
                 let told = Diagnostic::error(code::NOT_SUPPORTED, "`sql` is not supported yet by this IO manager");
                 let told = told.at(entry.place).label("runs where its asset is kept");
-                self.report.push(
-                    told.help("keep it in files, or in a database: io = \"NAME\" of [io.NAME] type = \"sqlite\""),
-                );
+                self.report.push(told.help("keep it in files, in an object store, or in a database"));
                 asset
             }
         }

@@ -23,7 +23,6 @@ use crate::{
         beneath::{Folder, Found, Swaps},
         keep::{Kept, Limits},
     },
-    model::{format::TableFormat, project::Identity},
     plan::{
         hash::FileKind,
         record::{AttemptId, StoredOutput},
@@ -117,7 +116,7 @@ impl FsManager {
         let measured = match place.look()? {
             // Never content, so never what was recorded.
             Some(found) if matches!(found.kind(), FileKind::Odd | FileKind::Link) => None,
-            _ => self.measurer.measure(&place.folder, &place.name, table_of(target))?,
+            _ => self.measurer.measure(&place.folder, &place.name, target.table())?,
         };
         Ok(measured.map(|it| (place, it)))
     }
@@ -169,7 +168,7 @@ impl IoManager for FsManager {
         let name = Self::staged_name(&place, &staged.target, &staged.attempt);
         let found = place.folder.look(&name)?.ok_or_else(missing)?;
         check_shape(&place.path, staged.target.shape, found.kind())?;
-        let measured = self.measurer.measure(&place.folder, &name, table_of(&staged.target))?.ok_or_else(missing)?;
+        let measured = self.measurer.measure(&place.folder, &name, staged.target.table())?.ok_or_else(missing)?;
         let content = Content { data_version: measured.data_version, bytes: Some(measured.bytes), rows: measured.rows };
         if self.durable {
             place.folder.sync(&name)?;
@@ -252,14 +251,6 @@ impl IoManager for FsManager {
             Some(place) => place.folder.remove(&place.name),
             None => Ok(()),
         }
-    }
-}
-
-/// How its rows are read, if they are what it is known by.
-fn table_of(target: &Target) -> Option<TableFormat> {
-    match target.identity {
-        Identity::Bytes => None,
-        Identity::Rows => TableFormat::of_extension(target.format.as_deref()?),
     }
 }
 

@@ -23,7 +23,7 @@ use super::{
     FsManager, Place,
     measure::{Measured, check_shape},
     names::{self, Token},
-    shown, table_of,
+    shown,
 };
 
 impl FsManager {
@@ -40,7 +40,7 @@ impl FsManager {
         let seen = self.inspected().remove(&(staged.attempt.clone(), place.path.clone()));
         let measured = match seen {
             Some(it) => it,
-            None => self.measurer.measure(&place.folder, &name, table_of(&staged.target))?.ok_or_else(missing)?,
+            None => self.measurer.measure(&place.folder, &name, staged.target.table())?.ok_or_else(missing)?,
         };
         // A process that outlived the command may still be writing.
         let now = place.folder.look(&name)?.ok_or_else(missing)?;
@@ -198,7 +198,7 @@ impl FsManager {
         if check_shape(&folder.path().join(name), target.shape, found.kind()).is_err() {
             return Ok(None);
         }
-        match self.measurer.measure(folder, name, table_of(target)) {
+        match self.measurer.measure(folder, name, target.table()) {
             Err(IoError::WrongKind { .. } | IoError::Other { .. }) => Ok(None),
             other => other,
         }

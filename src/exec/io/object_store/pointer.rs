@@ -13,6 +13,7 @@ use crate::{
         Content, IoError, Target,
         object_store::bucket::{Bucket, Replaced, Seen},
     },
+    model::format::TableFormat,
     model::{object_url::RESERVED, project::Shape},
     plan::record::AttemptId,
 };
@@ -86,6 +87,8 @@ pub struct Place<'a> {
     parts: Vec<&'a str>,
     /// The last part of the asset's path: what its content is called.
     pub name: &'a str,
+    /// How its rows are read, if they are what it is known by.
+    pub table: Option<TableFormat>,
 }
 
 impl<'a> Place<'a> {
@@ -94,7 +97,7 @@ impl<'a> Place<'a> {
         let path = path.map_err(|_| IoError::NotSupported("a path that is not UTF-8"))?;
         let parts: Vec<&str> = path.split('/').collect();
         match parts.last() {
-            Some(name) if !name.is_empty() => Ok(Place { bucket, name, parts }),
+            Some(name) if !name.is_empty() => Ok(Place { bucket, name, parts, table: target.table() }),
             _ => Err(IoError::NotSupported("an output without a name")),
         }
     }
