@@ -2,6 +2,7 @@
 //!
 //! No I/O, clock, environment or threads.
 
+pub mod check;
 pub mod event;
 pub mod fingerprint;
 pub mod format;

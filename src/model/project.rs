@@ -12,7 +12,13 @@ use crate::{
         span::Span,
     },
     model::{
-        graph::AssetGraph, key::AssetKey, node_set::NodeSet, object_url::ObjectUrl, sql::Dialect, template::Template,
+        check::{DataCheck, Share},
+        graph::AssetGraph,
+        key::AssetKey,
+        node_set::NodeSet,
+        object_url::ObjectUrl,
+        sql::Dialect,
+        template::Template,
     },
     typed_id,
 };
@@ -206,10 +212,47 @@ pub struct Check {
     /// Unique among the checks of the asset.
     pub name: String,
     pub place: Span,
-    /// Is given the staged output, and passes by exit status 0.
-    pub action: Action,
+    pub body: CheckBody,
     pub severity: Severity,
+    /// Whether what it says no to is kept from being published.
+    pub blocking: bool,
+    /// How many rows may be wrong.
+    pub threshold: Share,
+    /// How many wrong rows are shown and kept.
+    pub sample: u64,
     pub timeout: Option<Duration>,
+}
+
+/// How a check looks.
+#[derive(Clone, PartialEq, Debug)]
+pub enum CheckBody {
+    /// Is given the staged output, and passes by exit status 0.
+    Command(Action),
+    /// Asks the rows.
+    Data(Box<DataCheck>),
+}
+
+impl Check {
+    /// Without it nothing is published: it is part of what its asset is made from.
+    pub fn refuses(&self) -> bool {
+        self.severity == Severity::Error && self.blocking
+    }
+
+    /// The command that it is, if it is one.
+    pub fn command(&self) -> Option<&Action> {
+        match &self.body {
+            CheckBody::Command(action) => Some(action),
+            CheckBody::Data(_) => None,
+        }
+    }
+
+    /// As the manifest calls what it does.
+    pub fn kind(&self) -> &'static str {
+        match &self.body {
+            CheckBody::Command(_) => "command",
+            CheckBody::Data(it) => it.rule.kind(),
+        }
+    }
 }
 
 /// What a failed check means.

@@ -11,9 +11,10 @@ use crate::{
         path::ProjectPath,
     },
     model::{
+        check::Share,
         fingerprint::{Part, PartKind, PartValue},
         key::AssetKey,
-        project::{Action, FileSet, NodeBody, NodeId, Op, OpId, Severity, Source, VarValue},
+        project::{Action, Check, CheckBody, FileSet, NodeBody, NodeId, Op, OpId, Source, VarValue},
         sql::normal_form,
         staleness::{Reason, ReasonCode},
         template::Uses,
@@ -262,8 +263,8 @@ pub fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
         Source::Command { action, .. } => Some(action),
         Source::Files(_) | Source::Url { .. } => None,
     });
-    let checks = op.checks.iter().filter(|it| it.severity == Severity::Error);
-    let actions = std::iter::once(&op.action).chain(questions).chain(checks.clone().map(|it| &it.action));
+    let checks = op.checks.iter().filter(|it| it.refuses());
+    let actions = std::iter::once(&op.action).chain(questions).chain(checks.clone().filter_map(Check::command));
     for template in actions.flat_map(Action::templates) {
         uses.merge(template.uses().unwrap_or_else(|_| Uses::everything()));
     }
@@ -271,7 +272,7 @@ pub fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
     // What was published passed them: with another check, nobody knows. Keys hold no dots.
     for check in checks {
         let name = format!("{}.checks.{}", world.project.key(check.asset), check.name);
-        parts.push(Part::new(PartKind::Config, &name, PartValue::Text(command_text(&check.action).into())));
+        parts.push(Part::new(PartKind::Config, &name, PartValue::Text(check_text(check).into())));
     }
     for (name, value) in &world.project.vars {
         if uses.all_vars || uses.vars.contains(name) {
@@ -296,6 +297,15 @@ pub fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
         parts.push(Part::new(PartKind::Version, "version", PartValue::Text(version.as_str().into())));
     }
     parts
+}
+
+/// Everything of a check that its answer depends on.
+fn check_text(check: &Check) -> String {
+    let text = match &check.body {
+        CheckBody::Command(action) => command_text(action),
+        CheckBody::Data(it) => it.written(),
+    };
+    if check.threshold == Share::NONE { text } else { format!("{text} threshold {}", check.threshold) }
 }
 
 /// The command as written; of a query the tokens: how they are set out does not count.

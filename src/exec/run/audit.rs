@@ -57,11 +57,15 @@ impl Audit {
             let log = log_of(parts.log, number);
             let outputs =
                 parts.outputs.iter().position(|it| it.node == check.asset).expect("it is an output of its op");
+            let Some(action) = check.command() else {
+                let message = format!("check `{}` cannot be run yet", check.name);
+                return Err(PrepareError::Render { message, help: Vec::new() });
+            };
             let mut spec = spec(
                 context,
                 &SpecParts {
                     attempt: &format!("{}-check-{number}", parts.attempt),
-                    action: &check.action,
+                    action,
                     outputs: &parts.outputs[outputs..=outputs],
                     log: &log,
                     timeout: check.timeout,

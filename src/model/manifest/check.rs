@@ -110,9 +110,14 @@ fn bad_value(place: Span, message: String, label: &str, report: &mut Report) {
 
 fn value(found: &Value, kind: &Kind, what: &str, report: &mut Report) {
     match (kind, &found.data) {
-        (Kind::Anything, _) => {}
         (Kind::Text | Kind::Filled | Kind::Label, Data::Text(it)) => text(found.place, it, kind, what, report),
-        (Kind::Boolean, Data::Boolean(_)) => {}
+        (Kind::Boolean | Kind::Scalar, Data::Boolean(_)) | (Kind::Number | Kind::Scalar, Data::Integer(_)) => {}
+        (Kind::Number | Kind::Scalar, Data::Float(it)) => {
+            if !it.is_finite() {
+                bad_value(found.place, format!("`{what}` is not a number to compare with"), "a finite number", report);
+            }
+        }
+        (Kind::Scalar, Data::Text(it)) => text(found.place, it, &Kind::Text, what, report),
         (Kind::Count(least, most), Data::Integer(it)) => {
             if it < least || it > most {
                 let label = if it < least { format!("at least {least}") } else { format!("at most {most}") };
@@ -180,10 +185,12 @@ fn is_of_type(data: &Data, kind: &Kind) -> bool {
         Kind::Text | Kind::Filled | Kind::Label | Kind::Duration | Kind::Choice(_) => matches!(data, Data::Text(_)),
         Kind::Boolean => matches!(data, Data::Boolean(_)),
         Kind::Count(..) => matches!(data, Data::Integer(_)),
+        Kind::Number => matches!(data, Data::Integer(_) | Data::Float(_)),
+        Kind::Scalar => matches!(data, Data::Text(_) | Data::Integer(_) | Data::Float(_) | Data::Boolean(_)),
         Kind::List(_) | Kind::FilledList(_) => matches!(data, Data::List(_)),
         Kind::Map(_) | Kind::Table(_) | Kind::Named(..) => matches!(data, Data::Table(_)),
         Kind::Either(them) => them.iter().any(|it| is_of_type(data, it)),
-        Kind::Variable | Kind::Anything => true,
+        Kind::Variable => true,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
 };
 
 use super::{
+    checks::OpParts,
     code, duration,
     gather::Declared,
     interpolate,
@@ -225,13 +226,17 @@ impl<'a> Resolver<'a> {
         let (mut deps, mut inputs) = self.deps(table);
         let query = table.get("sql").and_then(|_| self.sql(declared, outputs[0], &mut deps, &mut inputs));
         let keys: Vec<&str> = outputs.iter().map(|it| &*from.asset.entries[it.index()].key).collect();
-        self.meeting("ASSETS_INPUT_", &inputs, declared.place);
-        self.meeting("ASSETS_OUTPUT_", &keys, declared.place);
         let action = match table.get("command") {
             Some(value) => self.action(value, &inputs, &keys, &env),
             None => query.map_or_else(|| Action::Argv(Vec::new()), |it| Action::Sql(Box::new(it))),
         };
-        let checks = outputs.iter().flat_map(|it| self.checks(*it, &inputs, &env)).collect();
+        let mut checks = Vec::new();
+        for output in &outputs {
+            let mut op = OpParts { outputs: &outputs, deps: &mut deps, inputs: &mut inputs, env: &env };
+            checks.extend(self.checks(*output, &mut op));
+        }
+        self.meeting("ASSETS_INPUT_", &inputs, declared.place);
+        self.meeting("ASSETS_OUTPUT_", &keys, declared.place);
         let timeout = self.setting(declared, "timeout");
         Op {
             name: declared.key.to_string(),

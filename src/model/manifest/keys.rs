@@ -1,20 +1,23 @@
 //! Every key of `assets.toml`, once: its name, what it may hold, what it means.
 
-use super::shape::{
-    Choice, Field, Kind,
-    Kind::{Anything, Boolean, Count, Duration, Either, Filled, FilledList, Label, List, Map, Named, Text, Variable},
-    Names, Shape, field,
+use super::{
+    check_keys::CHECK,
+    shape::{
+        Choice, Field, Kind,
+        Kind::{Boolean, Count, Duration, Either, Filled, FilledList, Label, List, Map, Named, Text, Variable},
+        Names, Shape, field,
+    },
 };
 
-const fn shape(name: &'static str, about: &'static str, fields: &'static [Field]) -> Shape {
+pub const fn shape(name: &'static str, about: &'static str, fields: &'static [Field]) -> Shape {
     Shape { name, about, fields, open: false }
 }
 
 const PATTERNS: Kind = List(&Filled);
-const LABELS: Kind = List(&Label);
+pub const LABELS: Kind = List(&Label);
 const VARIABLES: Kind = List(&Filled);
 const RETRIES: Kind = Count(0, 1000);
-const COMMAND: Kind = Either(&[Text, List(&Text)]);
+pub const COMMAND: Kind = Either(&[Text, List(&Text)]);
 
 const ENV: Field =
     field("env", VARIABLES, "Variables of the environment that it is given, and whose values count as code.");
@@ -46,7 +49,7 @@ const POOL_FIELD: Field = field("pool", Filled, "The pool that limits how many o
 const RETRIES_FIELD: Field = field("retries", RETRIES, "How often a failed attempt is tried again.");
 const RETRY_DELAY: Field =
     field("retry_delay", Duration, "How long to wait before the first retry; doubled for each one after it.");
-const TIMEOUT: Field = field("timeout", Duration, "An attempt that takes longer is ended and has failed.");
+pub const TIMEOUT: Field = field("timeout", Duration, "An attempt that takes longer is ended and has failed.");
 const VERSION: Field = field(
     "version",
     Either(&[Filled, Count(i64::MIN, i64::MAX)]),
@@ -159,65 +162,6 @@ static SOURCE: Shape = shape(
         PARTITIONS_FIELD,
     ],
 );
-
-static CHECK: Shape = Shape {
-    name: "check",
-    about: "Something that must be true of an asset's data, looked at before it is published.",
-    fields: &[
-        field("name", Label, "What it is called in messages and reports."),
-        field(
-            "command",
-            COMMAND,
-            "Passes by exit status 0. A template like the asset's own command; `{{ output }}` is what is to be published.",
-        ),
-        field(
-            "severity",
-            Kind::Choice(&Choice { now: &["warn", "error"], later: &[] }),
-            "error (default): what fails is not published; warn: it is, and people are told.",
-        ),
-        TIMEOUT,
-        field("not_null", LABELS, "Columns that hold no null.").later(),
-        field("unique", LABELS, "Columns that together are unique.").later(),
-        field("accepted_values", Anything, "A column that holds nothing but these values.").later(),
-        field("relationships", Anything, "A column whose values are there in a column of another asset.").later(),
-        field("row_count", Anything, "How many rows there may be.").later(),
-        field("freshness", Anything, "How old the newest row may be.").later(),
-        field("schema", Anything, "Columns and their types.").later(),
-        field("range", Anything, "The least and the most that a column may hold.").later(),
-        field("regex", Anything, "What the texts of a column look like.").later(),
-        field("length", Anything, "How long the texts of a column are.").later(),
-        field("expression", Anything, "An SQL expression that is true of every row.").later(),
-        field("sql", Anything, "A query that finds the rows that are wrong.").later(),
-        field("metric", Anything, "A number that is kept and compared with what it was.").later(),
-        field("duplicate_rows", Anything, "Whether a row may be there twice.").later(),
-        field("compare", Anything, "Another asset that holds the same.").later(),
-        field("where", Anything, "The rows that it looks at.").later(),
-        field("threshold", Anything, "How many rows may be wrong.").later(),
-        field("blocking", Anything, "Whether a failure keeps the data from being published.").later(),
-        field("sample", Anything, "How many wrong rows are shown.").later(),
-    ],
-    open: false,
-};
-
-/// Kinds of check, in order of the shape.
-pub const CHECK_KINDS: [&str; 16] = [
-    "command",
-    "not_null",
-    "unique",
-    "accepted_values",
-    "relationships",
-    "row_count",
-    "freshness",
-    "schema",
-    "range",
-    "regex",
-    "length",
-    "expression",
-    "sql",
-    "metric",
-    "duplicate_rows",
-    "compare",
-];
 
 /// Keys that say how an asset is computed: not for an asset whose op says it.
 pub const COMPUTATION: [&str; 13] = [
@@ -401,7 +345,7 @@ const SECTIONS: [Field; 14] = [
 ];
 
 const fn with_sections<const HEAD: usize, const ALL: usize>(head: [Field; HEAD]) -> [Field; ALL] {
-    let mut all = [field("", Anything, ""); ALL];
+    let mut all = [field("", Boolean, ""); ALL];
     let mut at = 0;
     while at < ALL {
         all[at] = if at < HEAD { head[at] } else { SECTIONS[at - HEAD] };

@@ -12,9 +12,11 @@
 //! here touches a disk or an environment.
 
 mod check;
+mod check_keys;
 mod checks;
 pub mod code;
 mod computation;
+mod data_checks;
 mod duration;
 mod gather;
 mod interpolate;

@@ -67,6 +67,8 @@ fn kind(of: &Kind, whole: bool, definitions: &mut Map<String, Value>) -> Value {
         Kind::Boolean => json!({"type": "boolean"}),
         Kind::Count(i64::MIN, _) => json!({"type": "integer"}),
         Kind::Count(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
+        Kind::Number => json!({"type": "number"}),
+        Kind::Scalar => json!({"type": ["string", "number", "boolean"]}),
         Kind::Duration => json!({"type": "string", "pattern": DURATION}),
         Kind::Choice(choice) => {
             json!({"type": "string", "enum": choice.now.iter().chain(choice.later).collect::<Vec<_>>()})
@@ -86,7 +88,6 @@ fn kind(of: &Kind, whole: bool, definitions: &mut Map<String, Value>) -> Value {
             "additionalProperties": reference(shape, whole, definitions),
         }),
         Kind::Variable => json!({"type": ["string", "number", "boolean", "array", "object"]}),
-        Kind::Anything => json!({}),
     }
 }
 

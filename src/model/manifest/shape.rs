@@ -13,6 +13,10 @@ pub enum Kind {
     Boolean,
     /// A whole number in a range, ends included.
     Count(i64, i64),
+    /// A number with or without a fraction, not infinite.
+    Number,
+    /// Text, a number or a boolean: one value of a column.
+    Scalar,
     /// `1h30m`, `5s`, `500ms`.
     Duration,
     Choice(&'static Choice),
@@ -28,8 +32,6 @@ pub enum Kind {
     Named(Names, &'static Shape),
     /// What a variable may hold: everything but dates.
     Variable,
-    /// Belongs to a later issue altogether.
-    Anything,
 }
 
 /// How the names of a table's entries may be spelt.
@@ -97,6 +99,8 @@ impl Kind {
             Kind::Text | Kind::Filled | Kind::Label => "a string".into(),
             Kind::Boolean => "`true` or `false`".into(),
             Kind::Count(..) => "a whole number".into(),
+            Kind::Number => "a number".into(),
+            Kind::Scalar => "a string, number or boolean".into(),
             Kind::Duration => "a duration such as \"1h30m\"".into(),
             Kind::Choice(_) => "a string".into(),
             Kind::List(of) | Kind::FilledList(of) => match of {
@@ -106,7 +110,6 @@ impl Kind {
             Kind::Either(them) => them.iter().map(Kind::expected).collect::<Vec<_>>().join(" or "),
             Kind::Map(_) | Kind::Table(_) | Kind::Named(..) => "a table".into(),
             Kind::Variable => "a string, number, boolean, list or table".into(),
-            Kind::Anything => "anything".into(),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
     model::{
         format::TableFormat,
-        project::{Action, Asset, Identity, IoKind, NodeBody, NodeId, Project, Shape, Sql, SqlTable},
+        project::{Action, Asset, CheckBody, Identity, IoKind, NodeBody, NodeId, Project, Shape, Sql, SqlTable},
         sql::{
             self, Dialect, TableName,
             inputs::{source_format, table_format},
@@ -140,7 +140,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// The text with `vars` inserted.
-    fn query_text(&mut self, written: &std::sync::Arc<str>, place: Span) -> Option<std::sync::Arc<str>> {
+    pub fn query_text(&mut self, written: &std::sync::Arc<str>, place: Span) -> Option<std::sync::Arc<str>> {
         if written.contains('\0') {
             let told = Diagnostic::error(code::BAD_SQL, "the query holds a NUL character").at(place);
             self.report.push(told);
@@ -155,7 +155,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// The key that a table's name means: as it is spelt, or as the database calls that table.
-    fn table_key(&mut self, table: &TableName, place: Span) -> Option<&'a str> {
+    pub fn table_key(&mut self, table: &TableName, place: Span) -> Option<&'a str> {
         let from = self.from;
         let keys = || from.asset.keys().chain(from.source.keys());
         let name = table.parts.join("/");
@@ -185,20 +185,30 @@ impl<'a> Resolver<'a> {
 /// What a query reads must be a table, in a database or in files.
 pub fn readable(project: &Project, from: &Gathered, report: &mut Report) {
     for op in project.ops.values() {
-        let Action::Sql(sql) = &op.action else { continue };
-        for table in &sql.tables {
-            let node = &project.nodes[table.node];
-            let readable = match &node.body {
-                NodeBody::Asset(it) => {
-                    let in_database = matches!(project.io_managers[it.io].kind, IoKind::Sqlite { .. });
-                    in_database || table_format(it).is_some()
-                }
-                NodeBody::Source(source) => source_format(source).is_some(),
-            };
-            if readable {
-                continue;
-            }
+        if let Action::Sql(sql) = &op.action {
             let place = from.asset.entries[op.outputs[0].index()].table.entry("sql").map_or(op.place, |it| it.place);
+            unreadable(project, &sql.tables, place, report);
+        }
+        for check in &op.checks {
+            if let CheckBody::Data(it) = &check.body {
+                unreadable(project, &it.tables, check.place, report);
+            }
+        }
+    }
+}
+
+/// Tells of those that no engine can read.
+fn unreadable(project: &Project, tables: &[SqlTable], place: Span, report: &mut Report) {
+    for table in tables {
+        let node = &project.nodes[table.node];
+        let readable = match &node.body {
+            NodeBody::Asset(it) => {
+                let in_database = matches!(project.io_managers[it.io].kind, IoKind::Sqlite { .. });
+                in_database || table_format(it).is_some()
+            }
+            NodeBody::Source(source) => source_format(source).is_some(),
+        };
+        if !readable {
             report.push(
                 Diagnostic::error(code::BAD_SQL, format!("a query cannot read `{}`", node.key))
                     .at(place)

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use sqlparser::dialect::{Dialect as Rules, GenericDialect, SQLiteDialect};
 
-pub use tables::{TableName, tables};
+pub use tables::{TableName, tables, tables_of_expression};
 pub use tokens::normal_form;
 
 /// Whose SQL it is.

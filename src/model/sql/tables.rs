@@ -5,6 +5,7 @@ use std::{collections::HashMap, ops::ControlFlow, ops::Range};
 use sqlparser::{
     ast::{ObjectName, Query, Statement, TableFactor, Visit, Visitor},
     parser::Parser,
+    tokenizer::Token,
 };
 
 use super::{Dialect, SqlError, offset};
@@ -39,6 +40,25 @@ pub fn tables(text: &str, dialect: Dialect) -> Result<Vec<TableName>, SqlError> 
     };
     let mut reader = Reader { text, own: HashMap::new(), scopes: Vec::new(), found: Vec::new() };
     let _ = query.visit(&mut reader);
+    Ok(reader.found)
+}
+
+/// The same for an expression, which is true or false of a row or is made of many.
+///
+/// # Errors
+/// Anything but one whole expression.
+pub fn tables_of_expression(text: &str, dialect: Dialect) -> Result<Vec<TableName>, SqlError> {
+    let parsed = Parser::new(dialect.rules()).with_recursion_limit(DEPTH_MAX).try_with_sql(text).and_then(|mut it| {
+        let expression = it.parse_expr()?;
+        // What is left over would be part of the query around it.
+        it.expect_token(&Token::EOF).map(|_| expression)
+    });
+    let expression = parsed.map_err(|error| {
+        let told = syntax_error(text, &error.to_string());
+        SqlError { message: told.message.replace("Expected: EOF, found:", "the expression is over before"), ..told }
+    })?;
+    let mut reader = Reader { text, own: HashMap::new(), scopes: Vec::new(), found: Vec::new() };
+    let _ = expression.visit(&mut reader);
     Ok(reader.found)
 }
 

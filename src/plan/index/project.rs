@@ -13,10 +13,11 @@ use crate::{
         span::{FileId, Span},
     },
     model::{
+        check::{DataCheck, Rule, Share},
         manifest::graph_of,
         object_url::ObjectUrl,
         project::{
-            Action, Asset, Check, Durability, EnvName, FileSet, Identity, IoId, IoKind, IoManager, Job, Node, NodeBody,
+            Action, Asset, Check, CheckBody, Durability, EnvName, FileSet, Identity, IoId, IoKind, IoManager, Job, Node, NodeBody,
             NodeId, ObjectOptions, Op, OpId, Pattern, Pool, PoolId, Project, Severity, Shape, Source, Sql, SqlTable,
             VarValue,
         },
@@ -166,7 +167,8 @@ coded_struct!(Op {
     outputs,
     checks,
 });
-coded_struct!(Check { asset, name, place, action, severity, timeout });
+coded_struct!(Check { asset, name, place, body, severity, blocking, threshold, sample, timeout });
+coded_struct!(DataCheck { rule, filter, dialect, tables });
 coded_cases!(Severity { 0 = Warn, 1 = Error });
 coded_cases!(Durability { 0 = Strict, 1 = Epoch, 2 = Off });
 coded_struct!(Sql { text, file, dialect, tables });
@@ -273,6 +275,65 @@ impl Coded for Action {
             _ => Err(Malformed("unknown action")),
         }
     }
+}
+
+impl Coded for CheckBody {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            CheckBody::Command(it) => {
+                out.push(0);
+                it.write(out);
+            }
+            CheckBody::Data(it) => {
+                out.push(1);
+                it.write(out);
+            }
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        match from.byte()? {
+            0 => Action::read(from).map(CheckBody::Command),
+            1 => DataCheck::read(from).map(|it| CheckBody::Data(Box::new(it))),
+            _ => Err(Malformed("unknown check")),
+        }
+    }
+}
+
+impl Coded for Rule {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_bytes(out, self.written().as_bytes());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Rule::parse(from.text()?).map_err(|_| Malformed("unknown rule"))
+    }
+}
+
+impl Coded for Share {
+    fn write(&self, out: &mut Vec<u8>) {
+        let (kind, number) = match self {
+            Share::Amount(it) => (0, it),
+            Share::Percent(it) => (1, it),
+        };
+        out.push(kind);
+        out.extend_from_slice(&number.to_bits().to_le_bytes());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let kind = from.byte()?;
+        let number = float(from)?;
+        match kind {
+            0 => Ok(Share::Amount(number)),
+            1 => Ok(Share::Percent(number)),
+            _ => Err(Malformed("unknown share")),
+        }
+    }
+}
+
+fn float(from: &mut Reader<'_>) -> Result<f64, Malformed> {
+    let bits = from.take(8)?.first_chunk::<8>().ok_or(Malformed("too short"))?;
+    Ok(f64::from_bits(u64::from_le_bytes(*bits)))
 }
 
 impl Coded for NodeBody {
@@ -398,10 +459,7 @@ impl Coded for VarValue {
         Ok(match from.byte()? {
             0 => VarValue::Text(Coded::read(from)?),
             1 => VarValue::Integer(Coded::read(from)?),
-            2 => {
-                let bits = from.take(8)?.first_chunk::<8>().ok_or(Malformed("too short"))?;
-                VarValue::Float(f64::from_bits(u64::from_le_bytes(*bits)))
-            }
+            2 => VarValue::Float(float(from)?),
             3 => VarValue::Boolean(Coded::read(from)?),
             4 => VarValue::List(Coded::read(from)?),
             5 => VarValue::Table(Coded::read(from)?),
