@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use assets::{
     base::env::Environment,
-    exec::{query, supervise},
+    exec::{check, query, supervise},
     face::cli,
 };
 
@@ -16,6 +16,9 @@ fn main() -> ExitCode {
     }
     if arguments.get(1).is_some_and(|it| it == query::SUBCOMMAND) {
         return cli::query_step(arguments.get(2).map(std::path::Path::new)).code().into();
+    }
+    if arguments.get(1).is_some_and(|it| it == check::SUBCOMMAND) {
+        return cli::check_step(arguments.get(2).map(std::path::Path::new)).code().into();
     }
     cli::main(arguments, Environment::of_process()).code().into()
 }

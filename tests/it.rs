@@ -9,6 +9,7 @@
 mod anchors;
 mod checks;
 mod cli;
+mod data_checks;
 mod docs;
 mod durability;
 mod examples;

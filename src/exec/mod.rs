@@ -1,6 +1,7 @@
 //! Does: run loop, executors, IO managers. Only this layer runs user code.
 
 pub mod accept;
+pub mod check;
 pub mod executor;
 pub mod io;
 pub mod jobserver;

@@ -4,6 +4,7 @@
 use crate::{
     base::digest::Digest,
     model::{
+        check::Finding,
         key::{AssetKey, PartitionKey},
         project::Severity,
         staleness::Reason,
@@ -92,16 +93,36 @@ pub struct StepReport {
 }
 
 /// What a check said of the data that was to be published.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct CheckReport {
     pub name: String,
+    /// As the manifest calls it.
+    pub kind: &'static str,
     pub severity: Severity,
-    /// Why it failed: "exit status 1"; `None` if it passed.
-    pub failure: Option<String>,
+    /// Whether a failure keeps the data from being published.
+    pub blocking: bool,
+    /// Why it failed ("exit status 1"), and what it saw.
+    pub finding: Finding,
     /// The last line that it wrote.
     pub said: Option<String>,
     /// Project-relative path of what it wrote, if it did.
     pub log: Option<String>,
+}
+
+impl CheckReport {
+    pub fn failed(&self) -> bool {
+        self.finding.failure.is_some()
+    }
+
+    /// The run is no success because of it, whether the data is published or not.
+    pub fn is_error(&self) -> bool {
+        self.failed() && self.severity == Severity::Error
+    }
+
+    /// The data is not published because of it.
+    pub fn refuses(&self) -> bool {
+        self.is_error() && self.blocking
+    }
 }
 
 /// Why a step failed, for people; the captured output stands in the log.

@@ -18,10 +18,12 @@ use ::datafusion::{
     physical_plan::SendableRecordBatchStream,
     prelude::{SQLOptions, SessionConfig, SessionContext},
 };
+use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 use futures::StreamExt;
+use tokio::runtime::Runtime;
 use url::Url;
 
-use super::{Failed, From, Request};
+use super::{Failed, From, Input, Request};
 use crate::{
     base::{fs, process},
     exec::{
@@ -45,31 +47,77 @@ const MEMORY_SHARE: u64 = 2;
 /// # Errors
 /// Inputs that cannot be read, a query that is refused, an output that cannot be written.
 pub fn run(request: &Request, format: TableFormat, spill: &Path) -> Result<(), Failed> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().map_err(Failed::plain)?;
-    fs::create_folder(spill).map_err(Failed::plain)?;
-    let done = runtime.block_on(async {
-        let context = session(spill)?;
-        for input in &request.inputs {
-            match &input.from {
-                From::Files { paths, format } => register(&context, &input.name, paths, *format)?,
-                // Read more than once or in no order: it must lie somewhere.
-                From::Sqlite { database, table } => {
-                    let copy = spill.join(format!("{}.arrow", input.name.replace('/', "_")));
-                    let rows = rows::read(database, table);
-                    rows.and_then(|it| write_all(it, &copy, TableFormat::Arrow)).map_err(Failed::input(&input.name))?;
-                    register(&context, &input.name, &[copy], TableFormat::Arrow)?;
-                }
-                From::Table(_) => return Err(Failed::plain(format!("{}: files are no database", input.name))),
-            }
-        }
-        let rows = query(&context, &request.sql).await?;
+    let session = Session::of(&request.inputs, spill)?;
+    session.runtime.block_on(async {
+        let rows = query(&session.context, &request.sql).await?;
         write(rows, &request.output, format, &request.sql).await
-    });
-    let _ = fs::remove(spill);
-    done
+    })
 }
 
-fn session(spill: &Path) -> Result<SessionContext, Failed> {
+/// The engine with the tables of one request, under their names.
+pub struct Session {
+    runtime: Runtime,
+    context: SessionContext,
+    spill: PathBuf,
+}
+
+impl Session {
+    /// What does not fit into memory goes to `spill`, a folder that goes with the session.
+    ///
+    /// # Errors
+    /// Inputs that cannot be read.
+    pub fn of(inputs: &[Input], spill: &Path) -> Result<Session, Failed> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().map_err(Failed::plain)?;
+        fs::create_folder(spill).map_err(Failed::plain)?;
+        let session = Session { runtime, context: context(spill)?, spill: spill.to_owned() };
+        for input in inputs {
+            session.bring(input)?;
+        }
+        Ok(session)
+    }
+
+    fn bring(&self, input: &Input) -> Result<(), Failed> {
+        let name = &input.name;
+        match &input.from {
+            From::Files { paths, format } => register(&self.context, name, paths, *format),
+            // Read more than once or in no order: it must lie somewhere.
+            From::Sqlite { database, table } => {
+                let copy = self.spill.join(format!("{}.arrow", name.replace('/', "_")));
+                let copied = rows::read(database, table).and_then(|it| write_all(it, &copy, TableFormat::Arrow));
+                copied.map_err(Failed::input(name))?;
+                register(&self.context, name, &[copy], TableFormat::Arrow)
+            }
+            From::Table(_) => Err(Failed::plain(format!("{name}: files are no database"))),
+        }
+    }
+
+    /// Hands over what a query gives, batch by batch; returns its columns.
+    ///
+    /// # Errors
+    /// What the engine says of the query, and what `take` returns.
+    pub fn each(
+        &self,
+        sql: &str,
+        take: &mut dyn FnMut(&RecordBatch) -> Result<(), Failed>,
+    ) -> Result<SchemaRef, Failed> {
+        self.runtime.block_on(async {
+            let mut rows = query(&self.context, sql).await?;
+            while let Some(batch) = rows.next().await {
+                take(&batch.map_err(|it| refused(it, sql))?)?;
+            }
+            Ok(rows.schema())
+        })
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A folder that stays is swept away by the next run.
+        let _ = fs::remove(&self.spill);
+    }
+}
+
+fn context(spill: &Path) -> Result<SessionContext, Failed> {
     let mut config = SessionConfig::new().with_information_schema(false);
     let options = config.options_mut();
     options.sql_parser.enable_ident_normalization = false;

@@ -3,8 +3,8 @@
 //!
 //! Reads what it is told of and writes one new file; it never changes what is stored.
 
-mod datafusion;
-mod sqlite;
+pub mod datafusion;
+pub mod sqlite;
 
 use std::path::{Path, PathBuf};
 
@@ -68,8 +68,19 @@ pub struct Failed {
 }
 
 impl Failed {
-    fn plain(message: impl ToString) -> Failed {
+    pub fn plain(message: impl ToString) -> Failed {
         Failed { message: message.to_string(), at: None, help: None }
+    }
+
+    /// Of a statement that begins with `lead` bytes that nobody wrote.
+    pub fn of_sqlite(error: rusqlite::Error, lead: usize) -> Failed {
+        match error {
+            rusqlite::Error::SqlInputError { msg, offset, .. } => {
+                let at = usize::try_from(offset).ok().and_then(|it| it.checked_sub(lead));
+                Failed { message: msg, at, help: None }
+            }
+            other => Failed::plain(other),
+        }
     }
 
     /// Of one input.

@@ -11,12 +11,15 @@ use crate::{
     base::fs,
     exec::{
         io::sqlite::{
-            rows,
+            BUSY_MAX, rows,
             table::{STAGED, quoted},
         },
         table::read,
     },
 };
+
+/// What the databases that are read are called, with a number after it.
+const ATTACHED: &str = "stored";
 
 /// Makes a database with what the query gives.
 ///
@@ -27,35 +30,53 @@ pub fn run(request: &Request, database: &Path) -> Result<(), Failed> {
     let connection = Connection::open_with_flags(&request.output, flags).map_err(Failed::plain)?;
     // Nobody but this attempt sees the output: it is whole, or thrown away.
     connection.execute_batch("pragma journal_mode = off; pragma synchronous = off").map_err(Failed::plain)?;
-    connection.busy_timeout(std::time::Duration::from_secs(600)).map_err(Failed::plain)?;
-    if fs::look_through(database).map_err(Failed::plain)?.is_some() {
-        let path = database.to_str().ok_or_else(|| Failed::plain("the path of the database is not text"))?;
-        connection.execute("attach ? as stored", [path]).map_err(Failed::plain)?;
-    }
-    request.inputs.iter().try_for_each(|it| bring(&connection, it))?;
+    lend(&connection, database, &request.inputs)?;
     let lead = format!("create table main.{STAGED} as ");
     let text = request.sql.trim_end().trim_end_matches(';');
-    connection.execute(&format!("{lead}{text}"), []).map_err(|error| match error {
-        rusqlite::Error::SqlInputError { msg, offset, .. } => {
-            let at = usize::try_from(offset).ok().and_then(|it| it.checked_sub(lead.len()));
-            Failed { message: msg, at, help: None }
-        }
-        other => Failed::plain(other),
-    })?;
+    connection.execute(&format!("{lead}{text}"), []).map_err(|it| Failed::of_sqlite(it, lead.len()))?;
     Ok(())
 }
 
-/// Under its name; temporary names come before all others.
-fn bring(connection: &Connection, input: &Input) -> Result<(), Failed> {
-    let name = quoted(&input.name);
-    let rows = match &input.from {
-        From::Table(table) => {
-            let view = format!("create temp view {name} as select * from stored.{}", quoted(table));
-            return connection.execute_batch(&view).map_err(|it| Failed::plain(format!("{}: {it}", input.name)));
-        }
-        From::Files { paths, format } => read::open(paths, *format),
-        From::Sqlite { database, table } => rows::read(database, table),
-    };
-    let brought = rows.and_then(|it| rows::insert(connection, &format!("temp.{name}"), it));
-    brought.map_err(Failed::input(&input.name))
+/// Makes everything that a query reads known by the names that it uses, and the tables of `database` too, if it
+/// is there. Temporary names come before all others.
+///
+/// # Errors
+/// Files that cannot be read, a path that is no text, a file that is no database.
+pub fn lend(connection: &Connection, database: &Path, inputs: &[Input]) -> Result<(), Failed> {
+    connection.busy_timeout(BUSY_MAX).map_err(Failed::plain)?;
+    let mut attached = vec![database];
+    if fs::look_through(database).map_err(Failed::plain)?.is_some() {
+        attach(connection, database, 0)?;
+    }
+    for input in inputs {
+        let name = quoted(&input.name);
+        let table = match &input.from {
+            From::Table(table) => format!("{ATTACHED}0.{}", quoted(table)),
+            From::Sqlite { database, table } => {
+                let at = match attached.iter().position(|it| it == database) {
+                    Some(at) => at,
+                    None => {
+                        attach(connection, database, attached.len())?;
+                        attached.push(database);
+                        attached.len() - 1
+                    }
+                };
+                format!("{ATTACHED}{at}.{}", quoted(table))
+            }
+            From::Files { paths, format } => {
+                let brought =
+                    read::open(paths, *format).and_then(|it| rows::insert(connection, &format!("temp.{name}"), it));
+                brought.map_err(Failed::input(&input.name))?;
+                continue;
+            }
+        };
+        let view = format!("create temp view {name} as select * from {table}");
+        connection.execute_batch(&view).map_err(|it| Failed::plain(format!("{}: {it}", input.name)))?;
+    }
+    Ok(())
+}
+
+fn attach(connection: &Connection, database: &Path, at: usize) -> Result<(), Failed> {
+    let path = database.to_str().ok_or_else(|| Failed::plain("the path of the database is not text"))?;
+    connection.execute(&format!("attach ? as {ATTACHED}{at}"), [path]).map(drop).map_err(Failed::plain)
 }

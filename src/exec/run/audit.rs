@@ -1,42 +1,51 @@
 //! Write, audit, publish: the checks of what a command made, before anybody else can see it.
 //!
-//! Each check is a command of its own that runs through the same executor, one after the other. All of
-//! them are run, whatever the first ones say. Knows nothing of publishing.
+//! A check that is a command is run by itself; those that ask the rows of one asset are asked together, by
+//! one process. All run through the same executor, one after the other, whatever the first ones say. Knows
+//! nothing of publishing.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
 
 use crate::{
     base::digest::Digest,
     exec::{
         executor::{StepExit, StepResult, StepSpec},
-        io::IoError,
+        io::{IoError, Staged},
         run::{
+            check::{Subject, answered, check_argv},
             context::RunContext,
             finish::exit_message,
             prepare::{Attempting, PrepareError, SpecParts, spec},
         },
     },
     model::{
+        check::{Finding, Share, judge},
         event::{CheckReport, StepError},
-        project::{Check, NodeId, Severity},
+        project::{Action, Check, CheckBody, NodeId},
     },
 };
 
 /// The checks of an attempt, and what became of them.
 #[derive(Default)]
 pub struct Audit {
-    checks: Vec<Audited>,
+    rounds: Vec<Round>,
     /// How the command itself ended, and what it had made then; `None` until it has.
     pub made: Option<Made>,
     stopped: bool,
 }
 
-struct Audited {
-    asset: NodeId,
-    name: String,
-    severity: Severity,
+/// One process, and the checks that it looks after: all of one asset.
+struct Round {
+    checks: Vec<Check>,
     spec: StepSpec,
     /// Relative to the project.
     log: String,
-    result: Option<StepResult>,
+    /// Where it answers, if its exit status does not tell all.
+    answer: Option<PathBuf>,
+    /// What came of it, a finding for each check.
+    result: Option<(StepResult, Vec<Finding>)>,
 }
 
 /// What is audited.
@@ -46,55 +55,38 @@ pub struct Made {
     versions: Vec<Digest>,
 }
 
+/// What checks look at.
+pub struct Audited<'a> {
+    /// Names, inputs and place of everything.
+    pub parts: SpecParts<'a>,
+    /// What is to be published, of each output; nothing: what is.
+    pub staged: &'a dyn Fn(NodeId) -> Option<&'a Staged>,
+    /// The number that a check judged in the version published before.
+    pub last: &'a dyn Fn(&Check) -> Option<f64>,
+}
+
 impl Audit {
     /// Everything needed to run the checks of an attempt that is about to begin.
     ///
     /// # Errors
-    /// A template that names what is not there.
-    pub fn prepared(context: &RunContext<'_>, checks: &[Check], parts: &SpecParts<'_>) -> Result<Audit, PrepareError> {
-        let one = |(index, check): (usize, &Check)| {
-            let number = index + 1;
-            let log = log_of(parts.log, number);
-            let outputs =
-                parts.outputs.iter().position(|it| it.node == check.asset).expect("it is an output of its op");
-            let Some(action) = check.command() else {
-                let message = format!("check `{}` cannot be run yet", check.name);
-                return Err(PrepareError::Render { message, help: Vec::new() });
-            };
-            let mut spec = spec(
-                context,
-                &SpecParts {
-                    attempt: &format!("{}-check-{number}", parts.attempt),
-                    action,
-                    outputs: &parts.outputs[outputs..=outputs],
-                    log: &log,
-                    timeout: check.timeout,
-                    ..*parts
-                },
-            )?;
-            spec.env.push((b"ASSETS_CHECK".to_vec(), check.name.as_bytes().to_vec()));
-            Ok(Audited {
-                asset: check.asset,
-                name: check.name.clone(),
-                severity: check.severity,
-                spec,
-                log,
-                result: None,
-            })
-        };
-        Ok(Audit {
-            checks: checks.iter().enumerate().map(one).collect::<Result<_, PrepareError>>()?,
-            ..Audit::default()
-        })
+    /// A template that names what is not there; a place that cannot be written to.
+    pub fn prepared(context: &RunContext<'_>, checks: &[Check], audited: &Audited<'_>) -> Result<Audit, PrepareError> {
+        let mut number = 1;
+        let mut rounds = Vec::new();
+        for checks in checks.chunk_by(|a, b| a.asset == b.asset && is_plain(a) && is_plain(b)) {
+            rounds.push(round(context, checks, number, audited)?);
+            number += checks.len();
+        }
+        Ok(Audit { rounds, ..Audit::default() })
     }
 
     pub fn is_empty(&self) -> bool {
-        self.checks.is_empty()
+        self.rounds.is_empty()
     }
 
-    /// The next check to run; `None` if all are done, or the run is being stopped.
+    /// The next process to run; `None` if all are done, or the run is being stopped.
     pub fn next(&self) -> Option<&StepSpec> {
-        self.checks.iter().find(|it| it.result.is_none() && !self.stopped).map(|it| &it.spec)
+        self.rounds.iter().find(|it| it.result.is_none() && !self.stopped).map(|it| &it.spec)
     }
 
     /// No more checks are run, and without them nothing is published.
@@ -102,11 +94,12 @@ impl Audit {
         self.stopped = self.next().is_some();
     }
 
-    /// Takes the result of the check that [`next`](Self::next) named.
+    /// Takes the result of the process that [`next`](Self::next) named.
     pub fn take(&mut self, result: StepResult) {
         self.stopped |= result.exit == StepExit::Cancelled;
-        if let Some(it) = self.checks.iter_mut().find(|it| it.result.is_none()) {
-            it.result = Some(result);
+        if let Some(it) = self.rounds.iter_mut().find(|it| it.result.is_none()) {
+            let findings = it.findings(&result);
+            it.result = Some((result, findings));
         }
     }
 
@@ -121,38 +114,129 @@ impl Audit {
 
     /// What the checks of `asset` said.
     pub fn reports(&self, asset: NodeId) -> Vec<CheckReport> {
-        let report = |it: &Audited| {
-            let result = it.result.as_ref()?;
-            Some(CheckReport {
-                name: it.name.clone(),
-                severity: it.severity,
-                failure: exit_message(&result.exit),
-                said: result.tail.last().cloned(),
-                log: (result.log_bytes > 0).then(|| it.log.clone()),
-            })
-        };
-        self.checks.iter().filter(|it| it.asset == asset).filter_map(report).collect()
+        let of_asset = self.rounds.iter().filter(|it| it.checks[0].asset == asset);
+        of_asset.flat_map(Round::reports).collect()
     }
 
     /// Why the outputs may not be published, if a check says so: the first, with what it printed.
     pub fn refusal(&self) -> Option<StepError> {
-        let failed = |it: &&Audited| {
-            it.severity == Severity::Error && it.result.as_ref().is_some_and(|it| it.exit != StepExit::Code(0))
-        };
-        let mut refused = self.checks.iter().filter(failed);
-        let first = refused.next()?;
-        let result = first.result.as_ref()?;
-        let others: Vec<String> = refused.map(|it| format!("`{}`", it.name)).collect();
+        let mut refused = self
+            .rounds
+            .iter()
+            .flat_map(|round| round.reports().into_iter().map(move |it| (round, it)))
+            .filter(|it| it.1.refuses());
+        let (round, first) = refused.next()?;
+        let others: Vec<String> = refused.map(|it| format!("`{}`", it.1.name)).collect();
         let also = if others.is_empty() { String::new() } else { format!("; so did {}", others.join(", ")) };
-        let how = exit_message(&result.exit).unwrap_or_default();
+        let how = first.finding.failure.unwrap_or_default();
+        // What a check of rows has to say, its report shows.
+        let tail = if round.answer.is_none() { round.result.as_ref().map(|it| it.0.tail.clone()) } else { None };
         Some(StepError {
             message: format!("check `{}` failed: {how}{also}", first.name),
             help: vec!["nothing of it was published; what was there before stands".to_owned()],
-            output_tail: result.tail.clone(),
-            log: Some(first.log.clone()),
+            output_tail: tail.unwrap_or_default(),
+            log: Some(round.log.clone()),
             rejected: true,
         })
     }
+}
+
+/// A check that may share a process with others: it asks rows, and has no time limit of its own.
+fn is_plain(check: &Check) -> bool {
+    check.command().is_none() && check.timeout.is_none()
+}
+
+/// The process of some checks of one asset, the first of which has this number.
+fn round(
+    context: &RunContext<'_>,
+    checks: &[Check],
+    number: usize,
+    audited: &Audited<'_>,
+) -> Result<Round, PrepareError> {
+    let (first, parts) = (&checks[0], &audited.parts);
+    let log = log_of(parts.log, number);
+    let output = parts.outputs.iter().position(|it| it.node == first.asset).expect("it is an output of its op");
+    let nothing = Action::Argv(Vec::new());
+    let parts = SpecParts {
+        attempt: &format!("{}-check-{number}", parts.attempt),
+        action: first.command().unwrap_or(&nothing),
+        outputs: &parts.outputs[output..=output],
+        log: &log,
+        timeout: first.timeout,
+        ..*parts
+    };
+    let mut spec = spec(context, &parts)?;
+    let mut answer = None;
+    if let CheckBody::Data(_) = first.body {
+        let staged = (audited.staged)(first.asset);
+        let subject = Subject { node: first.asset, staged, given: parts.given, last: audited.last };
+        let checks: Vec<&Check> = checks.iter().collect();
+        let (argv, file) = check_argv(context, &subject, &checks, &log)?;
+        (spec.argv, answer) = (argv, Some(file));
+    } else {
+        spec.env.push((b"ASSETS_CHECK".to_vec(), first.name.as_bytes().to_vec()));
+    }
+    Ok(Round { checks: checks.to_vec(), spec, log, answer, result: None })
+}
+
+impl Round {
+    fn findings(&self, result: &StepResult) -> Vec<Finding> {
+        let failed = |why: String| Finding { failure: Some(why), ..Finding::default() };
+        let Some(file) = &self.answer else {
+            return vec![of_command(&self.checks[0], result)];
+        };
+        let answer = if result.exit == StepExit::Code(0) { answered(file, self.checks.len()) } else { None };
+        answer.unwrap_or_else(|| {
+            let said = result.tail.last().cloned();
+            let why = said.or_else(|| exit_message(&result.exit)).unwrap_or_else(|| "it gave no answer".to_owned());
+            self.checks.iter().map(|_| failed(format!("it could not be looked at: {why}"))).collect()
+        })
+    }
+
+    fn reports(&self) -> Vec<CheckReport> {
+        let Some((result, findings)) = &self.result else { return Vec::new() };
+        let said = |it: &Check| if it.command().is_some() { result.tail.last().cloned() } else { None };
+        let report = |(check, finding): (&Check, &Finding)| CheckReport {
+            name: check.name.clone(),
+            kind: check.kind(),
+            severity: check.severity,
+            blocking: check.blocking,
+            finding: finding.clone(),
+            said: said(check),
+            log: (result.log_bytes > 0).then(|| self.log.clone()),
+        };
+        self.checks.iter().zip(findings).map(report).collect()
+    }
+}
+
+/// What a command may say of what it saw, as one line of JSON that is its last. Anything else in it is let be.
+#[derive(Deserialize)]
+struct Said {
+    passed: Option<bool>,
+    message: Option<String>,
+    failing: Option<u64>,
+    total: Option<u64>,
+    metric: Option<f64>,
+}
+
+/// The exit status decides, and may be taken back by what the command says.
+fn of_command(check: &Check, result: &StepResult) -> Finding {
+    let line = result.tail.last().filter(|it| it.trim_start().starts_with('{'));
+    let said: Option<Said> = line.and_then(|it| serde_json::from_str(it).ok());
+    let Some(said) = said else {
+        return Finding { failure: exit_message(&result.exit), ..Finding::default() };
+    };
+    let too_many = said.failing.filter(|it| *it > 0 && !tolerated(check.threshold, *it, said.total));
+    let failure = match exit_message(&result.exit) {
+        Some(how) => Some(said.message.unwrap_or(how)),
+        None if said.passed == Some(false) => Some(said.message.unwrap_or_else(|| "it says no".to_owned())),
+        None => too_many.map(|it| said.message.unwrap_or_else(|| format!("{} failing", judge::many(it, "row")))),
+    };
+    Finding { failure, failing: said.failing, total: said.total, metric: said.metric, sample: None }
+}
+
+fn tolerated(threshold: Share, failing: u64, total: Option<u64>) -> bool {
+    threshold.allows(failing as f64, total.unwrap_or(0) as f64)
 }
 
 /// Looks at what the command made, so that its checks are not run on nothing.

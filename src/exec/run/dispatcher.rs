@@ -29,10 +29,10 @@ use crate::{
         signal::{Signal, stop_ourselves},
     },
     model::{
-        event::{Listener, RunEvent, RunOutcome, StepError, StepIndex, StepOutcome, StepReport},
+        event::{CheckReport, Listener, RunEvent, RunOutcome, StepError, StepIndex, StepOutcome, StepReport},
         key::AssetKey,
         plan::Plan,
-        project::{NodeId, OpId, PoolId, Severity},
+        project::{NodeId, OpId, PoolId},
         staleness::{Reason, ReasonCode},
     },
     plan::record::AttemptState,
@@ -588,6 +588,8 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
     }
 
     fn done(&mut self, index: StepIndex, reports: Vec<StepReport>) {
+        // Published all the same, and no success.
+        self.failed |= reports.iter().flat_map(|it| &it.checks).any(CheckReport::is_error);
         self.end(index, reports);
         for dependent in self.steps[index].dependents.clone() {
             if let Phase::Waiting(left) = &mut self.steps[dependent].phase {
@@ -716,9 +718,9 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
 
 /// Of checks that failed and are no reason not to publish.
 fn warnings(report: &StepReport) -> impl Iterator<Item = String> {
-    let failed = report.checks.iter().filter(|it| it.severity == Severity::Warn);
+    let failed = report.checks.iter().filter(|it| !it.refuses());
     failed.filter_map(|it| {
         let said = it.said.iter().map(|it| format!(": {it}")).collect::<String>();
-        Some(format!("{}: check `{}` failed: {}{said}", report.key, it.name, it.failure.as_ref()?))
+        Some(format!("{}: check `{}` failed: {}{said}", report.key, it.name, it.finding.failure.as_ref()?))
     })
 }

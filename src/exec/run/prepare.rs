@@ -13,20 +13,21 @@ use crate::{
         io::{IoError, Staged},
         lock::{LockError, LockGuard, LockName, Locked},
         run::{
-            audit::Audit,
+            audit::{Audit, Audited},
             context::RunContext,
             finish::{Restoring, restore},
             query,
             recover::{recover_held, sweep},
-            render::{Given, render},
+            render::{Given, Place, render},
         },
     },
     model::{
+        check::Rule,
         event::{StepError, StepOutcome, StepReport},
         fingerprint::Fingerprint,
         key::PartitionKey,
         plan::{PlanStep, StepAction},
-        project::{Action, NodeBody, NodeId, Op},
+        project::{Action, Check, CheckBody, NodeBody, NodeId, Op},
         staleness::Reason,
     },
     plan::{
@@ -341,16 +342,24 @@ fn stage(
             workspace.store.commit(&[Change::AttemptStarted(attempt.clone())])?;
         }
         let given = given_inputs(context, step, &now)?;
+        let places: Vec<Place> =
+            outputs.iter().map(|it| Place { node: it.node, path: it.staged.path.clone() }).collect();
         let parts = SpecParts {
             step,
             attempt: &id.0,
             action: &op.action,
-            outputs: &outputs,
+            outputs: &places,
             given: &given,
             log: &log,
             timeout: op.timeout,
         };
-        Ok::<_, PrepareError>((spec(context, &parts)?, Audit::prepared(context, &op.checks, &parts)?))
+        let of = |node: NodeId| outputs.iter().find(|it| it.node == node);
+        let audited = Audited {
+            parts,
+            staged: &|node| of(node).map(|it| &it.staged),
+            last: &|check| last_number(check, of(check.asset)?.standing.as_ref()?),
+        };
+        Ok::<_, PrepareError>((spec(context, &parts)?, Audit::prepared(context, &op.checks, &audited)?))
     })();
     let (spec, audit) = match made {
         Ok(it) => it,
@@ -385,6 +394,16 @@ fn stage(
         audit,
         locks,
     })
+}
+
+/// The number that `check` judged in the version that stands, if it is remembered.
+pub fn last_number(check: &Check, standing: &Materialization) -> Option<f64> {
+    match &check.body {
+        CheckBody::Data(it) if matches!(it.rule, Rule::RowCount { .. }) && it.filter.is_none() => {
+            standing.rows.map(|it| it as f64)
+        }
+        CheckBody::Data(_) | CheckBody::Command(_) => None,
+    }
 }
 
 fn begun(context: &RunContext<'_>, step: &PlanStep, id: &AttemptId, started_at: Timestamp, log: &str) -> Attempt {
@@ -457,7 +476,7 @@ pub struct SpecParts<'a> {
     pub attempt: &'a str,
     pub action: &'a Action,
     /// Those that it may name.
-    pub outputs: &'a [OutputAttempt],
+    pub outputs: &'a [Place],
     pub given: &'a [(NodeId, Given)],
     /// Relative to the project.
     pub log: &'a str,

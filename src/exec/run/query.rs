@@ -27,8 +27,9 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
     let workspace = context.workspace;
     let project = &*workspace.project;
     let output = &parts.outputs[0];
-    let io = project.nodes[output.node].asset().expect("a query makes an asset").io;
-    let engine = match (&project.io_managers[io].kind, output.staged.target.format.as_deref()) {
+    let asset = project.nodes[output.node].asset().expect("a query makes an asset");
+    let io = asset.io;
+    let engine = match (&project.io_managers[io].kind, asset.format.as_deref()) {
         (IoKind::Sqlite { path }, _) => Engine::Sqlite { database: path.under(&workspace.root) },
         (IoKind::Fs { .. } | IoKind::ObjectStore { .. }, Some(format)) => Engine::DataFusion {
             format: TableFormat::of_extension(format).expect("the manifest lets queries write tables only"),
@@ -40,8 +41,8 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
         sql: sql.text.clone(),
         shown: sql.name(),
         engine,
-        inputs: sql.tables.iter().map(|it| input(context, it, io, parts)).collect(),
-        output: output.staged.path.clone(),
+        inputs: sql.tables.iter().map(|it| input(context, it, io, parts.given)).collect(),
+        output: output.path.clone(),
     };
     let file = workspace.root.join(parts.log).with_extension("json");
     let failed = |message: String| PrepareError::Render { message, help: Vec::new() };
@@ -58,9 +59,10 @@ pub fn database_of(project: &Project, node: NodeId) -> Option<&ProjectPath> {
     }
 }
 
-fn input(context: &RunContext<'_>, table: &SqlTable, io: IoId, parts: &SpecParts<'_>) -> Input {
+/// What a name in a query of the IO manager `io` stands for.
+pub fn input(context: &RunContext<'_>, table: &SqlTable, io: IoId, given: &[(NodeId, Given)]) -> Input {
     let workspace = context.workspace;
-    let given = || match parts.given.iter().find(|it| it.0 == table.node).map(|it| &it.1) {
+    let given = || match given.iter().find(|it| it.0 == table.node).map(|it| &it.1) {
         Some(Given::One(path)) => vec![path.into()],
         Some(Given::Many(paths)) => paths.iter().map(Into::into).collect(),
         None => Vec::new(),

@@ -4,14 +4,11 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
+    path::PathBuf,
 };
 
 use crate::{
-    exec::run::{
-        context::RunContext,
-        environment::CommandEnvironment,
-        prepare::{OutputAttempt, PrepareError},
-    },
+    exec::run::{context::RunContext, environment::CommandEnvironment, prepare::PrepareError},
     model::{
         project::{Action, NodeId, Op},
         template::{Quoting, Scope, Template, TemplateError, Uses},
@@ -40,6 +37,13 @@ impl Given {
     }
 }
 
+/// Where an output is to be written, or lies.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    pub node: NodeId,
+    pub path: PathBuf,
+}
+
 pub struct Rendered {
     pub argv: Vec<Vec<u8>>,
     pub environment: CommandEnvironment,
@@ -53,7 +57,7 @@ pub fn render(
     context: &RunContext<'_>,
     op: &Op,
     action: &Action,
-    outputs: &[OutputAttempt],
+    outputs: &[Place],
     given: &[(NodeId, Given)],
 ) -> Result<Rendered, PrepareError> {
     let project = &*context.workspace.project;
@@ -92,7 +96,7 @@ pub fn render(
 fn announce(
     context: &RunContext<'_>,
     op: &Op,
-    outputs: &[OutputAttempt],
+    outputs: &[Place],
     given: &[(NodeId, Given)],
     environment: &mut CommandEnvironment,
 ) {
@@ -100,10 +104,10 @@ fn announce(
     environment.set("ASSETS_KEY", op.name.as_str());
     environment.set("ASSETS_RUN_ID", context.run.0.as_str());
     if let [only] = outputs {
-        environment.set("ASSETS_OUTPUT", only.staged.path.as_os_str());
+        environment.set("ASSETS_OUTPUT", only.path.as_os_str());
     }
     for it in outputs {
-        environment.set(format!("ASSETS_OUTPUT_{}", project.key(it.node).env_name()), it.staged.path.as_os_str());
+        environment.set(format!("ASSETS_OUTPUT_{}", project.key(it.node).env_name()), it.path.as_os_str());
     }
     for (node, it) in given {
         environment.set(format!("ASSETS_INPUT_{}", project.key(*node).env_name()), it.variable());
@@ -126,7 +130,7 @@ impl<'a> Values<'a> {
     fn of(
         context: &'a RunContext<'_>,
         op: &Op,
-        outputs: &[OutputAttempt],
+        outputs: &[Place],
         given: &[(NodeId, Given)],
         uses: &Uses,
         environment: &CommandEnvironment,
@@ -146,7 +150,7 @@ impl<'a> Values<'a> {
         let mut paths = BTreeMap::new();
         for it in outputs {
             let key = project.key(it.node).to_string();
-            let path = it.staged.path.to_str().ok_or_else(|| not_text(&key))?;
+            let path = it.path.to_str().ok_or_else(|| not_text(&key))?;
             paths.insert(key, path.to_owned());
         }
         let env = environment.of_templates(&op.env);

@@ -3,6 +3,7 @@
 mod accept;
 mod again;
 pub mod args;
+mod check_step;
 mod clean;
 mod codes;
 pub mod complete;
@@ -51,6 +52,7 @@ use crate::{
     },
 };
 
+pub use check_step::step as check_step;
 pub use query::step as query_step;
 
 /// What every command is given.

@@ -7,7 +7,7 @@ use crate::{
         diagnostic::Diagnostic,
         span::{SourceMap, Span},
     },
-    exec::query::{self, Failed, Request},
+    exec::query::{self, Failed},
     face::{
         exit::Exit,
         ui::{Style, diagnostic},
@@ -17,12 +17,12 @@ use crate::{
 
 /// Runs what stands in the file at `request`.
 pub fn step(request: Option<&Path>) -> Exit {
-    let asked = request.ok_or_else(|| Failed { message: "no query is given".to_owned(), at: None, help: None });
+    let asked = request.ok_or_else(|| Failed::plain("no query is given"));
     let failed = match asked.and_then(query::request) {
         Err(failed) => failed.message,
         Ok(request) => match query::run(&request) {
             Ok(_) => return Exit::Done,
-            Err(failed) => told(&request, failed),
+            Err(failed) => drawn(&request.shown, &request.sql, &failed),
         },
     };
     // Into the log of the step; there is nowhere to say that this is gone.
@@ -30,18 +30,23 @@ pub fn step(request: Option<&Path>) -> Exit {
     Exit::Failed
 }
 
-fn told(request: &Request, failed: Failed) -> String {
-    let Some(at) = failed.at.filter(|it| *it <= request.sql.len()) else {
-        return [Some(failed.message), failed.help].into_iter().flatten().collect::<Vec<_>>().join("\n");
+/// What is wrong with `sql`, which is called `shown`, with a caret if the place is known.
+pub fn drawn(shown: &str, sql: &str, failed: &Failed) -> String {
+    let Some(at) = failed.at.filter(|it| *it <= sql.len()) else {
+        return [Some(failed.message.as_str()), failed.help.as_deref()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join("\n");
     };
     let mut sources = SourceMap::default();
-    let file = sources.add(&request.shown, request.sql.as_str());
-    let rest = &request.sql[at..];
+    let file = sources.add(shown, sql);
+    let rest = &sql[at..];
     let word = rest.find(|it: char| !(it.is_alphanumeric() || it == '_')).unwrap_or(rest.len());
     let place = Span::new(file, at..at + word.max(usize::from(!rest.is_empty())));
-    let told = Diagnostic::error(code::BAD_SQL, failed.message).at(place);
-    let told = match failed.help {
-        Some(help) => told.help(help),
+    let told = Diagnostic::error(code::BAD_SQL, failed.message.clone()).at(place);
+    let told = match &failed.help {
+        Some(help) => told.help(help.clone()),
         None => told,
     };
     diagnostic::render(&told, &sources, Style::PLAIN)

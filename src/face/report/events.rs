@@ -13,7 +13,7 @@ use crate::{
 pub const SCHEMA: &str = "assets.events/1";
 
 /// One line of the event log.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(title = "assets.events/1"))]
 pub struct EventLine {
@@ -26,7 +26,7 @@ pub struct EventLine {
 }
 
 /// What happened. `step` is a place in the plan of the run.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum EventDocument {

@@ -4,16 +4,16 @@ use serde::Serialize;
 
 use crate::{
     face::{
-        report::{self, ReasonDocument},
+        report::{self, ReasonDocument, check::CheckDocument},
         ui::tally::Counts,
     },
-    model::event::{CheckReport, Listener, RunEvent, StepReport},
+    model::event::{Listener, RunEvent, StepReport},
 };
 
 pub const SCHEMA: &str = "assets.materialize/1";
 
 /// The answer to `assets materialize`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(title = "assets.materialize/1"))]
 pub struct MaterializeDocument {
@@ -56,7 +56,7 @@ impl From<Counts> for CountsDocument {
 }
 
 /// How a step ended for one asset.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FinishedStep {
     pub key: String,
@@ -79,37 +79,6 @@ pub struct FinishedStep {
     pub log: Option<String>,
     /// What the checks of its data said, in the order declared.
     pub checks: Vec<CheckDocument>,
-}
-
-/// What one check said.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(rename = "Check"))]
-pub struct CheckDocument {
-    pub name: String,
-    #[cfg_attr(test, schemars(extend("enum" = ["warn", "error"])))]
-    pub severity: &'static str,
-    #[cfg_attr(test, schemars(extend("enum" = ["passed", "failed"])))]
-    pub outcome: &'static str,
-    /// Why it failed: "exit status 1"; null if it passed.
-    pub message: Option<String>,
-    /// The last line that it wrote.
-    pub said: Option<String>,
-    /// Path of its captured output, relative to the project; null if it wrote nothing.
-    pub log: Option<String>,
-}
-
-impl From<&CheckReport> for CheckDocument {
-    fn from(it: &CheckReport) -> Self {
-        CheckDocument {
-            name: it.name.clone(),
-            severity: it.severity.name(),
-            outcome: if it.failure.is_none() { "passed" } else { "failed" },
-            message: it.failure.clone(),
-            said: it.said.clone(),
-            log: it.log.clone(),
-        }
-    }
 }
 
 impl From<&StepReport> for FinishedStep {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use crate::{
     face::ui::{
-        Role, Style, reason,
+        Role, Style, reason, rows,
         tally::{Counts, Tally},
         words,
     },
@@ -169,6 +169,7 @@ fn cause(report: &StepReport) -> String {
 pub fn failure_details(report: &StepReport, style: Style) -> String {
     let mut text = String::new();
     let Some(error) = &report.error else { return text };
+    text.push_str(&rows::of_checks(&report.checks, style));
     for line in &error.output_tail {
         let _ = writeln!(text, "    {}", words::foreign(line.trim_end(), style));
     }

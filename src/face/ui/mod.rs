@@ -10,6 +10,7 @@ pub mod plain;
 pub mod progress;
 pub mod progress_bar;
 pub mod reason;
+pub mod rows;
 pub mod stream;
 pub mod tally;
 pub mod words;

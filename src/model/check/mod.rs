@@ -9,6 +9,7 @@ pub mod sql;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
+    format::TableFormat,
     project::{IoKind, SqlTable},
     sql::Dialect,
 };
@@ -273,10 +274,11 @@ impl Rule {
 /// Whose SQL checks of an asset are written in; `None` where rows cannot be looked at yet.
 ///
 /// The one place that decides where data checks can be used.
-pub fn dialect_of(io: &IoKind) -> Option<Dialect> {
+pub fn dialect_of(io: &IoKind, form: Option<TableFormat>) -> Option<Dialect> {
     match io {
         IoKind::Sqlite { .. } => Some(Dialect::Sqlite),
-        IoKind::Fs { .. } | IoKind::Memory => None,
+        IoKind::Fs { .. } | IoKind::ObjectStore { .. } => form.map(|_| Dialect::DataFusion),
+        IoKind::Memory => None,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::{
     base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
     model::{
         project::{Action, Asset, EnvName, FileSet, Identity, NodeId, Op, OpId, Pattern, Shape, Source},
+        sql::inputs::table_format,
         template::{Names, Template},
     },
 };
@@ -115,8 +116,9 @@ impl<'a> Resolver<'a> {
             ProjectPath::resolve(&ProjectPath::root(), name).unwrap_or_default()
         });
         let asset = Asset { op, io: io.unwrap_or(Id::new(0)), path, format, shape, identity: Identity::Bytes };
-        self.keepers.push(asset.io);
-        self.as_table(declared, asset)
+        let asset = self.as_table(declared, asset);
+        self.keepers.push((asset.io, table_format(&asset)));
+        asset
     }
 
     fn output_path(&mut self, text: &str, place: Span) -> Option<ProjectPath> {

@@ -60,13 +60,8 @@ impl Resolver<'_> {
     }
 
     fn check_dialect(&mut self, asset: NodeId) -> Option<Dialect> {
-        let from = self.from;
-        let declared = &from.asset.entries[asset.index()];
-        let io = match self.setting(declared, "io") {
-            Some(value) => self.io(value)?,
-            None => self.default_io?,
-        };
-        dialect_of(self.io_kinds.get(io.index())?)
+        let (io, form) = *self.keepers.get(asset.index())?;
+        dialect_of(self.io_kinds.get(io.index())?, form)
     }
 
     fn rule(&mut self, kind: &Entry, reading: &mut Reading) -> Option<Rule> {

@@ -15,6 +15,7 @@ use crate::{
         span::{SourceMap, Span},
     },
     model::{
+        format::TableFormat,
         graph::AssetGraph,
         key::AssetKey,
         project::{
@@ -46,8 +47,8 @@ pub struct Resolver<'a> {
     pub env: BTreeMap<String, bool>,
     /// By the number of the IO manager.
     pub io_kinds: Vec<IoKind>,
-    /// Who keeps each asset, in order.
-    pub keepers: Vec<IoId>,
+    /// Who keeps each asset, in order, and as what if that is a file with a table.
+    pub keepers: Vec<(IoId, Option<TableFormat>)>,
     /// The IO manager of assets that name none.
     pub default_io: Option<IoId>,
     /// Assets first, then sources, each in the order declared.

@@ -115,7 +115,7 @@ impl<'a> Resolver<'a> {
             _ if file.is_some() => Span::new(place.file, 0..0),
             _ => place,
         };
-        let kind = self.keepers.get(asset.index()).and_then(|it| self.io_kinds.get(it.index()));
+        let kind = self.keepers.get(asset.index()).and_then(|it| self.io_kinds.get(it.0.index()));
         let dialect = if matches!(kind, Some(IoKind::Sqlite { .. })) { Dialect::Sqlite } else { Dialect::DataFusion };
         let tables = match sql::tables(&text, dialect) {
             Ok(tables) => tables,

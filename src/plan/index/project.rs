@@ -17,9 +17,9 @@ use crate::{
         manifest::graph_of,
         object_url::ObjectUrl,
         project::{
-            Action, Asset, Check, CheckBody, Durability, EnvName, FileSet, Identity, IoId, IoKind, IoManager, Job, Node, NodeBody,
-            NodeId, ObjectOptions, Op, OpId, Pattern, Pool, PoolId, Project, Severity, Shape, Source, Sql, SqlTable,
-            VarValue,
+            Action, Asset, Check, CheckBody, Durability, EnvName, FileSet, Identity, IoId, IoKind, IoManager, Job,
+            Node, NodeBody, NodeId, ObjectOptions, Op, OpId, Pattern, Pool, PoolId, Project, Severity, Shape, Source,
+            Sql, SqlTable, VarValue,
         },
         sql::Dialect,
         template::Template,

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long another writer of the database is waited for.
-const BUSY_MAX: Duration = Duration::from_secs(600);
+pub const BUSY_MAX: Duration = Duration::from_secs(600);
 /// What this tool knows of the tables that it made.
 const OURS: &str = "create table if not exists main._assets_tables (
     name text primary key collate nocase, attempt text not null, data_version blob not null, doubted integer not null
@@ -59,19 +59,18 @@ impl SqliteManager {
     fn staged(&self, staged: &Staged) -> Result<PathBuf, IoError> {
         let folder = self.folder(&staged.target, &staged.attempt);
         let made = folder.join(file_name(&staged.target));
-        let database = match staged.target.format {
-            None => made,
+        let database = staged_database(&staged.target, &folder);
+        match staged.target.format {
+            None => {}
             Some(_) => {
-                let database = folder.join("staged.sqlite");
                 if fs::look(&database)?.is_none() {
                     let partial = folder.join("partial.sqlite");
                     fs::remove(&partial)?;
                     import(&made, &partial, &table_name(&staged.target))?;
                     fs::rename(&partial, &database)?;
                 }
-                database
             }
-        };
+        }
         match fs::look(&database)? {
             None => return Err(IoError::OutputMissing(table_name(&staged.target))),
             Some(it) if !it.is_file() => {
@@ -276,6 +275,14 @@ impl IoManager for SqliteManager {
 /// The table of a target: its path has one part.
 pub fn table_name(target: &Target) -> String {
     target.path.to_string()
+}
+
+/// Where what was staged in `folder` is a database with the one table [`STAGED`], once it was looked at.
+pub fn staged_database(target: &Target, folder: &Path) -> PathBuf {
+    match target.format {
+        None => folder.join(file_name(target)),
+        Some(_) => folder.join("staged.sqlite"),
+    }
 }
 
 /// What a command or a query is to write.

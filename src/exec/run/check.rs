@@ -1,0 +1,123 @@
+//! Checks of rows as a step: this very program, told in a file what to ask of which tables.
+//!
+//! Knows where an asset is looked at, staged or published; not what is made of the answer.
+
+use std::{os::unix::ffi::OsStrExt, path::PathBuf};
+
+use crate::{
+    base::{fs, id::Id},
+    exec::{
+        check::{Answer, Asked, Engine, Request, SUBCOMMAND},
+        io::{
+            Loaded, Staged,
+            sqlite::{staged_database, table::STAGED},
+        },
+        query::{From, Input},
+        run::{context::RunContext, prepare::PrepareError, query::input, render::Given},
+    },
+    model::{
+        check::{DataCheck, Finding},
+        key::PartitionKey,
+        project::{Asset, Check, CheckBody, IoKind, NodeId},
+        sql::inputs::table_format,
+    },
+};
+
+/// What is looked at.
+pub struct Subject<'a> {
+    pub node: NodeId,
+    /// `None`: what is published.
+    pub staged: Option<&'a Staged>,
+    /// What other tables are given as.
+    pub given: &'a [(NodeId, Given)],
+    /// By the name of a check: the number of the version published before.
+    pub last: &'a dyn Fn(&Check) -> Option<f64>,
+}
+
+/// Program and arguments that run `checks`, and where it will answer. What is asked is written beside `log`.
+///
+/// # Errors
+/// A place that cannot be written to.
+pub fn check_argv(
+    context: &RunContext<'_>,
+    subject: &Subject<'_>,
+    checks: &[&Check],
+    log: &str,
+) -> Result<(Vec<Vec<u8>>, PathBuf), PrepareError> {
+    let workspace = context.workspace;
+    let asset = workspace.project.nodes[subject.node].asset().expect("checks are of assets");
+    let log = workspace.root.join(log);
+    let answer = log.with_extension("answer.json");
+    let table = workspace.project.key(subject.node).to_string();
+    let (engine, own) = looked_at(context, subject, asset)?;
+    let mut inputs = vec![Input { name: table.clone(), from: own.clone() }];
+    for (check, data) in checks.iter().filter_map(|it| Some((it, data(it)?))) {
+        debug_assert_eq!(check.asset, subject.node);
+        for named in &data.tables {
+            if inputs.iter().all(|it| !it.name.eq_ignore_ascii_case(&named.name)) {
+                let own = Input { name: named.name.clone(), from: own.clone() };
+                let is_own = named.node == subject.node;
+                inputs.push(if is_own { own } else { input(context, named, asset.io, subject.given) });
+            }
+        }
+    }
+    let asked = |check: &&Check| data(check).map(|it| asked(check, it, (subject.last)(check)));
+    let checks = checks.iter().filter_map(asked).collect();
+    let request = Request { engine, table, inputs, checks, answer };
+    let failed = |message: String| PrepareError::Render { message, help: Vec::new() };
+    let bytes = serde_json::to_vec_pretty(&request).map_err(|it| failed(it.to_string()))?;
+    let file = log.with_extension("json");
+    fs::write(&file, &bytes).map_err(|it| failed(it.to_string()))?;
+    let argv = vec![b"/proc/self/exe".to_vec(), SUBCOMMAND.into(), file.as_os_str().as_bytes().to_vec()];
+    Ok((argv, request.answer))
+}
+
+/// Who is asked, and where what is asked about lies.
+fn looked_at(context: &RunContext<'_>, subject: &Subject<'_>, asset: &Asset) -> Result<(Engine, From), PrepareError> {
+    let workspace = context.workspace;
+    if let IoKind::Sqlite { path } = &workspace.project.io_managers[asset.io].kind {
+        let own = match subject.staged.and_then(|it| Some(staged_database(&it.target, it.path.parent()?))) {
+            Some(database) => From::Sqlite { database, table: STAGED.to_owned() },
+            None => From::Table(asset.path.to_string()),
+        };
+        return Ok((Engine::Sqlite { database: path.under(&workspace.root) }, own));
+    }
+    let path = match subject.staged {
+        Some(staged) => staged.path.clone(),
+        None => {
+            let target = workspace.target(subject.node, &PartitionKey::whole());
+            let Loaded::Path(path) = workspace.io_of(subject.node).load(&target)?;
+            path
+        }
+    };
+    let format = table_format(asset).expect("the manifest lets rows be asked of tables only");
+    let spill = workspace.root.join(".assets/tmp").join(format!("check-{}-{}", context.run.0, subject.node.index()));
+    Ok((Engine::DataFusion { spill }, From::Files { paths: vec![path], format }))
+}
+
+fn data(check: &Check) -> Option<&DataCheck> {
+    match &check.body {
+        CheckBody::Data(it) => Some(it),
+        CheckBody::Command(_) => None,
+    }
+}
+
+fn asked(check: &Check, data: &DataCheck, last: Option<f64>) -> Asked {
+    Asked {
+        name: check.name.clone(),
+        rule: data.rule.clone(),
+        filter: data.filter.clone(),
+        threshold: check.threshold,
+        sample: usize::try_from(check.sample).unwrap_or(usize::MAX),
+        last,
+    }
+}
+
+/// What was answered to so many checks; `None` if there is no whole answer. It is taken away.
+pub fn answered(file: &PathBuf, checks: usize) -> Option<Vec<Finding>> {
+    let bytes = fs::read_if_there(file).ok()??;
+    // Read once: nothing is lost if it stays.
+    let _ = fs::remove(file);
+    let answer: Answer = serde_json::from_slice(&bytes).ok()?;
+    (answer.findings.len() == checks).then_some(answer.findings)
+}
