@@ -114,6 +114,8 @@ pub fn rename(
         }
         return Err(error.into());
     }
+    // What checks said in the past is for people: it is not worth a failure.
+    let _ = workspace.checked.rename(old, new);
     Ok(renamed)
 }
 

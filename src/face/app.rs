@@ -23,6 +23,7 @@ use crate::{
         project::{FileSet, Pattern, Project},
     },
     plan::{
+        checked::CheckHistory,
         hash::{FileCache, GlobError, Signature, Sweep, Trust, boot},
         record::Session,
         store::{
@@ -197,6 +198,7 @@ impl App {
             clock: Arc::new(SystemClock),
             doubted,
             connections: if verify || access == Access::Write { Connections::Opened } else { Connections::Avoided },
+            checked: CheckHistory::new(state.path().join("checks")),
         };
         let trace = (read.warnings.is_empty() && !verify).then_some(read.trace);
         Ok(App { workspace, sources: read.sources, state, trace, of_project })

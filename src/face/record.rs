@@ -5,8 +5,9 @@
 
 use crate::{
     base::clock::Clock,
-    model::event::{Listener, RunEvent, StepReport},
+    model::event::{Listener, RunEvent, StepOutcome, StepReport},
     plan::{
+        checked::{CheckHistory, Look, Said},
         record::{RunId, StepRecord},
         store::{Change, StateStore},
     },
@@ -17,6 +18,7 @@ const BATCH: usize = 200;
 
 pub struct Recorder<'a> {
     store: &'a dyn StateStore,
+    checked: &'a CheckHistory,
     clock: &'a dyn Clock,
     run: RunId,
     waiting: Vec<Change>,
@@ -24,8 +26,8 @@ pub struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    pub fn new(store: &'a dyn StateStore, clock: &'a dyn Clock, run: RunId) -> Self {
-        Recorder { store, clock, run, waiting: Vec::new(), trouble: None }
+    pub fn new(store: &'a dyn StateStore, checked: &'a CheckHistory, clock: &'a dyn Clock, run: RunId) -> Self {
+        Recorder { store, checked, clock, run, waiting: Vec::new(), trouble: None }
     }
 
     /// What could not be written, for people.
@@ -41,6 +43,22 @@ impl<'a> Recorder<'a> {
             self.trouble.get_or_insert_with(|| format!("the history of this run is not complete: {error}"));
         }
         self.waiting.clear();
+    }
+
+    fn look(&mut self, report: &StepReport) {
+        if report.checks.is_empty() {
+            return;
+        }
+        let built = report.outcome == StepOutcome::Built;
+        let look = Look {
+            at: self.clock.now(),
+            run: self.run.0.clone(),
+            data_version: report.data_version.filter(|_| built).map(|it| it.to_string()),
+            checks: report.checks.iter().map(Said::from).collect(),
+        };
+        if let Err(error) = self.checked.add(&report.key, &look) {
+            self.trouble.get_or_insert_with(|| format!("the history of checks is not complete: {error}"));
+        }
     }
 
     fn step(&self, report: &StepReport) -> Change {
@@ -63,6 +81,7 @@ impl Listener for Recorder<'_> {
     fn on_event(&mut self, event: &RunEvent) {
         match event {
             RunEvent::StepFinished { reports, .. } => {
+                reports.iter().for_each(|it| self.look(it));
                 let steps: Vec<Change> = reports.iter().map(|it| self.step(it)).collect();
                 self.waiting.extend(steps);
                 if self.waiting.len() >= BATCH {

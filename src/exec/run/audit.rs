@@ -187,15 +187,17 @@ impl Round {
         };
         let answer = if result.exit == StepExit::Code(0) { answered(file, self.checks.len()) } else { None };
         answer.unwrap_or_else(|| {
-            let said = result.tail.last().cloned();
-            let why = said.or_else(|| exit_message(&result.exit)).unwrap_or_else(|| "it gave no answer".to_owned());
+            let said = result.tail.last().filter(|_| matches!(result.exit, StepExit::Code(1..)));
+            let why = said.cloned().or_else(|| exit_message(&result.exit));
+            let why = why.unwrap_or_else(|| "it gave no answer".to_owned());
             self.checks.iter().map(|_| failed(format!("it could not be looked at: {why}"))).collect()
         })
     }
 
     fn reports(&self) -> Vec<CheckReport> {
         let Some((result, findings)) = &self.result else { return Vec::new() };
-        let said = |it: &Check| if it.command().is_some() { result.tail.last().cloned() } else { None };
+        let last = || result.tail.last().filter(|it| json_of(it).is_none()).cloned();
+        let said = |it: &Check| it.command().and_then(|_| last());
         let report = |(check, finding): (&Check, &Finding)| CheckReport {
             name: check.name.clone(),
             kind: check.kind(),
@@ -221,9 +223,7 @@ struct Said {
 
 /// The exit status decides, and may be taken back by what the command says.
 fn of_command(check: &Check, result: &StepResult) -> Finding {
-    let line = result.tail.last().filter(|it| it.trim_start().starts_with('{'));
-    let said: Option<Said> = line.and_then(|it| serde_json::from_str(it).ok());
-    let Some(said) = said else {
+    let Some(said) = result.tail.last().and_then(|it| json_of(it)) else {
         return Finding { failure: exit_message(&result.exit), ..Finding::default() };
     };
     let too_many = said.failing.filter(|it| *it > 0 && !tolerated(check.threshold, *it, said.total));
@@ -233,6 +233,10 @@ fn of_command(check: &Check, result: &StepResult) -> Finding {
         None => too_many.map(|it| said.message.unwrap_or_else(|| format!("{} failing", judge::many(it, "row")))),
     };
     Finding { failure, failing: said.failing, total: said.total, metric: said.metric, sample: None }
+}
+
+fn json_of(line: &str) -> Option<Said> {
+    if line.trim_start().starts_with('{') { serde_json::from_str(line).ok() } else { None }
 }
 
 fn tolerated(threshold: Share, failing: u64, total: Option<u64>) -> bool {

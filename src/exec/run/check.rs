@@ -2,7 +2,10 @@
 //!
 //! Knows where an asset is looked at, staged or published; not what is made of the answer.
 
-use std::{os::unix::ffi::OsStrExt, path::PathBuf};
+use std::{
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     base::{fs, id::Id},
@@ -114,7 +117,7 @@ fn asked(check: &Check, data: &DataCheck, last: Option<f64>) -> Asked {
 }
 
 /// What was answered to so many checks; `None` if there is no whole answer. It is taken away.
-pub fn answered(file: &PathBuf, checks: usize) -> Option<Vec<Finding>> {
+pub fn answered(file: &Path, checks: usize) -> Option<Vec<Finding>> {
     let bytes = fs::read_if_there(file).ok()??;
     // Read once: nothing is lost if it stays.
     let _ = fs::remove(file);

@@ -19,6 +19,7 @@ use crate::{
         project::{IoId, NodeId, Project},
     },
     plan::{
+        checked::CheckHistory,
         hash::Sweep,
         record::{RunId, StoredOutput},
         store::StateStore,
@@ -39,6 +40,8 @@ pub struct Workspace {
     pub doubted: HashSet<String>,
     /// A question opens none unless told to.
     pub connections: Connections,
+    /// What checks said in the past.
+    pub checked: CheckHistory,
 }
 
 /// Connections that are waited for at the same time.

@@ -18,6 +18,7 @@ pub mod finish;
 pub mod prepare;
 pub mod query;
 pub mod queue;
+pub mod recheck;
 pub mod recover;
 pub mod render;
 pub mod step;

@@ -7,7 +7,7 @@ use std::{collections::HashMap, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
-    base::sabotage::Protection,
+    base::{digest::Digest, sabotage::Protection},
     exec::{
         executor::{SPEC_VERSION, StepSpec},
         io::{IoError, Staged},
@@ -357,7 +357,7 @@ fn stage(
         let audited = Audited {
             parts,
             staged: &|node| of(node).map(|it| &it.staged),
-            last: &|check| last_number(check, of(check.asset)?.standing.as_ref()?),
+            last: &|check| last_number(context, check, of(check.asset).and_then(|it| it.standing.as_ref()), None),
         };
         Ok::<_, PrepareError>((spec(context, &parts)?, Audit::prepared(context, &op.checks, &audited)?))
     })();
@@ -396,14 +396,21 @@ fn stage(
     })
 }
 
-/// The number that `check` judged in the version that stands, if it is remembered.
-pub fn last_number(check: &Check, standing: &Materialization) -> Option<f64> {
-    match &check.body {
-        CheckBody::Data(it) if matches!(it.rule, Rule::RowCount { .. }) && it.filter.is_none() => {
-            standing.rows.map(|it| it as f64)
-        }
-        CheckBody::Data(_) | CheckBody::Command(_) => None,
+/// The number that `check` judged in the version published before, if it asks for that and it is remembered.
+/// `standing` is that version, `now` the one that is looked at, if it is published.
+pub fn last_number(
+    context: &RunContext<'_>,
+    check: &Check,
+    standing: Option<&Materialization>,
+    now: Option<&Digest>,
+) -> Option<f64> {
+    let CheckBody::Data(data) = &check.body else { return None };
+    data.rule.bounds()?.change?;
+    if matches!(data.rule, Rule::RowCount { .. }) && data.filter.is_none() {
+        return standing?.rows.map(|it| it as f64);
     }
+    let workspace = context.workspace;
+    workspace.checked.last_number(workspace.project.key(check.asset), &check.name, now)
 }
 
 fn begun(context: &RunContext<'_>, step: &PlanStep, id: &AttemptId, started_at: Timestamp, log: &str) -> Attempt {
@@ -429,6 +436,14 @@ fn file_name(op: &Op, id: &AttemptId) -> String {
     let tail = id.0.splitn(3, '-').nth(2).unwrap_or(&id.0).to_owned();
     let name: String = op.name.chars().take(80).map(|it| if it == '/' { '.' } else { it }).collect();
     format!("{name}.{tail}")
+}
+
+/// What the dependencies of `step` are given as, as they stand.
+///
+/// # Errors
+/// A dependency that is not there.
+pub fn given_now(context: &RunContext<'_>, step: &PlanStep) -> Result<Vec<(NodeId, Given)>, PrepareError> {
+    given_inputs(context, step, &Now::look(context, step)?)
 }
 
 /// What each dependency is given to the command as.

@@ -96,6 +96,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Keep the selection fresh as files change.
     Watch(WatchArgs),
+    /// Run checks alone, on what is published. Makes nothing.
+    Check(CheckArgs),
     /// Show all that is known of an asset.
     Show(KeyArgs),
     /// List past runs.
@@ -262,6 +264,26 @@ pub struct MaterializeArgs {
     /// Read every file again instead of trusting its size and times.
     #[arg(long)]
     pub verify: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exits with 4 if a check failed that does not only warn, with 1 if something could not be looked at.
+
+Examples:
+  assets check
+  assets check -s orders
+  assets check --json | jq '.assets[].checks[] | select(.outcome == \"failed\")'"
+)]
+pub struct CheckArgs {
+    /// The same as --select.
+    #[arg(value_name = "SELECT")]
+    pub words: Vec<String>,
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Checks at work at once; default: the number of cores.
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
 }
 
 /// How steps are run.

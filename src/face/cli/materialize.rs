@@ -61,6 +61,8 @@ use crate::{
 };
 
 const JOBS_MAX: usize = 512;
+/// Between the polite signal and the final one, if nobody says.
+const GRACE_MS: u64 = 5_000;
 
 pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
     if args.partition.is_some() {
@@ -110,7 +112,7 @@ impl Signals {
     }
 
     /// Signals are messages while `work` goes on.
-    fn heard<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub fn heard<T>(&self, work: impl FnOnce() -> T) -> T {
         self.forget();
         self.attention().paid(work)
     }
@@ -324,27 +326,14 @@ fn start(
         );
     }
     let run = begin(context, app)?;
-    let jobs = asked.how.jobs.filter(|it| *it > 0).unwrap_or_else(cores).min(JOBS_MAX);
+    let jobs = jobs_of(asked.how.jobs);
     let state_error = |it: String| Failure::new(Exit::State, it);
     let log_folder = app.state.logs().join(&run.0);
     let jobs_folder = app.state.path().join("jobs").join(&run.0);
-    // Below another build its slots are shared; else ours are offered to builds below us.
-    let outer = context.opening.env.get("MAKEFLAGS").and_then(Jobserver::join);
-    let jobserver = match outer {
-        Some(outer) => outer,
-        None => Jobserver::serve(&jobs_folder, jobs).map_err(state_error)?,
-    };
     let run_context = RunContext {
-        workspace,
-        run: run.clone(),
-        locks,
-        jobserver,
-        make_speaks_fifo: makes_are_near(app)
-            && make_speaks_fifo(context.opening.env.get_os("PATH").map_or(OsStr::new(""), |it| it)),
-        host: host(),
-        log_folder: below_root(app, &log_folder),
         forced: if asked.forced { asked.selected.iter().collect() } else { HashSet::new() },
         grace_ms: asked.how.grace.saturating_mul(1000),
+        ..run_context(context, app, locks, &run, jobs)?
     };
     fs::create_folder(&log_folder)?;
     let shared = locks.share().map_err(|it| state_error(it.to_string()))?;
@@ -352,7 +341,7 @@ fn start(
     let mut events = EventLog::new(fs::open_append(&log_folder.join("events.jsonl"))?, workspace.clock.clone());
     let mut told = EventLog::new(context.ui.out().sink().clone(), workspace.clock.clone());
     let mut collected = Collector::new(prepared.plan.fresh.len());
-    let mut recorder = Recorder::new(&*workspace.store, &*workspace.clock, run.clone());
+    let mut recorder = Recorder::new(&*workspace.store, &workspace.checked, &*workspace.clock, run.clone());
     let options = Options { jobs, fail_fast: asked.how.fail_fast };
     let summary = {
         let mut all = listeners(context, app, prepared)?;
@@ -379,6 +368,40 @@ fn start(
         Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         failure => Ok(Brought { summary, unheard: failure.is_some() }),
     }
+}
+
+/// So many steps at work at once.
+pub fn jobs_of(wanted: Option<usize>) -> usize {
+    wanted.filter(|it| *it > 0).unwrap_or_else(cores).min(JOBS_MAX)
+}
+
+/// What all steps of a run share, if nobody asks for more.
+pub fn run_context<'a>(
+    context: &Context,
+    app: &'a App,
+    locks: &'a Arc<LockTable>,
+    run: &RunId,
+    jobs: usize,
+) -> Result<RunContext<'a>, Failure> {
+    // Below another build its slots are shared; else ours are offered to builds below us.
+    let outer = context.opening.env.get("MAKEFLAGS").and_then(Jobserver::join);
+    let jobserver = match outer {
+        Some(outer) => outer,
+        None => Jobserver::serve(&app.state.path().join("jobs").join(&run.0), jobs)
+            .map_err(|it| Failure::new(Exit::State, it))?,
+    };
+    Ok(RunContext {
+        workspace: &app.workspace,
+        run: run.clone(),
+        locks,
+        jobserver,
+        make_speaks_fifo: makes_are_near(app)
+            && make_speaks_fifo(context.opening.env.get_os("PATH").map_or(OsStr::new(""), |it| it)),
+        host: host(),
+        log_folder: below_root(app, &app.state.logs().join(&run.0)),
+        forced: HashSet::new(),
+        grace_ms: GRACE_MS,
+    })
 }
 
 fn below_root(app: &App, path: &Path) -> String {

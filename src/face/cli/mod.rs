@@ -3,6 +3,7 @@
 mod accept;
 mod again;
 pub mod args;
+mod check;
 mod check_step;
 mod clean;
 mod codes;
@@ -135,6 +136,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Why(args) => why::run(context, &args),
         Command::Plan(args) => plan::run(context, &args),
         Command::Materialize(args) => materialize::run(context, &args),
+        Command::Check(args) => check::run(context, &args),
         Command::Watch(args) => watch::run(context, &args),
         Command::Init(args) => init::run(context, &args),
         Command::Show(args) => show::run(context, &args),

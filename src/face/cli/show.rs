@@ -8,13 +8,13 @@ use crate::{
         exit::Exit,
         report::{
             Layout, json,
-            show::{self, NamedCheck, Show},
+            show::{self, LastCheck, NamedCheck, Show},
         },
     },
     model::{
         key::PartitionKey,
         node_set::NodeSet,
-        project::{Action, FileSet, Node, NodeBody, NodeId, Project, Source},
+        project::{Action, Check, FileSet, Node, NodeBody, NodeId, Project, Source},
     },
     plan::{
         observe::{SourceFacts, observe},
@@ -87,7 +87,15 @@ fn declared(app: &App, id: NodeId) -> Show {
             told.command = Some(shown(&op.action));
             told.code = patterns(&op.code);
             let own = op.checks.iter().filter(|it| it.asset == id);
-            told.checks = own.map(|it| NamedCheck { name: it.name.clone(), severity: it.severity.name() }).collect();
+            let looks = app.workspace.checked.of(&node.key);
+            let last = |name: &str| looks.iter().rev().find_map(|it| Some(LastCheck::of(it, it.said(name)?)));
+            let named = |it: &Check| NamedCheck {
+                name: it.name.clone(),
+                kind: it.kind(),
+                severity: it.severity.name(),
+                last: last(&it.name),
+            };
+            told.checks = own.map(named).collect();
             told.op = (op.name != node.key.as_str()).then(|| op.name.clone());
             told.env = op.env.iter().map(|it| it.name.clone()).collect();
             told.version = op.version.clone();

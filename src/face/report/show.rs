@@ -10,7 +10,10 @@ use crate::{
         ui::{Role, reason, words},
     },
     model::staleness::{Reason, State},
-    plan::record::{Attempt, Materialization, Observation},
+    plan::{
+        checked::{Look, Said},
+        record::{Attempt, Materialization, Observation},
+    },
 };
 
 pub const SCHEMA: &str = "assets.show/1";
@@ -61,17 +64,51 @@ pub struct Show {
 }
 
 /// A check of an asset's data.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "Check"))]
 pub struct NamedCheck {
     pub name: String,
+    /// As the manifest calls it: `not_null`, `command`, ...
+    pub kind: &'static str,
     #[cfg_attr(test, schemars(extend("enum" = ["warn", "error"])))]
     pub severity: &'static str,
+    /// What it said when it was last run; null if it never was, or nobody remembers.
+    pub last: Option<LastCheck>,
+}
+
+/// What a check said when it was last run, of what was to be published or of what is.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LastCheck {
+    pub run: String,
+    /// RFC 3339, UTC.
+    pub at: String,
+    #[cfg_attr(test, schemars(extend("enum" = ["passed", "failed"])))]
+    pub outcome: &'static str,
+    /// Why it failed, in one sentence; null if it passed.
+    pub message: Option<String>,
+    pub failing: Option<u64>,
+    pub total: Option<u64>,
+    pub metric: Option<f64>,
+}
+
+impl LastCheck {
+    pub fn of(look: &Look, said: &Said) -> LastCheck {
+        LastCheck {
+            run: look.run.clone(),
+            at: look.at.to_string(),
+            outcome: if said.failure.is_none() { "passed" } else { "failed" },
+            message: said.failure.clone(),
+            failing: said.failing,
+            total: said.total,
+            metric: said.metric,
+        }
+    }
 }
 
 /// The answer to `assets show`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(title = "assets.show/1"))]
 pub struct ShowDocument {
@@ -255,8 +292,7 @@ pub fn text(show: &Show, layout: Layout) -> String {
         (Some(path), Some(io)) => Some(format!("{path} ({io})")),
         (path, io) => path.clone().or(io.clone()),
     };
-    let severity = |it: &NamedCheck| if it.severity == "warn" { " (warns)" } else { "" };
-    let checks: Vec<String> = show.checks.iter().map(|it| format!("{}{}", it.name, severity(it))).collect();
+    let checks: Vec<String> = show.checks.iter().map(check).collect();
     let fields = [
         ("state", state),
         ("group", show.group.clone()),
@@ -297,6 +333,16 @@ pub fn text(show: &Show, layout: Layout) -> String {
         let _ = writeln!(text, "{}  {}", layout.style.paint(Role::Dim, &format!("{name:>12}")), built(it, layout));
     }
     text
+}
+
+/// `not many (warns, failed)`.
+fn check(it: &NamedCheck) -> String {
+    let failed = it.last.as_ref().is_some_and(|it| it.outcome == "failed");
+    let notes: Vec<&str> = [(it.severity == "warn", "warns"), (failed, "failed")]
+        .iter()
+        .filter_map(|(so, note)| so.then_some(*note))
+        .collect();
+    if notes.is_empty() { it.name.clone() } else { format!("{} ({})", it.name, notes.join(", ")) }
 }
 
 /// `failed 3 minutes ago: exit status 1, run 20261120-115700-4f2a`.
@@ -360,6 +406,15 @@ mod tests {
     }
 
     fn show() -> Show {
+        let last = LastCheck {
+            run: "r1".to_owned(),
+            at: "2026-11-20T11:57:00Z".to_owned(),
+            outcome: "failed",
+            message: Some("12 rows, not at most 10".to_owned()),
+            failing: None,
+            total: None,
+            metric: Some(12.0),
+        };
         Show {
             key: "orders".to_owned(),
             kind: "asset",
@@ -372,8 +427,8 @@ mod tests {
             command: Some("python3 clean.py {{ inputs.orders_csv }}\nmv clean {{ output }}\n".to_owned()),
             code: vec!["clean.py".to_owned(), "lib/**/*.py".to_owned()],
             checks: vec![
-                NamedCheck { name: "has rows".to_owned(), severity: "error" },
-                NamedCheck { name: "not many".to_owned(), severity: "warn" },
+                NamedCheck { name: "has rows".to_owned(), kind: "command", severity: "error", last: None },
+                NamedCheck { name: "not many".to_owned(), kind: "row_count", severity: "warn", last: Some(last) },
             ],
             deps: vec!["orders_csv".to_owned()],
             dependents: vec!["daily_sales".to_owned(), "report".to_owned()],
@@ -399,7 +454,7 @@ mod tests {
             |     command  python3 clean.py {{ inputs.orders_csv }}
             |              mv clean {{ output }}
             |        code  clean.py, lib/**/*.py
-            |      checks  has rows, not many (warns)
+            |      checks  has rows, not many (warns, failed)
             |  depends on  orders_csv
             |     used by  daily_sales, report
             | declared in  assets.toml:24

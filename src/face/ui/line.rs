@@ -169,7 +169,11 @@ fn cause(report: &StepReport) -> String {
 pub fn failure_details(report: &StepReport, style: Style) -> String {
     let mut text = String::new();
     let Some(error) = &report.error else { return text };
-    text.push_str(&rows::of_checks(&report.checks, style));
+    // The one command that said no has its say below.
+    let failed: Vec<_> = report.checks.iter().filter(|it| it.failed()).collect();
+    if failed.len() > 1 || failed.iter().any(|it| it.finding.sample.is_some()) {
+        text.push_str(&rows::of_checks(&report.checks, style));
+    }
     for line in &error.output_tail {
         let _ = writeln!(text, "    {}", words::foreign(line.trim_end(), style));
     }

@@ -4,22 +4,25 @@ use std::fmt::Write;
 
 use crate::{
     face::ui::{Role, Style, words},
-    model::{check::Sample, event::CheckReport},
+    model::{check::Sample, event::CheckReport, project::Severity},
 };
 
 /// Wider cells are cut, so that the others are seen too.
 const CELL_COLUMNS_MAX: usize = 40;
 
-/// What checks that failed saw: for each that has rows to show, its sentence and the rows. Every line is indented and
-/// ends in a newline.
+/// What checks that failed saw: of each its sentence and its rows, if it has any to show. Every line is indented
+/// and ends in a newline.
 pub fn of_checks(checks: &[CheckReport], style: Style) -> String {
     let mut text = String::new();
     for check in checks.iter().filter(|it| it.failed()) {
-        let Some(sample) = &check.finding.sample else { continue };
         let why = check.finding.failure.as_deref().unwrap_or_default();
-        let heading = format!("{}: {why}", check.name);
+        let said = check.said.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
+        let warns = if check.severity == Severity::Warn { " (warns)" } else { "" };
+        let heading = format!("{}{warns}: {why}{said}", check.name);
         let _ = writeln!(text, "    {}", style.paint(Role::Strong, &words::visible(&heading)));
-        text.push_str(&table(sample, check.finding.failing, style));
+        if let Some(sample) = &check.finding.sample {
+            text.push_str(&table(sample, check.finding.failing, style));
+        }
     }
     text
 }
@@ -86,7 +89,7 @@ mod tests {
                 row([Some("7"), Some("Rio\n\u{1b}[2J de"), Some("12.5")]),
                 row([Some("10"), None, Some("-3.0")]),
                 row([None, Some(""), Some("1000.0")]),
-                row([Some("8"), Some(&"long ".repeat(20).trim_end()), None]),
+                row([Some("8"), Some("long ".repeat(20).trim_end()), None]),
             ],
         };
         expect![[r#"

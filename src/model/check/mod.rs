@@ -242,6 +242,14 @@ impl Rule {
         }
     }
 
+    /// What the number that it judges may be.
+    pub fn bounds(&self) -> Option<&Bounds> {
+        match self {
+            Rule::RowCount { bounds } | Rule::Metric { bounds, .. } => Some(bounds),
+            _ => None,
+        }
+    }
+
     /// Judges a number, or the columns, and not row by row.
     pub fn is_of_whole(&self) -> bool {
         matches!(self, Rule::RowCount { .. } | Rule::Freshness { .. } | Rule::Schema { .. } | Rule::Metric { .. })

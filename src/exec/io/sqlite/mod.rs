@@ -70,6 +70,12 @@ impl SqliteManager {
                     fs::rename(&partial, &database)?;
                 }
             }
+        // What a command handed over becomes one when it is first looked at.
+        if staged.target.format.is_some() && fs::look(&database)?.is_none() {
+            let partial = folder.join("partial.sqlite");
+            fs::remove(&partial)?;
+            csv::import(&made, &partial, &table_name(&staged.target))?;
+            fs::rename(&partial, &database)?;
         }
         match fs::look(&database)? {
             None => return Err(IoError::OutputMissing(table_name(&staged.target))),

@@ -1,0 +1,126 @@
+//! `assets check`: the checks alone, on what is published.
+
+use std::collections::HashMap;
+
+use crate::{
+    base::fs,
+    exec::{
+        executor::local::LocalExecutor,
+        run::{
+            recheck::{Rechecked, recheck},
+            recover::recover,
+        },
+        signal::Signal,
+    },
+    face::{
+        app::App,
+        cli::{
+            Context,
+            args::CheckArgs,
+            error::Failure,
+            materialize::{self, listen},
+            selecting,
+        },
+        exit::Exit,
+        report::{
+            Layout,
+            check::{CheckedAsset, Outcome, document, text},
+            json,
+        },
+    },
+    model::project::NodeId,
+    plan::{
+        checked::{Look, Said},
+        record::RunId,
+        store::folder::Access,
+    },
+};
+
+pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
+    let app = App::open(&context.opening, Access::Write, false, &context.ui)?;
+    let selected = selecting::select(app.project(), Some(&app), &args.words, &args.selection, &context.ui)?;
+    let project = app.project();
+    let has_checks = |it: &NodeId| {
+        project.op_of(*it).is_some_and(|op| project.ops[op].checks.iter().any(|check| check.asset == *it))
+    };
+    let nodes: Vec<NodeId> = selected.iter().filter(has_checks).collect();
+    if nodes.is_empty() {
+        tell(context, &app, None, &[])?;
+        return Ok(Exit::Done);
+    }
+    let run = RunId::new(app.workspace.clock.now(), materialize::random()?);
+    let (found, signal) = look(context, &app, args, &run, &nodes)?;
+    app.keep_cache(&context.ui);
+    tell(context, &app, Some(&run), &found)?;
+    let any = |outcome: Outcome| found.iter().any(|it| it.outcome == outcome);
+    Ok(match signal {
+        Some(Signal::Interrupt | Signal::Quit) => Exit::Interrupted,
+        Some(_) => Exit::Terminated,
+        None if any(Outcome::Error) => Exit::Failed,
+        None if any(Outcome::Failed) => Exit::CheckFailed,
+        None => Exit::Done,
+    })
+}
+
+/// What came of each, in the order given; those that a signal kept from being looked at are left out.
+fn look(
+    context: &Context,
+    app: &App,
+    args: &CheckArgs,
+    run: &RunId,
+    nodes: &[NodeId],
+) -> Result<(Vec<CheckedAsset>, Option<Signal>), Failure> {
+    let state_error = |it: String| Failure::new(Exit::State, it);
+    let locks = app.locks()?;
+    let recovery = recover(&app.workspace, &locks).map_err(|it| state_error(it.to_string()))?;
+    recovery.notes.iter().for_each(|it| context.ui.warn(it));
+    let signals = listen()?;
+    let jobs = materialize::jobs_of(args.jobs);
+    let jobs_folder = app.state.path().join("jobs").join(&run.0);
+    let log_folder = app.state.logs().join(&run.0);
+    fs::create_folder(&log_folder)?;
+    let run_context = materialize::run_context(context, app, &locks, run, jobs)?;
+    let shared = locks.share().map_err(|it| state_error(it.to_string()))?;
+    let executor = LocalExecutor::new(materialize::this_program(), Some(shared));
+    let mut found: HashMap<NodeId, CheckedAsset> = HashMap::new();
+    let mut told = |node: NodeId, it: Rechecked| drop(found.insert(node, checked(context, app, run, node, it)));
+    let signal = signals.heard(|| recheck(&run_context, nodes, jobs, &executor, &signals.messages, &mut told));
+    let _ = fs::remove(&jobs_folder);
+    // What said nothing left nothing.
+    fs::remove_empty_folder(&log_folder);
+    Ok((nodes.iter().filter_map(|it| found.remove(it)).collect(), signal))
+}
+
+/// As it is told; what was looked at is remembered.
+fn checked(context: &Context, app: &App, run: &RunId, node: NodeId, it: Rechecked) -> CheckedAsset {
+    let key = app.project().key(node);
+    let nothing = |outcome: Outcome, error: Option<String>| CheckedAsset {
+        key: key.to_string(),
+        outcome,
+        data_version: None,
+        error,
+        checks: Vec::new(),
+    };
+    match it {
+        Rechecked::Missing => nothing(Outcome::Missing, None),
+        Rechecked::Broken(why) => nothing(Outcome::Error, Some(why)),
+        Rechecked::Looked { checks, data_version } => {
+            let data_version = Some(data_version.to_string());
+            let said = checks.iter().map(Said::from).collect();
+            let at = app.workspace.clock.now();
+            let look = Look { at, run: run.0.clone(), data_version: data_version.clone(), checks: said };
+            if let Err(error) = app.workspace.checked.add(key, &look) {
+                context.ui.warn(&format!("the history of checks is not complete: {error}"));
+            }
+            CheckedAsset { outcome: Outcome::of(&checks), data_version, checks, ..nothing(Outcome::Passed, None) }
+        }
+    }
+}
+
+fn tell(context: &Context, app: &App, run: Option<&RunId>, found: &[CheckedAsset]) -> Result<(), Failure> {
+    if context.json {
+        return context.ui.print(&json(&document(run.map(|it| it.0.as_str()), found))).map_err(Failure::from);
+    }
+    let layout = Layout::of(context.ui.out(), context.ui.is_verbose(), app.workspace.clock.now());
+    context.ui.print(&text(found, layout)).map_err(Failure::from)
+}
