@@ -60,21 +60,11 @@ impl SqliteManager {
         let folder = self.folder(&staged.target, &staged.attempt);
         let made = folder.join(file_name(&staged.target));
         let database = staged_database(&staged.target, &folder);
-        match staged.target.format {
-            None => {}
-            Some(_) => {
-                if fs::look(&database)?.is_none() {
-                    let partial = folder.join("partial.sqlite");
-                    fs::remove(&partial)?;
-                    import(&made, &partial, &table_name(&staged.target))?;
-                    fs::rename(&partial, &database)?;
-                }
-            }
         // What a command handed over becomes one when it is first looked at.
         if staged.target.format.is_some() && fs::look(&database)?.is_none() {
             let partial = folder.join("partial.sqlite");
             fs::remove(&partial)?;
-            csv::import(&made, &partial, &table_name(&staged.target))?;
+            import(&made, &partial, &table_name(&staged.target))?;
             fs::rename(&partial, &database)?;
         }
         match fs::look(&database)? {
