@@ -216,6 +216,8 @@ pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>)
         if plan.steps.is_empty() && surveyed.refreshed.is_empty() && asked.known.is_none() {
             quick::keep(app, &context.opening, &surveyed, generation);
         } else {
+            // Of two surveys of a million files one is enough to hold.
+            drop(surveyed);
             keep_answer(context, app, selected)?;
         }
     }

@@ -5,7 +5,8 @@
 //! It holds no decision of its own: a step is in it only after the planner found what it makes fresh,
 //! and it is believed only while nothing that the planner looked at has moved. Anything else (another
 //! question, damage, an older version) is no answer, and the planner is asked; one changed stamp takes
-//! away what rests on it, and the planner is asked about that.
+//! away what rests on it, and the planner is asked about that. Of code and source files it also keeps
+//! what they held: the planner can then decide about an edit from the edited files alone.
 //! Deleting it loses only time.
 //!
 //! A file of [`pages`]: in the head what every question needs, in the body tables that are read as far as
