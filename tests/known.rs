@@ -117,7 +117,7 @@ fn edit(project: &Project, random: &mut Random) -> String {
             project.write("elsewhere.txt", text);
             format!("wrote {text:?} to where links lead")
         }
-        10 if random.one_in(3) => {
+        10 => {
             let output = project.path(&format!("data/a{}", random.below(5)));
             let _ = fs::write(&output, text);
             format!("wrote {text:?} to {}", output.display())
