@@ -203,7 +203,7 @@ impl Reader<'_> {
     fn not_empty(&mut self, of: &TimeDefinition, end: DateTime, place: Span) -> Option<()> {
         let told = if end <= of.start {
             Diagnostic::error(code::BAD_VALUE, "`end` is not after `start`")
-        } else if of.windows_until(end) == 0 {
+        } else if !of.any_until(end) {
             Diagnostic::error(code::BAD_VALUE, "no partition ends by then").label("all end later")
         } else {
             return Some(());

@@ -1,6 +1,6 @@
 //! The keys that there are at one moment: from a key to its place and back, without listing them.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -102,6 +102,24 @@ impl Keys {
                     part
                 });
                 parts.collect::<Vec<_>>().join(",")
+            }
+        }
+    }
+
+    /// The time that a partition is of; of several dimensions, that of the only one by time.
+    pub fn window(&self, place: u64) -> Option<Range<Timestamp>> {
+        match self {
+            Keys::Whole | Keys::Names(_) => None,
+            Keys::Time(it) => Some(it.window(i64::try_from(place).ok()?)),
+            Keys::Multi(it) => {
+                let mut unit = 1;
+                let mut windows = it.dimensions.iter().filter_map(|(_, keys)| {
+                    let own = place / unit % keys.count().max(1);
+                    unit *= keys.count().max(1);
+                    keys.window(own)
+                });
+                let window = windows.next();
+                if windows.next().is_some() { None } else { window }
             }
         }
     }

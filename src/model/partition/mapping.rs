@@ -27,12 +27,19 @@ pub enum Mapping {
     /// of the upstream: -1 and -1 is the one before, -6 and 0 the last seven.
     Window { from: i64, to: i64 },
     /// For each key of the downstream, those of the upstream.
-    Table(Arc<[(Arc<str>, Vec<Arc<str>>)]>),
+    Table(Arc<[TableRow]>),
     /// Dimension by dimension. Those of the upstream that are not named are taken whole, and those of
     /// the downstream do not matter.
     Dimensions(Arc<[DimensionMapping]>),
     /// What any of these says.
     Union(Arc<[Mapping]>),
+}
+
+/// What one key of the downstream is made from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TableRow {
+    pub downstream: Arc<str>,
+    pub upstream: Vec<Arc<str>>,
 }
 
 /// One dimension of the upstream and one of the downstream.
@@ -376,18 +383,18 @@ fn table_of(upstream: Vec<PartitionSet>, count: usize) -> Relation {
     Relation::Listed { upstream: upstream.into(), downstream: downstream.into() }
 }
 
-fn by_table(table: &[(Arc<str>, Vec<Arc<str>>)], upstream: &Keys, downstream: &Keys) -> Result<Relation, CannotMap> {
+fn by_table(table: &[TableRow], upstream: &Keys, downstream: &Keys) -> Result<Relation, CannotMap> {
     let (Keys::Names(up), Keys::Names(down)) = (upstream, downstream) else {
         let told = format!("a table cannot be between {} and {}", kind(upstream), kind(downstream));
         return Err(cannot(told, "it is for static and dynamic partitions on both sides"));
     };
-    let rows: HashMap<&str, &Vec<Arc<str>>> = table.iter().map(|(key, of)| (&**key, of)).collect();
+    let rows: HashMap<&str, &[Arc<str>]> = table.iter().map(|it| (&*it.downstream, &*it.upstream)).collect();
     let unknown = |name: &str, side: &str, names: &Names| {
         let near = suggest::nearest(name, names.iter().take(COMPARED_MAX)).map(|it| format!("did you mean `{it}`?"));
         CannotMap { message: format!("the table names `{name}`, which is no partition of the {side}"), help: near }
     };
-    if let Some((key, _)) = table.iter().find(|it| down.place(&it.0).is_none()) {
-        return Err(unknown(key, "downstream", down));
+    if let Some(row) = table.iter().find(|it| down.place(&it.downstream).is_none()) {
+        return Err(unknown(&row.downstream, "downstream", down));
     }
     let mut places = Vec::with_capacity(down.len());
     for key in down.iter() {

@@ -32,7 +32,7 @@ use std::sync::Arc;
 pub use cron::{BadCron, Cron};
 pub use keys::{Keys, Moment, NoKey, TooMany};
 pub use label::{BadFormat, check as check_format, moment as read_moment};
-pub use mapping::{CannotMap, DimensionMapping, Mapping, Related};
+pub use mapping::{CannotMap, DimensionMapping, Mapping, Related, TableRow};
 pub use name::{BadName, Names, check as check_name};
 pub use set::PartitionSet;
 pub use text::BadText;

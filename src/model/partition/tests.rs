@@ -151,6 +151,21 @@ fn combinations_are_numbered_with_the_first_dimension_fastest() {
 }
 
 #[test]
+fn a_partition_is_of_a_time_if_only_one_dimension_is() {
+    let cube = multi("2026-01-01", "2026-01-04T00:00:00Z");
+    let place = cube.place("day=2026-01-02,region=us,customer=zeta").unwrap();
+    let window = cube.window(place).unwrap();
+    assert_eq!(
+        (window.start.to_string(), window.end.to_string()),
+        ("2026-01-02T00:00:00Z".into(), "2026-01-03T00:00:00Z".into())
+    );
+    assert_eq!(keys(&Definition::Static(names(&["jp"])), "2026-01-01T00:00:00Z").window(0), None);
+    let daily = Definition::Time(Arc::new(time(DAY, "UTC", "2026-01-01")));
+    let two = Definition::Multi([dimension("from", daily.clone()), dimension("to", daily)].into());
+    assert_eq!(keys(&two, "2026-01-04T00:00:00Z").window(0), None);
+}
+
+#[test]
 fn a_million_keys_cost_nothing_until_asked_for() {
     let hourly = time(HOUR, "Europe/Berlin", "1900-01-01");
     let keys = time_keys(hourly, "2026-01-01T00:00:00Z");
@@ -221,6 +236,19 @@ pub fn any_time() -> impl Strategy<Value = TimeDefinition> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_text_is_too_odd(text in "[-0-9T+.,;=adlry|é :]{0,24}|\\PC{0,40}", of in any_time()) {
+        for keys in [time_keys(of, "2026-12-01T00:00:00Z"), multi("2026-01-01", "2026-02-01T00:00:00Z"), Keys::Whole] {
+            if let Err(wrong) = keys.parse(&text) {
+                prop_assert!(text.get(wrong.at.clone()).is_some(), "{:?} {:?}", text, wrong);
+            }
+            let _ = keys.place(&text);
+        }
+        if let Err(wrong) = Cron::parse(&text) {
+            prop_assert!(text.get(wrong.at.clone()).is_some(), "{:?} {:?}", text, wrong);
+        }
+    }
 
     #[test]
     fn a_place_has_a_key_and_a_key_its_place(of in any_time(), at in 0.0..1.0_f64) {

@@ -4,7 +4,7 @@
 use std::{ops::Range, sync::Arc};
 
 use jiff::{
-    Timestamp,
+    Timestamp, ToSpan,
     civil::{DateTime, Time, Weekday},
 };
 
@@ -51,10 +51,13 @@ impl TimeDefinition {
         self.every == other.every && self.zone == other.zone
     }
 
-    /// How many windows there are from the start up to a time.
-    pub fn windows_until(&self, end: DateTime) -> u64 {
+    /// Whether any window is over by a time.
+    pub fn any_until(&self, end: DateTime) -> bool {
+        // No cadence comes more seldom than 29 February, and not every century has one at its turn.
+        let soon = self.start.saturating_add(9.years());
+        let end = end.min(soon);
         let alone = TimeDefinition { end: Some(end), end_offset: 0, ..self.clone() };
-        TimeKeys::new(Arc::new(alone), timestamp(self.zone.first(end))).count()
+        TimeKeys::new(Arc::new(alone), timestamp(self.zone.first(end))).count() > 0
     }
 }
 

@@ -143,7 +143,10 @@ fn names_belong_together_by_name_or_by_a_table() {
     let (country, some) = (listed_keys(&["de", "fr", "jp"]), listed_keys(&["jp", "kr"]));
     assert_eq!(both(&Mapping::Natural, &country, &some, "all", "all"), ("jp".into(), "jp".into()));
     let table = |rows: &[(&str, &[&str])]| {
-        let row = |(key, of): &(&str, &[&str])| (Arc::from(*key), of.iter().map(|it| Arc::from(*it)).collect());
+        let row = |(key, of): &(&str, &[&str])| TableRow {
+            downstream: Arc::from(*key),
+            upstream: of.iter().map(|it| Arc::from(*it)).collect(),
+        };
         Mapping::Table(rows.iter().map(row).collect())
     };
     let continent = listed_keys(&["europe", "asia", "moon"]);
