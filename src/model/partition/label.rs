@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use jiff::{
+    ToSpan,
     civil::{Date, DateTime, Time, Weekday},
     fmt::strtime::BrokenDownTime,
 };
@@ -115,7 +116,7 @@ fn read_plain(of: &TimeDefinition, key: &str) -> Option<DateTime> {
 }
 
 /// A moment that is written coarser or finer than keys are: `2026`, `2026-03`, `2026-03-15`,
-/// `2026-03-15T07`, `2026-03-15T07:30`.
+/// `2026-03-15T07`, `2026-03-15T07:30`, `2026-03-15T0730`.
 pub fn moment(text: &str) -> Option<DateTime> {
     let (date, time) = text.split_once('T').map_or((text, None), |(date, time)| (date, Some(time)));
     let midnight = Time::midnight();
@@ -126,12 +127,22 @@ pub fn moment(text: &str) -> Option<DateTime> {
         let day = parts.next().map_or(Some(1), |it| number(it, 2).and_then(narrow))?;
         return Some(Date::new(year, month, day).ok()?.to_datetime(midnight));
     };
-    let (hour, minute) = match time.split_once(':') {
+    let (hour, minute) = match time.split_once(':').or(time.split_at_checked(2).filter(|it| !it.1.is_empty())) {
         Some((hour, minute)) => (hour, number(minute, 2)?),
         None => (time, 0),
     };
     let time = Time::new(narrow(number(hour, 2)?)?, narrow(minute)?, 0, 0).ok()?;
     Some(day(date)?.to_datetime(time))
+}
+
+/// The year, month or day after one that is written so.
+pub fn after(text: &str) -> Option<String> {
+    let first = moment(text).filter(|_| !text.contains('T'))?;
+    Some(match text.split('-').count() {
+        1 => first.checked_add(1.year()).ok()?.strftime("%Y").to_string(),
+        2 => first.checked_add(1.month()).ok()?.strftime("%Y-%m").to_string(),
+        _ => first.checked_add(1.day()).ok()?.date().to_string(),
+    })
 }
 
 fn day(text: &str) -> Option<Date> {

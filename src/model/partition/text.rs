@@ -17,7 +17,7 @@ use crate::base::suggest;
 use super::{
     Keys, PartitionSet,
     keys::{MultiKeys, NoKey, no_window},
-    product,
+    label, product,
     time::{NoWindow, TimeKeys},
 };
 
@@ -103,8 +103,20 @@ impl Keys {
                 Err(part.wrong(format!("`{}` is not supported yet", part.text), help))
             }
             (text, _) if text.contains("..") => self.range(part),
-            (text, _) => self.place(text).map(PartitionSet::one).map_err(|it| part.refused(it)),
+            (text, _) => self.place(text).map(PartitionSet::one).map_err(|it| match self.many(text) {
+                Some(range) => part.wrong(it.message, format!("for all that begin in it: {range}")),
+                None => part.refused(it),
+            }),
         }
+    }
+
+    /// The range that was meant by a day, month or year, if there is anything in it.
+    fn many(&self, text: &str) -> Option<String> {
+        let Keys::Time(keys) = self else { return None };
+        let after = label::after(text)?;
+        let range = keys.bound(text).ok()?..keys.bound(&after).ok()?;
+        let there = 0..i64::try_from(keys.count()).ok()?;
+        (range.start.max(there.start) + 1 < range.end.min(there.end)).then(|| format!("{text}..{after}"))
     }
 
     fn range(&self, part: Piece<'_>) -> Result<PartitionSet, BadText> {
@@ -273,6 +285,7 @@ mod tests {
         let hourly = time_keys(time(HOUR, "America/New_York", "2026-01-01"), "2026-12-01T00:00:00Z");
         assert_eq!(read(&hourly, "2026-11-01..2026-11-02"), "25 2026-11-01T00..2026-11-02T00");
         assert_eq!(read(&hourly, "2026-03-08T02..2026-03-08T04"), "1 2026-03-08T03");
+        assert_eq!(read(&hourly, "2026-03-08T06:30..2026-03-08T0830"), "2 2026-03-08T07,2026-03-08T08");
     }
 
     #[test]
@@ -280,6 +293,8 @@ mod tests {
         let keys = days();
         for (text, told) in [
             ("2026-03-15,2026-02-30", "[2026-02-30] \"2026-02-30\" is not a key; keys are written as in 2026-01-01"),
+            ("2026-03", "[2026-03] \"2026-03\" is not a key; for all that begin in it: 2026-03..2026-04"),
+            ("2025", "[2025] \"2025\" is not a key; keys are written as in 2026-01-01"),
             ("2026-03-20", "[2026-03-20] 2026-03-20 is not over yet; there are 2026-01-01 to 2026-03-19"),
             (
                 "2016-03-01..2026-03-02",

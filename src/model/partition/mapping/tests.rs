@@ -7,13 +7,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::partition::{
-    Definition, TimeDefinition,
+    Cron, Definition, Every, TimeDefinition,
     tests::{DAY, HOUR, MONTH, any_time, keys, multi, names, time, time_keys},
 };
 
 const NOW: &str = "2026-04-10T00:00:00Z";
 
-fn of_time(every: crate::model::partition::Every) -> Keys {
+fn of_time(every: Every) -> Keys {
     time_keys(time(every, "America/New_York", "2026-01-01"), NOW)
 }
 
@@ -93,14 +93,7 @@ fn windows_may_be_moved_and_widened() {
         told(&before, &listed_keys(&["a"]), &days),
         "windows cannot be moved between listed keys and windows of time; offset and window are for partitions by time"
     );
-    let minutes = time_keys(
-        time(
-            crate::model::partition::Every::Cron(crate::model::partition::Cron::parse("0 0 29 2 *").unwrap()),
-            "UTC",
-            "2000-01-01",
-        ),
-        NOW,
-    );
+    let minutes = time_keys(time(Every::Cron(Cron::parse("0 0 29 2 *").unwrap()), "UTC", "2000-01-01"), NOW);
     assert_eq!(
         told(&Mapping::Window { from: -100, to: 0 }, &minutes, &minutes),
         "a window from -100 to 0 reaches too far; at most 3 either way"
@@ -113,12 +106,28 @@ fn definitions_that_begin_at_different_times_meet_by_their_windows() {
     let (from, until) =
         both(&Mapping::Identity, &older, &of_time(DAY), "2025-12-31,2026-01-02", "2026-01-01..2026-01-04");
     assert_eq!((&*from, &*until), ("2026-01-01..2026-01-04", "2026-01-02"));
-    let cron = || crate::model::partition::Every::Cron(crate::model::partition::Cron::parse("0 6 * * mon").unwrap());
+    let cron = || Every::Cron(Cron::parse("0 6 * * mon").unwrap());
     let (old, new) =
         (time_keys(time(cron(), "UTC", "1990-01-01"), NOW), time_keys(time(cron(), "UTC", "2026-01-01"), NOW));
     let mondays = "2026-01-05T0600,2026-01-12T0600";
     assert_eq!(both(&Mapping::Identity, &old, &new, mondays, mondays), (mondays.into(), mondays.into()));
     assert_eq!(both(&Mapping::Natural, &new, &old, mondays, mondays), (mondays.into(), mondays.into()));
+}
+
+#[test]
+fn what_is_far_from_a_schedule_belongs_to_none_of_it() {
+    let ticks = time_keys(time(Every::Cron(Cron::parse("0 6 * * mon").unwrap()), "UTC", "2026-01-01"), NOW);
+    let months = time_keys(time(MONTH, "UTC", "1900-01-01"), NOW);
+    let moved = Mapping::Window { from: -50, to: 50 };
+    assert_eq!(
+        both(&Mapping::Natural, &ticks, &months, "2026-01-05T0600", "1900-01..2026-01"),
+        ("none".into(), "2026-01".into())
+    );
+    assert_eq!(both(&moved, &ticks, &months, "latest", "1900-01..2024-01").0, "none");
+    assert_eq!(
+        both(&Mapping::Natural, &months, &ticks, "1900-01..2026-01", "2026-01-05T0600"),
+        ("2026-01".into(), "none".into())
+    );
 }
 
 #[test]
