@@ -287,6 +287,29 @@ fn what_could_not_be_published_is_later_and_is_not_made_again() {
     project.settled(&[]);
 }
 
+/// An object that changes while a command reads it: nothing is recorded of what came of that.
+#[test]
+fn an_input_that_changes_during_the_run_is_noticed() {
+    let s3 = S3::new();
+    let project = shop(&s3);
+    let held = "{{ inputs.orders }} > {{ output }}/first; touch started; while [ ! -e go ]; do sleep 0.01; done";
+    project.edit("assets.toml", "{{ inputs.orders }} > {{ output }}/first", held);
+    let running = project.start(&["materialize"]);
+    project.wait_for("started");
+    s3.put(&s3.key("/orders.csv"), "x9\n");
+    project.write("go", "");
+    let said = running.finish().exited(1);
+    assert!(said.stderr.contains("orders was modified outside of assets"), "{}", said.stderr);
+    assert!(s3.keys().iter().all(|it| !it.starts_with("shop/days/")), "{:?}", s3.keys());
+    project.ran();
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(
+        (project.ran(), project.read("data/report")),
+        (vec!["days".into(), "orders".into(), "report".into()], "a\nb\na1\nb2\n".into())
+    );
+    project.settled(&[]);
+}
+
 /// Who we are is the environment's business, and stays there.
 #[test]
 fn credentials_are_not_written_down() {

@@ -12,6 +12,7 @@
 //! `[TIME]`, run ids `[RUN]`. With `KEEP=1` in the environment the folder stays and its path is printed.
 
 mod filter;
+pub mod gcs;
 pub mod pty;
 pub mod s3;
 pub mod told;

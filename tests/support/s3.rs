@@ -208,13 +208,27 @@ impl S3 {
 }
 
 /// One request, as far as a proxy must know it.
-struct Request {
-    method: String,
-    target: String,
+pub(super) struct Request {
+    pub method: String,
+    pub target: String,
+    /// All of it.
     bytes: Vec<u8>,
+    body_at: usize,
 }
 
-fn read(from: &TcpStream) -> Option<Request> {
+impl Request {
+    pub fn body(&self) -> &[u8] {
+        &self.bytes[self.body_at..]
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let lines = std::str::from_utf8(&self.bytes[..self.body_at]).ok()?.lines();
+        let of = |line: &'_ str| line.split_once(':').is_some_and(|it| it.0.eq_ignore_ascii_case(name));
+        lines.into_iter().find(|it| of(it)).map(|it| it[name.len() + 1..].trim())
+    }
+}
+
+pub(super) fn read(from: &TcpStream) -> Option<Request> {
     let mut reader = BufReader::new(from);
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|it| *it > 0)?;
@@ -238,7 +252,7 @@ fn read(from: &TcpStream) -> Option<Request> {
     let start = bytes.len();
     bytes.resize(start + length, 0);
     reader.read_exact(&mut bytes[start..]).ok()?;
-    Some(Request { method, target, bytes })
+    Some(Request { method, target, bytes, body_at: start })
 }
 
 fn answer(mut from: TcpStream, server: u16, shared: &Shared) {
