@@ -32,11 +32,7 @@ use crate::{
         event::{CheckReport, Listener, RunEvent, RunOutcome, StepError, StepIndex, StepOutcome, StepReport},
         key::AssetKey,
         plan::Plan,
-<<<<<<< HEAD
         project::{NodeId, OpId, PoolId},
-=======
-        project::{NodeId, OpId, PoolId, Severity},
->>>>>>> cab0597 (run: steps are prepared and finished beside the commands that run, so that no slot waits for either)
         staleness::{Reason, ReasonCode},
     },
     plan::record::AttemptState,
