@@ -326,3 +326,23 @@ fn a_kept_manifest_is_no_other_manifest() {
     project.run(&["status"]).exited(2);
     project.run(&["status"]).exited(2);
 }
+
+/// A folder that a pattern leads into by a name that is not there yet.
+#[test]
+fn a_file_that_arrives_where_a_pattern_waits_for_it_is_seen() {
+    let project = Project::new()
+        .manifest("[asset.all]\ncommand = 'cat raw/*/day.csv > {{ output }}'\nsources = ['raw/*/day.csv']\n")
+        .file("raw/1/day.csv", "1\n")
+        .file("raw/2/notes.txt", "late\n");
+    project.run(&["materialize"]).succeeded();
+    // Until the quick answer is kept, too.
+    for _ in 0..5 {
+        project.run(&["status"]).succeeded();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    project.write("raw/2/day.csv", "2\n");
+    let status = project.run(&["status"]).exited(3).stdout;
+    assert!(status.contains("raw/2/day.csv"), "{status}");
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(project.read("data/all"), "1\n2\n");
+}

@@ -62,7 +62,7 @@ pub(super) fn key(set: &FileSet) -> Digest {
         bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
         bytes.extend_from_slice(text);
     }
-    Digest::derive("assets file set 1", &bytes)
+    Digest::derive("assets file set 2", &bytes)
 }
 
 /// The paths of a set that names each of its files, in the order written; `None` if it must be
@@ -78,7 +78,7 @@ pub fn named_files(set: &FileSet) -> Option<Vec<ProjectPath>> {
         .collect()
 }
 
-/// Whether every folder that was listed is still what it was. Names that were only looked up are not
+/// Whether every folder that was listed is still what it was. Names that were looked up and found are not
 /// looked up again: the look at the files themselves, which every caller takes, answers for them.
 pub(super) fn still_valid(world: &World, listing: &Listing) -> bool {
     let listed: Vec<_> = listing.visited.iter().filter_map(|it| Some((&*it.path, it.stamp?))).collect();
@@ -171,12 +171,10 @@ impl Walk<'_> {
         for (index, rule) in self.rules.iter().enumerate() {
             self.hit[index] |= progress[index].whole && !rule.takes_away;
         }
-        let (stamp, entries) = match self.plain_names(&progress) {
-            Some(names) => (None, self.look_up(&path, names)),
-            None => self.list(&path),
+        let (stamp, mut found) = match self.plain_names(&progress) {
+            Some(names) => self.by_name(&path, &progress, names),
+            None => self.by_listing(&path, &progress),
         };
-        let mut found: Vec<Found> =
-            entries.into_iter().filter_map(|(name, kind)| self.meant(&path, &progress, name, kind)).collect();
         // A folder stands where its contents will.
         if found.iter().any(|it| it.inside.is_some()) {
             found.sort_by(by_path);
@@ -190,6 +188,21 @@ impl Walk<'_> {
         listing.visited.push(Visited { path: path.into(), stamp, names: names.into() });
         found.retain(|it| it.inside.is_some());
         (listing.visited.len() - 1, found.into_iter())
+    }
+
+    fn by_listing(&mut self, path: &[u8], progress: &[Progress]) -> (Stamp, Vec<Found>) {
+        let (stamp, entries) = self.list(path);
+        (stamp, entries.into_iter().filter_map(|(name, kind)| self.meant(path, progress, name, kind)).collect())
+    }
+
+    /// Without a stamp: the look at what was found answers for it. Nothing answers for a name that is not
+    /// there, or is not what it must be, but may be one day: then the folder itself is followed.
+    fn by_name(&mut self, path: &[u8], progress: &[Progress], names: Vec<Box<[u8]>>) -> (Stamp, Vec<Found>) {
+        let wanted = names.len();
+        let there = self.look_up(path, names);
+        let found: Vec<Found> =
+            there.into_iter().filter_map(|(name, kind)| self.meant(path, progress, name, kind)).collect();
+        if found.len() == wanted { (None, found) } else { self.by_listing(path, progress) }
     }
 
     /// The only names that could lead on, if every rule that still could match goes by name here.

@@ -180,6 +180,26 @@ fn a_listing_sees_what_comes_and_goes() {
 }
 
 #[test]
+fn a_name_that_was_not_there_is_seen_when_it_comes() {
+    let place = place(&["raw/1/orders.csv", "raw/2/other.csv", "raw/3"]);
+    let root = place.folder.path();
+    let all = || place.files(&["raw/*/orders.csv"]);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert_eq!(all(), ["raw/1/orders.csv"]);
+    assert_eq!(all(), ["raw/1/orders.csv"]);
+    fs::write(root.join("raw/2/orders.csv"), "").unwrap();
+    assert_eq!(all(), ["raw/1/orders.csv", "raw/2/orders.csv"]);
+    fs::remove_file(root.join("raw/3")).unwrap();
+    fs::create_dir(root.join("raw/3")).unwrap();
+    assert_eq!(all(), ["raw/1/orders.csv", "raw/2/orders.csv"]);
+    fs::create_dir(root.join("raw/3/orders.csv")).unwrap();
+    assert_eq!(all(), ["raw/1/orders.csv", "raw/2/orders.csv"]);
+    fs::remove_dir(root.join("raw/3/orders.csv")).unwrap();
+    fs::write(root.join("raw/3/orders.csv"), "").unwrap();
+    assert_eq!(all(), ["raw/1/orders.csv", "raw/2/orders.csv", "raw/3/orders.csv"]);
+}
+
+#[test]
 fn names_that_are_no_text_are_found() {
     use std::os::unix::ffi::OsStrExt;
     let place = place(&["a.csv"]);
