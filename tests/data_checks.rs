@@ -433,3 +433,117 @@ fn a_check_that_hangs_is_ended() {
     let told: Vec<_> = checks.iter().map(|it| it["message"].as_str().unwrap_or_default()).collect();
     assert_eq!(told, ["", "it could not be looked at: timed out", ""]);
 }
+
+/// The same on files, where the engine that is built in is asked.
+fn says_of_a_file(format: &str, check: &str) -> Option<String> {
+    let manifest = format!(
+        "[source.customers]\nfiles = [\"customers.csv\"]\n[source.raw]\nfiles = [\"orders.csv\"]\n[asset.orders]\n\
+         sql = \"select * from raw\"\nformat = \"{format}\"\nchecks = [{{ name = \"it\", {check} }}]\n"
+    );
+    let project = Project::new()
+        .manifest(&manifest)
+        .file("orders.csv", ORDERS)
+        .file("customers.csv", "id,city\nann,Oslo\ncid,Rio\n");
+    let output = project.run(&["materialize", "--json"]);
+    let message = output.json()["steps"][0]["checks"][0]["message"].as_str().map(str::to_owned);
+    if message.is_none() {
+        output.succeeded()
+    } else {
+        output.exited(4)
+    };
+    assert_eq!(project.exists(&format!("data/orders.{format}")), message.is_none(), "what fails is not published");
+    message
+}
+
+#[test]
+fn files_are_asked_as_tables_are() {
+    for (format, passes, fails, told) in [
+        ("parquet", "not_null = [\"id\"]", "not_null = [\"day\"]", "1 of 3 rows without `day`"),
+        ("csv", "unique = [\"id\"]", "unique = [\"customer\"]", "1 value of `customer` more than once in 3 rows"),
+        (
+            "jsonl",
+            "accepted_values = { column = \"state\", values = [\"new\", \"paid\"] }",
+            "accepted_values = { column = \"state\", values = [\"new\"] }",
+            "2 of 3 rows with another `state`",
+        ),
+        (
+            "parquet",
+            "relationships = { column = \"customer\", to = \"customers\", field = \"id\" }, where = \"customer <> 'bob'\"",
+            "relationships = { column = \"customer\", to = \"customers\", field = \"id\" }",
+            "1 of 3 rows with a `customer` that is no `id` of `customers`",
+        ),
+        ("arrow", "row_count = { equals = 3 }", "row_count = { max = 2 }", "3 rows, not at most 2"),
+        (
+            "parquet",
+            "schema = { columns = { id = \"integer\", customer = \"text\", total = \"number\" }, extra = true, order = true }",
+            "schema = { columns = { id = \"text\" }, extra = true }",
+            "1 column not as agreed",
+        ),
+        (
+            "parquet",
+            "range = { column = \"total\", min = -4 }",
+            "range = { column = \"total\", min = 0 }",
+            "1 of 3 rows with a `total` below 0",
+        ),
+        (
+            "parquet",
+            "regex = { column = \"customer\", pattern = '^[a-z]+$' }",
+            "regex = { column = \"id\", pattern = '^[12]$' }",
+            "1 of 3 rows with a `id` that does not match ^[12]$",
+        ),
+        (
+            "parquet",
+            "length = { column = \"state\", min = 3, max = 4 }",
+            "length = { column = \"state\", max = 3 }",
+            "2 of 3 rows with a `state` of a length above 3",
+        ),
+        (
+            "parquet",
+            "expression = \"orders.total > -5 -- or so\"",
+            "expression = \"total > 0\"",
+            "1 of 3 rows for which it is false",
+        ),
+        (
+            "parquet",
+            "sql = \"select * from orders where total > 10\"",
+            "sql = \"select o.id from orders o left join customers c on c.id = o.customer where c.id is null\"",
+            "1 row found",
+        ),
+        (
+            "parquet",
+            "metric = { value = \"sum(total)\", equals = 8.5 }",
+            "metric = { value = \"sum(total)\", max = 8 }",
+            "sum(total) is 8.5, not at most 8",
+        ),
+        ("parquet", "duplicate_rows = true", "duplicate_rows = [\"customer\"]", "1 row more than once in 3 rows"),
+        (
+            "parquet",
+            "compare = { to = \"raw\" }",
+            "compare = { to = \"raw\", columns = [\"dya\"] }",
+            "`orders` has no column `dya`; did you mean `day`?",
+        ),
+        (
+            "parquet",
+            "freshness = { column = \"day\", within = \"5000w\" }",
+            "freshness = { column = \"customer\", within = \"1d\" }",
+            "the largest `customer` is no date or time: bob",
+        ),
+    ] {
+        assert_eq!(says_of_a_file(format, passes), None, "{passes}");
+        assert_eq!(says_of_a_file(format, fails).as_deref(), Some(told), "{fails}");
+    }
+}
+
+#[test]
+fn checks_of_files_run_alone_too() {
+    let manifest = "[asset.orders]\ncommand = \"cp orders.csv {{ output }}\"\nsources = [\"orders.csv\"]\nformat = \"csv\"\n\
+                    checks = [{ not_null = [\"day\"], blocking = false }, { expression = \"totl > 1\", severity = \"warn\" }]\n";
+    let project = Project::new().manifest(manifest).file("orders.csv", ORDERS);
+    project.run(&["materialize"]).exited(4);
+    let output = project.run(&["check"]).exited(4).stdout;
+    let rows = "      id  customer  state  day   total\n       3  ann       paid   NULL   -4.0\n";
+    assert!(output.contains(rows), "{output}");
+    assert!(output.contains("it could not be looked at: there is no column `totl`"), "{output}");
+    let left = project.snapshot().into_iter().map(|it| it.0).filter(|it| it.contains("tmp/rows-"));
+    assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
+}

@@ -365,7 +365,7 @@ const FAMILIES: [(&str, &[&str]); 7] = [
     ("boolean", &["bool", "boolean"]),
     ("date", &["date", "date32", "date64"]),
     ("timestamp", &["timestamp", "timestamptz", "timestamp with time zone", "timestamp without time zone", "datetime"]),
-    ("binary", &["blob", "bytea", "binary", "largebinary", "varbinary"]),
+    ("binary", &["blob", "bytea", "bytes", "binary", "largebinary", "varbinary"]),
 ];
 
 /// Whether a column of the type `found` is what a contract calls `expected`: a word for a family means
@@ -373,10 +373,13 @@ const FAMILIES: [(&str, &[&str]); 7] = [
 pub fn is_of_type(found: &str, expected: &str) -> bool {
     let (found, expected) = (found.trim().to_ascii_lowercase(), expected.trim().to_ascii_lowercase());
     let bare = found.split('(').next().unwrap_or_default().trim();
-    let belongs = |family: &str| FAMILIES.iter().any(|(name, them)| *name == family && them.contains(&bare));
+    // Sizes, scales and zones are told after it.
+    let first = bare.split(' ').next().unwrap_or_default();
+    let belongs = |family: &str| {
+        FAMILIES.iter().any(|(name, them)| *name == family && (them.contains(&bare) || them.contains(&first)))
+    };
     match expected.as_str() {
         "number" => belongs("number") || belongs("integer"),
-        // Sizes and zones are told after it.
         "integer" | "text" | "boolean" | "date" | "timestamp" | "binary" => found == expected || belongs(&expected),
         _ => found == expected,
     }
@@ -451,6 +454,9 @@ mod tests {
             ("decimal(10, 2)", "DECIMAL(10, 2)"),
             ("VARCHAR(20)", "text"),
             ("TEXT", "text"),
+            ("decimal 2", "number"),
+            ("timestamp UTC", "timestamp"),
+            ("bytes", "binary"),
             ("Timestamp(Microsecond, None)", "timestamp"),
         ] {
             assert!(is_of_type(found, expected), "{found} {expected}");

@@ -164,7 +164,7 @@ fn matches(column: &str, pattern: &str, dialect: Dialect) -> String {
     match dialect {
         // A function that whoever runs checks must lend it: `regexp(pattern, text)`.
         Dialect::Sqlite => format!("({column} regexp {})", text(pattern)),
-        Dialect::DataFusion => format!("regexp_like({column}, {})", text(pattern)),
+        Dialect::DataFusion => format!("regexp_like(cast({column} as varchar), {})", text(pattern)),
     }
 }
 

@@ -29,10 +29,10 @@ impl Resolver<'_> {
     /// The check that `kind` asks for; `None` after a mistake.
     pub fn data_check(&mut self, asset: NodeId, kind: &Entry, table: &Table) -> Option<DataCheck> {
         let Some(dialect) = self.check_dialect(asset) else {
-            let message = format!("`{}` is not supported yet by this IO manager", kind.key);
-            let told = Diagnostic::error(code::NOT_SUPPORTED, message).at(kind.place).label("asks the rows of a table");
+            let message = format!("`{}` asks the rows of a table, and this asset is none", kind.key);
+            let told = Diagnostic::error(code::BAD_VALUE, message).at(kind.place).label("needs rows");
             self.report.push(told.help(
-                "keep the asset in a database ([io.NAME] type = \"sqlite\", io = \"NAME\"), or check it with a `command`",
+                "give it a `format` that is one (parquet, csv, jsonl, arrow), keep it in a database, or check it with a `command`",
             ));
             return None;
         };
