@@ -3,6 +3,7 @@
 
 use expect_test::expect;
 use rusqlite::Connection;
+use rustix::process::Signal;
 
 use crate::support::{Project, assert_document, told::text};
 
@@ -545,5 +546,48 @@ fn checks_of_files_run_alone_too() {
     assert!(output.contains(rows), "{output}");
     assert!(output.contains("it could not be looked at: there is no column `totl`"), "{output}");
     let left = project.snapshot().into_iter().map(|it| it.0).filter(|it| it.contains("tmp/rows-"));
+    assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn a_new_name_loses_neither_checks_nor_what_they_said() {
+    let manifest = "[asset.orders]\ncommand = \"cp orders.csv {{ output }}\"\nsources = [\"orders.csv\"]\nformat = \"csv\"\n\
+                    checks = [{ metric = { value = \"sum(total)\", change = 1 } }]\n";
+    let project = Project::new().manifest(manifest).file("orders.csv", ORDERS);
+    project.run(&["materialize"]).succeeded();
+    project.run(&["mv", "orders", "sales"]).succeeded();
+    project.edit("assets.toml", "[asset.orders]", "[asset.sales]");
+    project.run(&["status"]).succeeded();
+    project.edit("orders.csv", "-4", "40");
+    let output = project.run(&["materialize"]).exited(4).stderr;
+    assert!(output.contains("sum(total) is 52.5, not within 1 of the 8.5 of before"), "{output}");
+}
+
+#[test]
+fn a_run_that_is_killed_while_rows_are_asked_publishes_nothing() {
+    let slow = "with recursive n(i) as (select 1 union all select i + 1 from n) select i from n where i < 0";
+    let project = orders("{ row_count = { min = 1 } }");
+    project.run(&["materialize"]).succeeded();
+    project.edit("assets.toml", "{ row_count = { min = 1 } }", &format!("{{ sql = \"{slow}\" }}"));
+    project.edit("orders.csv", "-4", "40");
+    let run = project.start(&["materialize"]);
+    // Those of the run before are there too.
+    let asked = || project.snapshot().into_iter().filter(|it| it.0.ends_with(".check-1.json")).count() == 2;
+    let pause = || std::thread::sleep(std::time::Duration::from_millis(10));
+    assert!((0..6000).any(|_| asked() || (pause(), false).1), "nothing is asked");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    run.signal(Signal::KILL);
+    run.finish();
+    project.edit("assets.toml", slow, "select * from orders where total > 100");
+    assert_eq!(
+        database(&project).query_row("select min(total) from orders", [], |it| it.get::<_, f64>(0)).unwrap(),
+        -4.0
+    );
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(
+        database(&project).query_row("select max(total) from orders", [], |it| it.get::<_, f64>(0)).unwrap(),
+        40.0
+    );
+    let left = project.snapshot().into_iter().map(|it| it.0).filter(|it| it.contains("tmp/table-"));
     assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
 }

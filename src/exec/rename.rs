@@ -136,9 +136,15 @@ fn respelled(record: &Materialization, old: &AssetKey, new: &AssetKey) -> Materi
         // It was made from both: as one they could hide that it was not made from the other.
         return record.clone();
     }
+    let own_checks = format!("{old}.checks.");
     let part = |part: &Part| match (part.kind, &part.value) {
         (PartKind::Input, value) if *part.name == *old.as_str().as_bytes() => {
             Part::new(PartKind::Input, new.as_str(), value.clone())
+        }
+        // `<key>.checks.<name>`, see `plan::observe`; keys hold no dots.
+        (PartKind::Config, value) if part.name.starts_with(own_checks.as_bytes()) => {
+            let name = [new.as_str().as_bytes(), &part.name[old.as_str().len()..]].concat();
+            Part::new(PartKind::Config, &*name, value.clone())
         }
         (PartKind::Command, PartValue::Text(text)) => {
             Part::new(PartKind::Command, &*part.name, PartValue::Text(command(text, old, new).into()))
