@@ -1,7 +1,7 @@
 //! Queries over files, by the engine that is built in: every form of a table, early cut-off by rows, databases on
 //! either side.
 
-use crate::support::Project;
+use crate::support::{Project, assert_document};
 
 fn ran(project: &Project) -> Vec<String> {
     let mut steps: Vec<String> = project.materialized(&[]).into_iter().map(|it| format!("{} {}", it.0, it.1)).collect();
@@ -145,4 +145,44 @@ fn what_is_no_table_is_told_with_its_place() {
     );
     let told = project.file("page.html", "<p>").run(&["validate"]).exited(2).stderr;
     assert!(told.contains("a query cannot read `page`") && told.contains("a query writes a table"), "{told}");
+}
+
+#[test]
+fn rows_are_looked_at_wherever_they_are_kept() {
+    let project = chain();
+    ran(&project);
+    let told = |arguments: &[&str]| project.run(arguments).succeeded().stdout;
+    assert_eq!(told(&["preview", "back"]), "customer  total  orders\nann       17.75       2\n");
+    assert_eq!(
+        told(&["preview", "raw/orders", "-n", "1", "--format", "csv"]),
+        "id,customer,amount,day\n007,ann,10.5,2026-03-01\n"
+    );
+    assert_eq!(told(&["preview", "kept", "--format", "json"]), "{\"customer\":\"ann\",\"total\":17.75}\n");
+    // Files, tables and sources in one question.
+    let sql = "select count(*) as n, sum(k.total) as total from \"raw/orders\" o left join kept k on k.customer = o.customer, large l";
+    assert_eq!(told(&["query", sql]), "n  total\n3   35.5\n");
+    assert_eq!(told(&["query", "select id from orders order by id", "--format", "csv"]), "id\n007\n009\n");
+    assert_eq!(told(&["query", "select 1 as a where 1 = 2", "--format", "csv"]), "a\n");
+    let document =
+        project.run(&["query", "select id, amount from raw_orders order by id", "--json"]).succeeded().json();
+    assert_document("rows", &document);
+    assert_eq!(document["rows"][1], serde_json::json!({"id": "008"}));
+    assert_eq!(document["columns"][1], serde_json::json!({"name": "amount", "kind": "float"}));
+    assert_eq!(told(&["render", "kept"]), "select customer, total from large\n");
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_told() {
+    let project = chain();
+    let told = |arguments: &[&str], code: i32| project.run(arguments).exited(code).stderr;
+    assert!(told(&["preview", "orders"], 1).contains("orders was never built"));
+    assert!(told(&["preview", "kept"], 1).contains("kept was never built"));
+    assert!(told(&["preview", "report"], 1).contains("report holds no rows"));
+    assert!(told(&["preview", "ordrs"], 2).contains("did you mean `orders`?"));
+    assert!(told(&["query", "select * from ordrs"], 2).contains("did you mean `orders`?"));
+    assert!(told(&["query", "delete from orders"], 2).contains("begin with SELECT"));
+    let caret = told(&["query", "select nosuch from \"raw/orders\""], 1);
+    assert!(caret.contains("query:1:8") && caret.contains("^^^^^^"), "{caret}");
+    assert!(told(&["render", "report"], 2).contains("not made by a query"));
+    assert!(!project.exists("data"));
 }

@@ -8,6 +8,7 @@ pub mod jobserver;
 pub mod lock;
 pub mod log;
 pub mod query;
+pub mod relation;
 pub mod rename;
 pub mod run;
 pub mod signal;

@@ -3,13 +3,11 @@
 
 use std::{cell::Cell, path::Path};
 
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-
 use super::{CELL_CHARACTERS_MAX, Examiner, Found, Request};
 use crate::{
     exec::{
         query::{Failed, datafusion::Session},
-        table::columns::kind,
+        table::{columns::kind, show::cells},
     },
     model::sql::Dialect,
 };
@@ -35,26 +33,10 @@ impl Examiner for FileExaminer {
     fn rows(&self, sql: &str, limit: usize) -> Result<Found, Failed> {
         let count = Cell::new(0);
         let mut rows = Vec::new();
-        let options = FormatOptions::default();
         let schema = self.session.each(sql, &mut |batch| {
             count.set(count.get() + batch.num_rows() as u64);
-            let wanted = batch.num_rows().min(limit - rows.len());
-            if wanted == 0 {
-                return Ok(());
-            }
-            let columns = batch.columns().iter().map(|it| ArrayFormatter::try_new(it, &options));
-            let columns = columns.collect::<Result<Vec<_>, _>>().map_err(Failed::plain)?;
-            for row in 0..wanted {
-                let cell = |(array, shown): (&arrow::array::ArrayRef, &ArrayFormatter<'_>)| {
-                    let text = (!array.is_null(row)).then(|| shown.value(row).to_string())?;
-                    Some(match text.char_indices().nth(CELL_CHARACTERS_MAX) {
-                        Some((end, _)) => format!("{}...", &text[..end]),
-                        None => text,
-                    })
-                };
-                rows.push(batch.columns().iter().zip(&columns).map(cell).collect());
-            }
-            Ok(())
+            rows.extend(cells(batch, limit - rows.len(), CELL_CHARACTERS_MAX).map_err(Failed::plain)?);
+            Ok(true)
         })?;
         let columns = schema.fields().iter().map(|it| {
             let kind = kind(it.data_type()).unwrap_or_else(|_| it.data_type().to_string());

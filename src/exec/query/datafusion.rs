@@ -91,19 +91,21 @@ impl Session {
         }
     }
 
-    /// Hands over what a query gives, batch by batch; returns its columns.
+    /// Hands over what a query gives, batch by batch, as long as more is wanted; returns its columns.
     ///
     /// # Errors
     /// What the engine says of the query, and what `take` returns.
     pub fn each(
         &self,
         sql: &str,
-        take: &mut dyn FnMut(&RecordBatch) -> Result<(), Failed>,
+        take: &mut dyn FnMut(&RecordBatch) -> Result<bool, Failed>,
     ) -> Result<SchemaRef, Failed> {
         self.runtime.block_on(async {
             let mut rows = query(&self.context, sql).await?;
             while let Some(batch) = rows.next().await {
-                take(&batch.map_err(|it| refused(it, sql))?)?;
+                if !take(&batch.map_err(|it| refused(it, sql))?)? {
+                    break;
+                }
             }
             Ok(rows.schema())
         })

@@ -10,7 +10,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{base::fs, exec::table::TableError, model::format::TableFormat};
+use crate::{
+    base::fs,
+    exec::{
+        io::sqlite::rows,
+        table::{Rows, TableError, read},
+    },
+    model::format::TableFormat,
+};
 
 /// The hidden subcommand; followed by the path of a [`Request`].
 pub const SUBCOMMAND: &str = "__query";
@@ -57,6 +64,20 @@ pub enum From {
     Files { paths: Vec<PathBuf>, format: TableFormat },
     /// A table of a SQLite database.
     Sqlite { database: PathBuf, table: String },
+}
+
+impl From {
+    /// The rows, one after the other.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn rows(&self) -> Result<Rows, TableError> {
+        match self {
+            From::Files { paths, format } => read::open(paths, *format),
+            From::Sqlite { database, table } => rows::read(database, table),
+            From::Table(table) => Err(TableError(format!("{table} is known to its database only"))),
+        }
+    }
 }
 
 /// Why a query failed. `at` is a byte of the query, if known.

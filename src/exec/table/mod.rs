@@ -6,6 +6,7 @@ pub mod columns;
 pub mod digest;
 pub mod infer;
 pub mod read;
+pub mod show;
 pub mod write;
 
 use arrow::{error::ArrowError, record_batch::RecordBatchReader};

@@ -92,6 +92,27 @@ pub fn write_all(rows: Rows, path: &Path, format: TableFormat) -> Result<u64, Ta
     Ok(count)
 }
 
+/// Rows as csv, the names of the columns first if `header`.
+///
+/// # Errors
+/// A value that csv cannot hold.
+pub fn csv_text(batch: &RecordBatch, header: bool) -> Result<String, TableError> {
+    let mut writer = arrow::csv::WriterBuilder::new().with_header(header).build(Vec::new());
+    writer.write(batch)?;
+    String::from_utf8(writer.into_inner()).map_err(TableError::new)
+}
+
+/// Rows as a JSON object a line.
+///
+/// # Errors
+/// A value that JSON cannot hold.
+pub fn json_text(batch: &RecordBatch) -> Result<String, TableError> {
+    let mut writer = LineDelimitedWriter::new(Vec::new());
+    writer.write(batch)?;
+    writer.finish()?;
+    String::from_utf8(writer.into_inner()).map_err(TableError::new)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

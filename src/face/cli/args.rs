@@ -100,6 +100,12 @@ pub enum Command {
     Check(CheckArgs),
     /// Show all that is known of an asset.
     Show(KeyArgs),
+    /// Show the first rows of an asset or source.
+    Preview(PreviewArgs),
+    /// Ask assets and sources by SQL, by their keys. Changes nothing.
+    Query(QueryArgs),
+    /// Print the SQL of an asset as it is run.
+    Render(RenderArgs),
     /// List past runs.
     Runs(RunsArgs),
     /// Show what commands wrote.
@@ -356,6 +362,57 @@ pub struct WatchArgs {
   assets show report --json | jq .materializations")]
 pub struct KeyArgs {
     /// An asset or a source.
+    #[arg(value_name = "KEY")]
+    pub key: String,
+}
+
+/// How rows are printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum RowFormat {
+    Table,
+    Csv,
+    /// One object a line.
+    Json,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets preview daily_sales
+  assets preview daily_sales -n 100 --format csv > sales.csv")]
+pub struct PreviewArgs {
+    /// An asset or a source.
+    #[arg(value_name = "KEY")]
+    pub key: String,
+    /// So many rows.
+    #[arg(short = 'n', long, value_name = "ROWS", default_value_t = 10)]
+    pub rows: usize,
+    /// How they are printed.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: RowFormat,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets query 'select day, sum(amount) from orders group by day'
+  assets query 'select * from \"raw/orders\"' --format csv > orders.csv")]
+pub struct QueryArgs {
+    /// One query; tables are called by the keys of assets and sources.
+    #[arg(value_name = "SQL")]
+    pub sql: String,
+    /// At most so many rows; as a table 100, else all.
+    #[arg(short = 'n', long, value_name = "ROWS")]
+    pub rows: Option<usize>,
+    /// How they are printed.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: RowFormat,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  assets render daily_sales
+  assets render daily_sales --var least=5")]
+pub struct RenderArgs {
+    /// An asset that a query makes.
     #[arg(value_name = "KEY")]
     pub key: String,
 }

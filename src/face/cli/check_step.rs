@@ -8,7 +8,7 @@ use crate::{
         check::{self, Engine, Request, Trouble, datafusion::FileExaminer, sqlite::SqliteExaminer},
         query::Failed,
     },
-    face::{cli::query::drawn, exit::Exit},
+    face::{cli::query_step::drawn, exit::Exit},
     model::check::Finding,
 };
 

@@ -23,9 +23,13 @@ mod materialize;
 mod mv;
 mod past;
 mod plan;
+mod preview;
 mod query;
+mod query_step;
 mod refresh;
+mod render;
 mod retry;
+mod rows;
 mod runs;
 mod schema;
 mod selecting;
@@ -54,7 +58,7 @@ use crate::{
 };
 
 pub use check_step::step as check_step;
-pub use query::step as query_step;
+pub use query_step::step as query_step;
 
 /// What every command is given.
 pub struct Context {
@@ -140,6 +144,9 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Watch(args) => watch::run(context, &args),
         Command::Init(args) => init::run(context, &args),
         Command::Show(args) => show::run(context, &args),
+        Command::Preview(args) => preview::run(context, &args),
+        Command::Query(args) => query::run(context, &args),
+        Command::Render(args) => render::run(context, &args),
         Command::Runs(args) => runs::run(context, &args),
         Command::Logs(args) => logs::run(context, &args),
         Command::Retry(args) => retry::run(context, &args),

@@ -32,22 +32,28 @@ pub fn step(request: Option<&Path>) -> Exit {
 
 /// What is wrong with `sql`, which is called `shown`, with a caret if the place is known.
 pub fn drawn(shown: &str, sql: &str, failed: &Failed) -> String {
-    let Some(at) = failed.at.filter(|it| *it <= sql.len()) else {
-        return [Some(failed.message.as_str()), failed.help.as_deref()]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join("\n");
-    };
+    match placed(shown, sql, failed) {
+        Some((told, sources)) => diagnostic::render(&told, &sources, Style::PLAIN),
+        None => {
+            [Some(failed.message.as_str()), failed.help.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+/// The same, to be shown as other mistakes are; `None` if nobody knows its place.
+pub fn placed(shown: &str, sql: &str, failed: &Failed) -> Option<(Diagnostic, SourceMap)> {
+    let at = failed.at.filter(|it| *it <= sql.len())?;
     let mut sources = SourceMap::default();
     let file = sources.add(shown, sql);
     let rest = &sql[at..];
     let word = rest.find(|it: char| !(it.is_alphanumeric() || it == '_')).unwrap_or(rest.len());
     let place = Span::new(file, at..at + word.max(usize::from(!rest.is_empty())));
     let told = Diagnostic::error(code::BAD_SQL, failed.message.clone()).at(place);
-    let told = match &failed.help {
-        Some(help) => told.help(help.clone()),
-        None => told,
-    };
-    diagnostic::render(&told, &sources, Style::PLAIN)
+    Some((
+        match &failed.help {
+            Some(help) => told.help(help.clone()),
+            None => told,
+        },
+        sources,
+    ))
 }

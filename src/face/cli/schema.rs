@@ -12,7 +12,7 @@ use crate::{
 pub const MANIFEST: &str = include_str!("../../../schema/assets.schema.json");
 
 /// Name and text of every committed schema.
-pub const ALL: [(&str, &str); 20] = [
+pub const ALL: [(&str, &str); 21] = [
     ("assets", MANIFEST),
     ("accept", include_str!("../../../schema/accept.schema.json")),
     ("check", include_str!("../../../schema/check.schema.json")),
@@ -27,6 +27,7 @@ pub const ALL: [(&str, &str); 20] = [
     ("materialize", include_str!("../../../schema/materialize.schema.json")),
     ("mv", include_str!("../../../schema/mv.schema.json")),
     ("plan", include_str!("../../../schema/plan.schema.json")),
+    ("rows", include_str!("../../../schema/rows.schema.json")),
     ("runs", include_str!("../../../schema/runs.schema.json")),
     ("show", include_str!("../../../schema/show.schema.json")),
     ("status", include_str!("../../../schema/status.schema.json")),

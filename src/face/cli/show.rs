@@ -42,7 +42,7 @@ pub fn run(context: &Context, args: &KeyArgs) -> Result<Exit, Failure> {
 }
 
 /// The asset or source of that key, or a failure that offers the nearest.
-fn named(project: &Project, key: &str) -> Result<NodeId, Failure> {
+pub fn named(project: &Project, key: &str) -> Result<NodeId, Failure> {
     project.node(key).ok_or_else(|| {
         let failure = Failure::usage(format!("there is no asset or source `{key}`"));
         match suggest::nearest(key, project.nodes.values().map(|it| it.key.as_str())) {

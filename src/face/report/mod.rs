@@ -12,6 +12,7 @@ pub mod list;
 pub mod logs;
 pub mod materialize;
 pub mod plan;
+pub mod rows;
 pub mod runs;
 pub mod show;
 pub mod status;

@@ -28,7 +28,7 @@ pub fn of_checks(checks: &[CheckReport], style: Style) -> String {
 }
 
 /// The rows below the names of their columns, and how many there are beside them.
-fn table(sample: &Sample, all: Option<u64>, style: Style) -> String {
+pub fn table(sample: &Sample, all: Option<u64>, style: Style) -> String {
     let head: Vec<String> = sample.columns.iter().map(|it| cell(Some(it), style)).collect();
     let rows: Vec<Vec<String>> =
         sample.rows.iter().map(|row| row.iter().map(|it| cell(it.as_deref(), style)).collect()).collect();

@@ -1,0 +1,78 @@
+//! `assets query SQL`: one question over assets and sources, wherever they are kept, by their keys.
+
+use crate::{
+    exec::{
+        query::{Failed, Input, datafusion::Session},
+        relation::relation,
+    },
+    face::{
+        app::App,
+        cli::{
+            Context,
+            args::{QueryArgs, RowFormat},
+            error::Failure,
+            query_step::placed,
+            rows::Printer,
+            show::named,
+        },
+        exit::Exit,
+    },
+    model::{
+        project::{NodeId, Project},
+        sql::{self, Dialect, TableName},
+    },
+    plan::store::folder::Access,
+};
+
+/// Rows that people look at.
+const TABLE_ROWS: usize = 100;
+
+pub fn run(context: &Context, args: &QueryArgs) -> Result<Exit, Failure> {
+    let app = App::open(&context.opening, Access::Read, false, &context.ui)?;
+    let tables = sql::tables(&args.sql, Dialect::DataFusion).map_err(|it| {
+        failure(Exit::Usage, &args.sql, Failed { message: it.message, at: it.at.map(|it| it.start), help: None })
+    })?;
+    let mut inputs = Vec::with_capacity(tables.len());
+    for table in tables {
+        let node = meant(app.project(), &table)?;
+        let from = relation(&app.workspace, node).map_err(|it| Failure::new(Exit::Failed, it.to_string()))?;
+        inputs.push(Input { name: table.parts.join("."), from });
+    }
+    let folder = app.workspace.root.join(".assets/tmp").join(format!("ask-{}", std::process::id()));
+    let failed = |it: Failed| failure(Exit::Failed, &args.sql, it);
+    let session = Session::of(&inputs, &folder).map_err(failed)?;
+    let limit = args.rows.or((args.format == RowFormat::Table).then_some(TABLE_ROWS));
+    let mut printer: Option<Printer<'_>> = None;
+    let mut trouble = None;
+    let asked = session.each(&args.sql, &mut |batch| {
+        let printer = printer.get_or_insert_with(|| Printer::new(context, args.format, limit, batch.schema()));
+        printer.take(batch).map_err(|error| {
+            trouble = Some(error);
+            Failed::plain("the rows could not be printed")
+        })
+    });
+    if let Some(error) = trouble {
+        return Err(error);
+    }
+    let schema = asked.map_err(failed)?;
+    printer.unwrap_or_else(|| Printer::new(context, args.format, limit, schema)).finish()?;
+    Ok(Exit::Done)
+}
+
+fn failure(exit: Exit, sql: &str, failed: Failed) -> Failure {
+    let plain = Failure::new(exit, failed.message.clone());
+    match placed("query", sql, &failed) {
+        Some((told, sources)) => Failure { diagnostics: vec![told], sources, ..plain },
+        None => failed.help.into_iter().fold(plain, Failure::hint),
+    }
+}
+
+/// The asset or source that a table's name means: as it is spelt, or with `_` for `/`.
+fn meant(project: &Project, table: &TableName) -> Result<NodeId, Failure> {
+    let name = table.parts.join("/");
+    let alike = |key: &str| key.replace('/', "_").eq_ignore_ascii_case(&name.replace('/', "_"));
+    match project.node(&name).or_else(|| project.nodes.iter().find(|it| alike(it.1.key.as_str())).map(|it| it.0)) {
+        Some(node) => Ok(node),
+        None => named(project, &name),
+    }
+}

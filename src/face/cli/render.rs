@@ -1,0 +1,23 @@
+//! `assets render KEY`: the SQL of an asset as it is run, with everything inserted.
+
+use crate::{
+    face::{
+        app::App,
+        cli::{Context, args::RenderArgs, error::Failure, show::named},
+        exit::Exit,
+    },
+    model::project::Action,
+    plan::store::folder::Access,
+};
+
+pub fn run(context: &Context, args: &RenderArgs) -> Result<Exit, Failure> {
+    let app = App::open(&context.opening, Access::Read, false, &context.ui)?;
+    let node = named(app.project(), &args.key)?;
+    let op = app.project().op_of(node).map(|it| &app.project().ops[it]);
+    let Some(Action::Sql(sql)) = op.map(|it| &it.action) else {
+        let failure = Failure::usage(format!("`{}` is not made by a query", args.key));
+        return Err(failure.hint("`assets show KEY` tells what makes it"));
+    };
+    context.ui.print(&format!("{}\n", sql.text.trim_end()))?;
+    Ok(Exit::Done)
+}
