@@ -6,7 +6,7 @@ use crate::support::{Project, assert_document};
 
 #[test]
 fn a_template_is_a_project_that_materializes_at_once() {
-    for (template, assets) in [("shell", 4), ("python", 4), ("files", 4)] {
+    for (template, assets) in [("shell", 4), ("sql", 5), ("python", 4), ("files", 4)] {
         let project = Project::new();
         assert_document("init", &project.run(&["init", template, "--json"]).succeeded().json());
         let all = format!("All {assets} assets are fresh.\n");
@@ -111,7 +111,7 @@ fn an_unknown_template_is_answered_with_those_there_are() {
         exit 2
         --- stderr
         error: there is no template `shop`
-        help: there are shell, python, files
+        help: there are shell, sql, python, files
         help: for a folder: `assets init shell shop`
     "#]]
     .assert_eq(&project.run(&["init", "shop"]).transcript());
@@ -119,6 +119,7 @@ fn an_unknown_template_is_answered_with_those_there_are() {
         exit 0
         --- stdout
         shell     a small diamond of commands; needs a POSIX shell and awk
+        sql       queries over files, with checks of their rows; needs nothing
         python    scripts that are run by python3; its standard library is enough
         files     many files: a pattern, a folder, two assets of one command, a pool
     "#]]
@@ -129,7 +130,7 @@ fn an_unknown_template_is_answered_with_those_there_are() {
 #[test]
 fn every_file_of_the_templates_is_written() {
     let templates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
-    for template in ["shell", "python", "files"] {
+    for template in ["shell", "sql", "python", "files"] {
         let project = Project::new();
         project.run(&["init", template]).succeeded();
         for entry in walkdir::WalkDir::new(templates.join(template)).into_iter().map(Result::unwrap) {

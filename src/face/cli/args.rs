@@ -423,7 +423,7 @@ pub struct RenderArgs {
   assets init python my-project
   assets init --list")]
 pub struct InitArgs {
-    /// Which project to start from: shell, python or files.
+    /// Which project to start from: shell, sql, python or files.
     #[arg(value_name = "TEMPLATE", default_value = "shell")]
     pub template: String,
     /// Where; made if it is not there. Default: this folder.

@@ -31,12 +31,21 @@ macro_rules! files {
     };
 }
 
-pub const TEMPLATES: [Template; 3] = [
+pub const TEMPLATES: [Template; 4] = [
     Template {
         name: "shell",
         about: "a small diamond of commands; needs a POSIX shell and awk",
         shown: "report",
         files: files!("shell": "assets.toml", "raw/sales.csv", "report.sh", "total.awk"),
+    },
+    Template {
+        name: "sql",
+        about: "queries over files, with checks of their rows; needs nothing",
+        shown: "daily_sales",
+        files: files!(
+            "sql": "assets.toml", "models/city_sales.sql", "models/customers.sql", "models/daily_sales.sql",
+            "models/orders.sql", "raw/customers.csv", "raw/orders.csv"
+        ),
     },
     Template {
         name: "python",

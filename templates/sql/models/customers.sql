@@ -1,0 +1,2 @@
+select id, name, city
+from raw_customers

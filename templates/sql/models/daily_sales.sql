@@ -1,0 +1,4 @@
+select day, count(*) as orders, sum(amount) as total
+from orders
+group by day
+order by day

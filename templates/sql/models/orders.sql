@@ -1,0 +1,4 @@
+-- Refunds are told apart by their sign.
+select id, customer, day, amount
+from raw_orders
+where amount > 0
