@@ -186,3 +186,42 @@ fn what_cannot_be_looked_at_is_told() {
     assert!(told(&["render", "report"], 2).contains("not made by a query"));
     assert!(!project.exists("data"));
 }
+
+#[test]
+fn a_command_gets_rows_in_the_form_that_it_asks_for() {
+    let body = r#"default_io = "files"
+[io.files]
+type = "fs"
+root = "data"
+[io.db]
+type = "sqlite"
+path = "shop.sqlite"
+[source.raw]
+files = ["raw/*.csv"]
+[asset.orders]
+sql = "select id, amount from raw where amount is not null order by id"
+[asset.kept]
+sql = "select count(*) as n from orders"
+io = "db"
+[asset.report]
+command = "cat {{ inputs.orders }} {{ inputs.kept }} {{ inputs.raw }} > {{ output }}"
+deps = [{ asset = "orders", format = "csv" }, { asset = "kept", format = "jsonl" }, { asset = "raw", format = "jsonl" }]
+format = "txt"
+"#;
+    let project =
+        Project::new().manifest(body).file("raw/a.csv", "id,amount\n1,2\n2,\n").file("raw/b.csv", "id,amount\n3,4\n");
+    ran(&project);
+    let rows = "{\"id\":1,\"amount\":2}\n{\"id\":2}\n{\"id\":3,\"amount\":4}\n";
+    assert_eq!(project.read("data/report.txt"), format!("id,amount\n1,2\n3,4\n{{\"n\":2}}\n{rows}"));
+    project.run(&["status"]).succeeded();
+    // Another form is another input.
+    project.edit("assets.toml", "asset = \"orders\", format = \"csv\"", "asset = \"orders\", format = \"jsonl\"");
+    assert_eq!(ran(&project), ["report built"]);
+    assert!(project.read("data/report.txt").starts_with("{\"id\":1,\"amount\":2}\n"));
+    project.edit("assets.toml", "\"kept\", format = \"jsonl\"", "\"kept\", format = \"cvs\"");
+    let told = project.run(&["validate"]).exited(2).stderr;
+    assert!(told.contains("`cvs` is no form of a table") && told.contains("did you mean `csv`?"), "{told}");
+    let project = Project::new().manifest("[asset.a]\ncommand = 'true'\nformat = 'txt'\n[asset.b]\ncommand = 'true'\ndeps = [{ asset = 'a', format = 'csv' }]\n");
+    let told = project.run(&["validate"]).exited(2).stderr;
+    assert!(told.contains("`a` cannot be given as csv"), "{told}");
+}

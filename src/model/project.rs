@@ -13,6 +13,7 @@ use crate::{
     },
     model::{
         check::{DataCheck, Share},
+        format::TableFormat,
         graph::AssetGraph,
         key::AssetKey,
         node_set::NodeSet,
@@ -186,6 +187,8 @@ pub struct Op {
     pub code: FileSet,
     /// Assets and sources that it reads, in the order written, each once.
     pub deps: Vec<NodeId>,
+    /// Those of which it wants the rows in a form of its own choice.
+    pub forms: Vec<(NodeId, TableFormat)>,
     /// Files that it reads itself: an unnamed source.
     pub sources: FileSet,
     /// Variables given and fingerprinted, those of the project included, sorted.

@@ -62,6 +62,7 @@ impl Line<'_> {
             folder: path(&self.all("folder").next().unwrap_or_default()),
             code: self.files("code"),
             deps,
+            forms: Vec::new(),
             sources: self.files("sources"),
             env: Vec::new(),
             version: None,

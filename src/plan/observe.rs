@@ -287,6 +287,10 @@ pub fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
             parts.push(env_part(world, name, false));
         }
     }
+    for (node, form) in &op.forms {
+        let name = format!("{}.format", world.project.key(*node));
+        parts.push(Part::new(PartKind::Config, &name, PartValue::Text(form.name().into())));
+    }
     if !op.folder.is_root() {
         parts.push(Part::new(PartKind::Config, "folder", PartValue::Text(op.folder.to_string().into())));
     }

@@ -2,16 +2,18 @@
 //!
 //! What was planned is only a guess by the time a step's turn comes; here it is decided.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 
 use crate::{
-    base::{digest::Digest, sabotage::Protection},
+    base::{digest::Digest, fs, id::Id, sabotage::Protection},
     exec::{
         executor::{SPEC_VERSION, StepSpec},
+        io::object_store::cache::COPIES,
         io::{IoError, Staged},
         lock::{LockError, LockGuard, LockName, Locked},
+        relation::relation,
         run::{
             audit::{Audit, Audited},
             context::RunContext,
@@ -20,11 +22,13 @@ use crate::{
             recover::{recover_held, sweep},
             render::{Given, Place, render},
         },
+        table::write::write_all,
     },
     model::{
         check::Rule,
         event::{StepError, StepOutcome, StepReport},
         fingerprint::Fingerprint,
+        format::TableFormat,
         key::PartitionKey,
         plan::{PlanStep, StepAction},
         project::{Action, Check, CheckBody, NodeBody, NodeId, Op},
@@ -478,9 +482,34 @@ fn given_inputs(context: &RunContext<'_>, step: &PlanStep, now: &Now) -> Result<
                 Given::One(observation.shown.clone().unwrap_or_default().into())
             }
         };
+        let it = match op.forms.iter().find(|it| it.0 == *dep) {
+            Some((_, form)) => Given::One(in_form(context, step, *dep, *form)?.into_os_string()),
+            None => it,
+        };
         given.push((*dep, it));
     }
     Ok(given)
+}
+
+/// A copy of the rows in the form that is wanted, for this step alone: a reader may change it.
+fn in_form(
+    context: &RunContext<'_>,
+    step: &PlanStep,
+    node: NodeId,
+    form: TableFormat,
+) -> Result<PathBuf, PrepareError> {
+    let workspace = context.workspace;
+    let key = workspace.project.key(node).to_string();
+    let failed = |why: String| PrepareError::Render { message: format!("{key}: {why}"), help: Vec::new() };
+    let from = relation(workspace, node).map_err(|it| failed(it.to_string()))?;
+    let folder = workspace.root.join(COPIES).join(format!("{}-{}-{}", context.run.0, step.op.index(), node.index()));
+    fs::create_folder(&folder).map_err(|it| failed(it.to_string()))?;
+    let name = key.replace('/', "_");
+    let (path, partial) = (folder.join(format!("{name}.{}", form.name())), folder.join(format!("{name}.partial")));
+    let written = from.rows().and_then(|it| write_all(it, &partial, form));
+    written.map_err(|it| failed(it.to_string()))?;
+    fs::rename(&partial, &path).map_err(|it| failed(it.to_string()))?;
+    Ok(path)
 }
 
 /// What a command of a step is made of: the one that makes its outputs, or one that checks them.

@@ -5,6 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use crate::{
     base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
     model::{
+        format::TableFormat,
         project::{Action, Asset, EnvName, FileSet, Identity, NodeId, Op, OpId, Pattern, Shape, Source},
         sql::inputs::table_format,
         template::{Names, Template},
@@ -226,6 +227,7 @@ impl<'a> Resolver<'a> {
         let folder = &origin.folder;
         let env = self.env_of(declared);
         let (mut deps, mut inputs) = self.deps(table);
+        let forms = self.forms(table);
         let query = table.get("sql").and_then(|_| self.sql(declared, outputs[0], &mut deps, &mut inputs));
         let keys: Vec<&str> = outputs.iter().map(|it| &*from.asset.entries[it.index()].key).collect();
         let action = match table.get("command") {
@@ -247,6 +249,7 @@ impl<'a> Resolver<'a> {
             folder: folder.clone(),
             code: self.files(table, "code", folder),
             deps,
+            forms,
             sources: self.files(table, "sources", folder),
             env,
             version: table.get("version").and_then(|it| match &it.data {
@@ -296,6 +299,30 @@ impl<'a> Resolver<'a> {
     }
 
     /// The nodes of `deps`, and their keys.
+    /// The forms in which rows of dependencies are wanted.
+    fn forms(&mut self, table: &'a Table) -> Vec<(NodeId, TableFormat)> {
+        let items = table.get("deps").map(Value::items).unwrap_or_default();
+        let mut forms = Vec::new();
+        for item in items.iter().filter_map(Value::table) {
+            let Some((value, text)) = item.get("format").and_then(|it| Some((it, it.text()?))) else { continue };
+            let node = item.get("asset").and_then(Value::text).and_then(|it| self.keys.get(&**it).copied());
+            match (TableFormat::of_extension(text), node) {
+                (Some(format), Some(node)) => forms.push((node, format)),
+                (Some(_), None) => {}
+                (None, _) => {
+                    let told = Diagnostic::error(code::BAD_VALUE, format!("`{text}` is no form of a table"));
+                    let told = told.at(value.place);
+                    let near = self.report.nearest(text, TableFormat::ALL.map(TableFormat::name));
+                    self.report.push(match near {
+                        Some(near) => told.help(format!("did you mean `{near}`?")),
+                        None => told.help("rows are given as parquet, csv, jsonl or arrow"),
+                    });
+                }
+            }
+        }
+        forms
+    }
+
     fn deps(&mut self, table: &'a Table) -> (Vec<NodeId>, Vec<&'a str>) {
         let items = table.get("deps").map(Value::items).unwrap_or_default();
         let mut found: HashMap<&str, Span> = HashMap::new();

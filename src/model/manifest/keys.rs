@@ -67,7 +67,7 @@ static DEP: Shape = shape(
     "A dependency with options.",
     &[
         field("asset", Filled, "Key of the asset or source.").required(),
-        field("format", Filled, "The form in which it is wanted.").later(),
+        field("format", Filled, "The form in which its rows are wanted: parquet, csv, jsonl or arrow."),
     ],
 );
 

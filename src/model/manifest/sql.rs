@@ -6,7 +6,7 @@ use crate::{
     base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
     model::{
         format::TableFormat,
-        project::{Action, Asset, CheckBody, Identity, IoKind, NodeBody, NodeId, Project, Shape, Sql, SqlTable},
+        project::{Action, Asset, CheckBody, Identity, IoKind, Node, NodeBody, NodeId, Project, Shape, Sql, SqlTable},
         sql::{
             self, Dialect, TableName,
             inputs::{source_format, table_format},
@@ -189,6 +189,17 @@ pub fn readable(project: &Project, from: &Gathered, report: &mut Report) {
             let place = from.asset.entries[op.outputs[0].index()].table.entry("sql").map_or(op.place, |it| it.place);
             unreadable(project, &sql.tables, place, report);
         }
+        for (node, form) in &op.forms {
+            let node = &project.nodes[*node];
+            if !is_table(project, node) {
+                report.push(
+                    Diagnostic::error(code::BAD_VALUE, format!("`{}` cannot be given as {}", node.key, form.name()))
+                        .at(op.place)
+                        .label("wants it so")
+                        .other(node.place, "neither a table of a database nor a file that holds one"),
+                );
+            }
+        }
         for check in &op.checks {
             if let CheckBody::Data(it) = &check.body {
                 unreadable(project, &it.tables, check.place, report);
@@ -201,14 +212,7 @@ pub fn readable(project: &Project, from: &Gathered, report: &mut Report) {
 fn unreadable(project: &Project, tables: &[SqlTable], place: Span, report: &mut Report) {
     for table in tables {
         let node = &project.nodes[table.node];
-        let readable = match &node.body {
-            NodeBody::Asset(it) => {
-                let in_database = matches!(project.io_managers[it.io].kind, IoKind::Sqlite { .. });
-                in_database || table_format(it).is_some()
-            }
-            NodeBody::Source(source) => source_format(source).is_some(),
-        };
-        if !readable {
+        if !is_table(project, node) {
             report.push(
                 Diagnostic::error(code::BAD_SQL, format!("a query cannot read `{}`", node.key))
                     .at(place)
@@ -217,5 +221,15 @@ fn unreadable(project: &Project, tables: &[SqlTable], place: Span, report: &mut 
                     .help("a query reads tables, and files that are parquet, csv, jsonl or arrow"),
             );
         }
+    }
+}
+
+fn is_table(project: &Project, node: &Node) -> bool {
+    match &node.body {
+        NodeBody::Asset(it) => {
+            let in_database = matches!(project.io_managers[it.io].kind, IoKind::Sqlite { .. });
+            in_database || table_format(it).is_some()
+        }
+        NodeBody::Source(source) => source_format(source).is_some(),
     }
 }

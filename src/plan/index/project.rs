@@ -14,6 +14,7 @@ use crate::{
     },
     model::{
         check::{DataCheck, Rule, Share},
+        format::TableFormat,
         manifest::graph_of,
         object_url::ObjectUrl,
         project::{
@@ -31,7 +32,7 @@ use crate::{
 };
 
 /// Also tells projects of another version of this program apart: what a manifest means may have changed.
-const FORM: &str = concat!("assets project 4, ", env!("CARGO_PKG_VERSION"));
+const FORM: &str = concat!("assets project 5, ", env!("CARGO_PKG_VERSION"));
 
 /// What a project was read from, and what it was read with.
 #[derive(Clone, PartialEq, Debug)]
@@ -156,6 +157,7 @@ coded_struct!(Op {
     folder,
     code,
     deps,
+    forms,
     sources,
     env,
     version,
@@ -180,6 +182,7 @@ coded_struct!(ObjectOptions { endpoint, region, allow_http, skip_signature });
 coded_struct!(Pool { name, limit });
 coded_struct!(Job { select, place });
 coded_struct!(Span { file, start, end });
+coded_cases!(TableFormat { 0 = Csv, 1 = Jsonl, 2 = Parquet, 3 = Arrow });
 coded_cases!(Shape { 0 = File, 1 = Folder });
 coded_cases!(Identity { 0 = Bytes, 1 = Rows });
 

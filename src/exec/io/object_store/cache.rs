@@ -23,6 +23,9 @@ use crate::{
 static NEXT: AtomicU64 = AtomicU64::new(0);
 const PARTIAL: &str = "partial-";
 
+/// Rows in the forms that commands want them in.
+pub const COPIES: &str = ".assets/cache/rows";
+
 /// The copies of one project.
 pub struct Cache {
     root: PathBuf,
@@ -110,15 +113,17 @@ impl Cache {
 /// A folder that cannot be read or written.
 pub fn trim(project_root: &Path, before_ns: i64, dry_run: bool) -> Result<(usize, u64), IoError> {
     let root = Folder::open_root(project_root, Swaps::Allowed)?;
-    let Some(folder) = root.open(&Cache::folder())? else { return Ok((0, 0)) };
     let (mut count, mut bytes) = (0, 0);
-    for name in folder.list()? {
-        let old = folder.look(&name)?.is_some_and(|it| it.signature.ctime_ns < before_ns);
-        if old {
-            count += 1;
-            bytes += fs::bytes_of(&Cache::folder().join(&name).under(project_root));
-            if !dry_run {
-                folder.remove(&name)?;
+    for copies in [Cache::folder(), ProjectPath::root().join(COPIES)] {
+        let Some(folder) = root.open(&copies)? else { continue };
+        for name in folder.list()? {
+            let old = folder.look(&name)?.is_some_and(|it| it.signature.ctime_ns < before_ns);
+            if old {
+                count += 1;
+                bytes += fs::bytes_of(&copies.join(&name).under(project_root));
+                if !dry_run {
+                    folder.remove(&name)?;
+                }
             }
         }
     }
