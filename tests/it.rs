@@ -27,6 +27,7 @@ mod network;
 mod objects;
 mod oracle;
 mod partition;
+mod postgres;
 mod promises;
 mod review;
 mod run_features;

@@ -20,7 +20,7 @@ use crate::{
     face::{cli::error::Failure, compiled, exit::Exit, ui::Ui},
     model::{
         manifest,
-        project::{FileSet, Pattern, Project},
+        project::{FileSet, IoManager, Pattern, Project},
     },
     plan::{
         checked::CheckHistory,
@@ -180,8 +180,8 @@ impl App {
             ui.warn(note);
         }
         let project = Arc::new(read.project);
-        let io =
-            project.io_managers.values().map(|it| registry::open(&read.root, &it.kind, durability, &env)).collect();
+        let open = |it: &IoManager| registry::open(&read.root, &it.kind, durability, &project.vars, &env);
+        let io = project.io_managers.values().map(open).collect();
         let cache = FileCache::later(&state.path().join("files.idx"));
         let trust = if verify { Trust::Nothing } else { Trust::Signatures };
         let sweep = Sweep::new(&read.root, cache)?.trusting(trust);

@@ -345,10 +345,28 @@ pub enum IoKind {
     Fs { root: ProjectPath },
     /// Tables of one SQLite database, a file of the project.
     Sqlite { path: ProjectPath },
+    /// Tables in one schema of a Postgres database.
+    Postgres {
+        /// A template, as it stands in the manifest: what it becomes is a secret, and is made when it is used.
+        url: String,
+        /// `None`: where the connection looks first.
+        schema: Option<String>,
+    },
     /// Objects in a bucket or folder.
     ObjectStore { url: ObjectUrl, options: ObjectOptions },
     /// Kept in this process; for tests of everything that takes an IO manager.
     Memory,
+}
+
+impl IoKind {
+    /// Whose SQL is spoken where the tables are kept; `None` for what is no database.
+    pub fn database(&self) -> Option<Dialect> {
+        match self {
+            IoKind::Sqlite { .. } => Some(Dialect::Sqlite),
+            IoKind::Postgres { .. } => Some(Dialect::Postgres),
+            IoKind::Fs { .. } | IoKind::ObjectStore { .. } | IoKind::Memory => None,
+        }
+    }
 }
 
 /// How an object store is reached. Who we are is not said here: that is the environment's.
@@ -411,7 +429,7 @@ impl Project {
             IoKind::Fs { root } => {
                 Some(ProjectPath::resolve(root, asset.path.as_path()).expect("both are below the root"))
             }
-            IoKind::Sqlite { .. } | IoKind::ObjectStore { .. } | IoKind::Memory => None,
+            IoKind::Sqlite { .. } | IoKind::Postgres { .. } | IoKind::ObjectStore { .. } | IoKind::Memory => None,
         }
     }
 

@@ -13,6 +13,7 @@
 
 mod filter;
 pub mod gcs;
+pub mod postgres;
 pub mod pty;
 pub mod s3;
 pub mod told;

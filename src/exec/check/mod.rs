@@ -4,6 +4,7 @@
 //! Knows what is asked and how it is judged. How an engine is asked is behind [`Examiner`].
 
 pub mod datafusion;
+pub mod postgres;
 pub mod sqlite;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     base::{fs, suggest},
-    exec::query::{Failed, Input},
+    exec::query::{Failed, Input, postgres::Connection},
     model::{
         check::{
             Finding, Rule, Sample, Share,
@@ -49,6 +50,8 @@ pub enum Engine {
     DataFusion { spill: PathBuf },
     /// The database whose published tables are read, if it is there.
     Sqlite { database: PathBuf },
+    /// The database whose tables are read.
+    Postgres { connection: Connection },
 }
 
 /// One check.

@@ -8,6 +8,7 @@ pub mod fs;
 pub mod keep;
 pub mod memory;
 pub mod object_store;
+pub mod postgres;
 pub mod registry;
 pub mod sqlite;
 

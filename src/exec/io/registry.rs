@@ -1,23 +1,37 @@
 //! The one list of IO managers: what each kind of the manifest is made of.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use crate::{
     base::env::Environment,
     exec::io::{
-        IoManager, fs::FsManager, memory::MemoryManager, object_store::ObjectStoreManager, sqlite::SqliteManager,
+        IoManager,
+        fs::FsManager,
+        memory::MemoryManager,
+        object_store::ObjectStoreManager,
+        postgres::{PostgresManager, connect::rendered},
+        sqlite::SqliteManager,
     },
-    model::project::{Durability, IoKind},
+    model::project::{Durability, IoKind, VarValue},
 };
 
 /// Makes the manager that a manifest declares. Nothing is opened or made on disk yet.
-pub fn open(project_root: &Path, kind: &IoKind, durability: Durability, env: &Environment) -> Box<dyn IoManager> {
+pub fn open(
+    project_root: &Path,
+    kind: &IoKind,
+    durability: Durability,
+    vars: &BTreeMap<String, VarValue>,
+    env: &Environment,
+) -> Box<dyn IoManager> {
     match kind {
         IoKind::Fs { root } => {
             let manager = FsManager::new(project_root.to_owned(), root.clone());
             Box::new(if durability == Durability::Strict { manager.durable() } else { manager })
         }
         IoKind::Sqlite { path } => Box::new(SqliteManager::new(project_root.to_owned(), path)),
+        IoKind::Postgres { url, schema } => {
+            Box::new(PostgresManager::new(project_root.to_owned(), rendered(url, vars, env), schema.as_deref()))
+        }
         IoKind::ObjectStore { url, options } => {
             Box::new(ObjectStoreManager::new(project_root.to_owned(), url, options, env))
         }

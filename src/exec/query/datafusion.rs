@@ -87,6 +87,12 @@ impl Session {
                 copied.map_err(Failed::input(name))?;
                 register(&self.context, name, &[copy], TableFormat::Arrow)
             }
+            From::Postgres { connection, table } => {
+                let copy = self.spill.join(format!("{}.arrow", name.replace('/', "_")));
+                let rows = connection.read(table)?;
+                write_all(rows, &copy, TableFormat::Arrow).map_err(Failed::input(name))?;
+                register(&self.context, name, &[copy], TableFormat::Arrow)
+            }
             From::Table(_) => Err(Failed::plain(format!("{name}: files are no database"))),
         }
     }

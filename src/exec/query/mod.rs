@@ -4,6 +4,7 @@
 //! Reads what it is told of and writes one new file; it never changes what is stored.
 
 pub mod datafusion;
+pub mod postgres;
 pub mod sqlite;
 
 use std::path::{Path, PathBuf};
@@ -46,6 +47,8 @@ pub enum Engine {
     },
     /// A database with one table. Reads the tables of `database`, if it is there.
     Sqlite { database: PathBuf },
+    /// A table beside those of its database.
+    Postgres { connection: postgres::Connection, table: String },
 }
 
 /// What a name in the query stands for.
@@ -64,6 +67,8 @@ pub enum From {
     Files { paths: Vec<PathBuf>, format: TableFormat },
     /// A table of a SQLite database.
     Sqlite { database: PathBuf, table: String },
+    /// A table of a Postgres database.
+    Postgres { connection: postgres::Connection, table: String },
 }
 
 impl From {
@@ -127,5 +132,6 @@ pub fn run(request: &Request) -> Result<(), Failed> {
     match &request.engine {
         Engine::DataFusion { format, spill } => datafusion::run(request, *format, spill),
         Engine::Sqlite { database } => sqlite::run(request, database),
+        Engine::Postgres { connection, table } => postgres::run(request, connection, table),
     }
 }

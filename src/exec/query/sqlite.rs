@@ -69,6 +69,11 @@ pub fn lend(connection: &Connection, database: &Path, inputs: &[Input]) -> Resul
                 brought.map_err(Failed::input(&input.name))?;
                 continue;
             }
+            From::Postgres { connection: from, table } => {
+                let read = from.read(table)?;
+                rows::insert(connection, &format!("temp.{name}"), read).map_err(Failed::input(&input.name))?;
+                continue;
+            }
         };
         let view = format!("create temp view {name} as select * from {table}");
         connection.execute_batch(&view).map_err(|it| Failed::plain(format!("{}: {it}", input.name)))?;

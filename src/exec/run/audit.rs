@@ -18,6 +18,7 @@ use crate::{
             context::RunContext,
             finish::exit_message,
             prepare::{Attempting, PrepareError, SpecParts, spec},
+            query::connections,
         },
     },
     model::{
@@ -173,6 +174,10 @@ fn round(
         let checks: Vec<&Check> = checks.iter().collect();
         let (argv, file) = check_argv(context, &subject, &checks, &log)?;
         (spec.argv, answer) = (argv, Some(file));
+        for (name, url) in connections(context) {
+            spec.secrets.push(url.clone());
+            spec.env.push((name.into_bytes(), url.into_bytes()));
+        }
     } else {
         spec.env.push((b"ASSETS_CHECK".to_vec(), first.name.as_bytes().to_vec()));
     }

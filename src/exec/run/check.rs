@@ -13,10 +13,16 @@ use crate::{
         check::{Answer, Asked, Engine, Request, SUBCOMMAND},
         io::{
             Loaded, Staged,
+            postgres::staged_table,
             sqlite::{staged_database, table::STAGED},
         },
         query::{From, Input},
-        run::{context::RunContext, prepare::PrepareError, query::input, render::Given},
+        run::{
+            context::RunContext,
+            prepare::PrepareError,
+            query::{connection, input},
+            render::Given,
+        },
     },
     model::{
         check::{DataCheck, Finding},
@@ -84,6 +90,13 @@ fn looked_at(context: &RunContext<'_>, subject: &Subject<'_>, asset: &Asset) -> 
             None => From::Table(asset.path.to_string()),
         };
         return Ok((Engine::Sqlite { database: path.under(&workspace.root) }, own));
+    }
+    if let Some(connection) = connection(&workspace.project, asset.io) {
+        let own = match subject.staged.and_then(|it| staged_table(&it.path)) {
+            Some(table) => From::Table(table),
+            None => From::Table(asset.path.to_string()),
+        };
+        return Ok((Engine::Postgres { connection }, own));
     }
     let path = match subject.staged {
         Some(staged) => staged.path.clone(),

@@ -96,6 +96,13 @@ impl CommandEnvironment {
         }
     }
 
+    /// One that must not be shown.
+    pub fn set_secret(&mut self, name: &str, value: String) {
+        let value = OsString::from(value);
+        self.hide(&value);
+        self.variables.insert(name.into(), value);
+    }
+
     pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         self.variables.insert(name.into(), value.into());
     }

@@ -458,7 +458,7 @@ fn given_inputs(context: &RunContext<'_>, step: &PlanStep, now: &Now) -> Result<
     let op = &workspace.project.ops[step.op];
     for dep in &op.deps {
         // A query reads tables where they are.
-        if matches!(op.action, Action::Sql(_)) && query::database_of(&workspace.project, *dep).is_some() {
+        if matches!(op.action, Action::Sql(_)) && query::is_in_database(&workspace.project, *dep) {
             continue;
         }
         let it = match &workspace.project.nodes[*dep].body {
@@ -535,6 +535,7 @@ pub fn spec(context: &RunContext<'_>, parts: &SpecParts<'_>) -> Result<StepSpec,
     let mut rendered = render(context, op, parts.action, parts.outputs, parts.given)?;
     if let Action::Sql(sql) = parts.action {
         rendered.argv = query::query_argv(context, sql, parts)?;
+        query::connections(context).into_iter().for_each(|(name, url)| rendered.environment.set_secret(&name, url));
     }
     // Finds what the command left behind, whatever that did to hide.
     rendered.environment.set("ASSETS_ATTEMPT", parts.attempt);

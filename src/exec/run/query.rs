@@ -3,9 +3,10 @@
 use std::os::unix::ffi::OsStrExt;
 
 use crate::{
-    base::{fs, path::ProjectPath},
+    base::{fs, id::Id},
     exec::{
-        query::{Engine, From, Input, Request, SUBCOMMAND},
+        io::postgres::{connect::rendered, staged_table},
+        query::{Engine, From, Input, Request, SUBCOMMAND, postgres::Connection},
         run::{
             context::RunContext,
             prepare::{PrepareError, SpecParts},
@@ -14,7 +15,7 @@ use crate::{
     },
     model::{
         format::TableFormat,
-        project::{IoId, IoKind, NodeBody, NodeId, Project, Sql, SqlTable},
+        project::{IoId, IoKind, IoManager, NodeBody, NodeId, Project, Sql, SqlTable},
         sql::inputs::{source_format, table_format},
     },
 };
@@ -31,6 +32,10 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
     let io = asset.io;
     let engine = match (&project.io_managers[io].kind, asset.format.as_deref()) {
         (IoKind::Sqlite { path }, _) => Engine::Sqlite { database: path.under(&workspace.root) },
+        (IoKind::Postgres { .. }, _) => Engine::Postgres {
+            connection: connection(project, io).expect("it is a Postgres database"),
+            table: staged_table(&output.path).expect("it is staged in a folder that is called so"),
+        },
         (IoKind::Fs { .. } | IoKind::ObjectStore { .. }, Some(format)) => Engine::DataFusion {
             format: TableFormat::of_extension(format).expect("the manifest lets queries write tables only"),
             spill: workspace.root.join(".assets/tmp").join(format!("query-{}", parts.attempt)),
@@ -51,12 +56,35 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
     Ok(vec![b"/proc/self/exe".to_vec(), SUBCOMMAND.into(), file.as_os_str().as_bytes().to_vec()])
 }
 
-/// The SQLite database that keeps it.
-pub fn database_of(project: &Project, node: NodeId) -> Option<&ProjectPath> {
-    match &project.io_managers[project.nodes[node].asset()?.io].kind {
-        IoKind::Sqlite { path } => Some(path),
+/// Whether a database keeps it, which queries read it in.
+pub fn is_in_database(project: &Project, node: NodeId) -> bool {
+    project.nodes[node].asset().is_some_and(|it| project.io_managers[it.io].kind.database().is_some())
+}
+
+/// How a process of ours reaches a Postgres database.
+pub fn connection(project: &Project, io: IoId) -> Option<Connection> {
+    match &project.io_managers[io].kind {
+        IoKind::Postgres { schema, .. } => Some(Connection { variable: variable(io), schema: schema.clone() }),
         _ => None,
     }
+}
+
+fn variable(io: IoId) -> String {
+    format!("ASSETS_CONNECTION_{}", io.index())
+}
+
+/// What such a process is told in its environment, and in no file: the addresses of all Postgres databases.
+pub fn connections(context: &RunContext<'_>) -> Vec<(String, String)> {
+    let workspace = context.workspace;
+    let managers = workspace.project.io_managers.iter();
+    let address = |(io, it): (IoId, &IoManager)| match &it.kind {
+        // What is wrong with it is told by whoever asks the database.
+        IoKind::Postgres { url, .. } => {
+            Some((variable(io), rendered(url, &workspace.project.vars, &workspace.env).ok()?))
+        }
+        _ => None,
+    };
+    managers.filter_map(address).collect()
 }
 
 /// What a name in a query of the IO manager `io` stands for.
@@ -68,10 +96,16 @@ pub fn input(context: &RunContext<'_>, table: &SqlTable, io: IoId, given: &[(Nod
         None => Vec::new(),
     };
     let from = match &workspace.project.nodes[table.node].body {
-        NodeBody::Asset(it) => match database_of(&workspace.project, table.node) {
-            Some(_) if it.io == io => From::Table(it.path.to_string()),
-            Some(database) => From::Sqlite { database: database.under(&workspace.root), table: it.path.to_string() },
-            None => From::Files { paths: given(), format: readable(table_format(it)) },
+        NodeBody::Asset(it) => match &workspace.project.io_managers[it.io].kind {
+            kind if kind.database().is_some() && it.io == io => From::Table(it.path.to_string()),
+            IoKind::Sqlite { path } => {
+                From::Sqlite { database: path.under(&workspace.root), table: it.path.to_string() }
+            }
+            IoKind::Postgres { .. } => From::Postgres {
+                connection: connection(&workspace.project, it.io).expect("it is a Postgres database"),
+                table: it.path.to_string(),
+            },
+            _ => From::Files { paths: given(), format: readable(table_format(it)) },
         },
         NodeBody::Source(source) => From::Files { paths: given(), format: readable(source_format(source)) },
     };

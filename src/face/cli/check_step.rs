@@ -5,7 +5,10 @@ use std::{io::Write, path::Path};
 use crate::{
     base::clock::{Clock, SystemClock},
     exec::{
-        check::{self, Engine, Request, Trouble, datafusion::FileExaminer, sqlite::SqliteExaminer},
+        check::{
+            self, Engine, Request, Trouble, datafusion::FileExaminer, postgres::PostgresExaminer,
+            sqlite::SqliteExaminer,
+        },
         query::Failed,
     },
     face::{cli::query_step::drawn, exit::Exit},
@@ -30,6 +33,7 @@ fn run(request: &Request, log: &mut impl Write) -> Result<(), Failed> {
     let now = SystemClock.now();
     let looked = match &request.engine {
         Engine::DataFusion { spill } => check::examine(request, &FileExaminer::of(request, spill)?, now)?,
+        Engine::Postgres { connection } => check::examine(request, &PostgresExaminer::of(request, connection)?, now)?,
         Engine::Sqlite { database } => check::examine(request, &SqliteExaminer::of(request, database)?, now)?,
     };
     for (asked, (finding, trouble)) in request.checks.iter().zip(&looked) {

@@ -115,8 +115,8 @@ static DEFAULTS: Shape = shape(
 
 /// The types of IO manager.
 pub static IO_TYPES: Choice = Choice {
-    now: &["fs", "sqlite", "object_store", "memory"],
-    later: &["duckdb", "postgres", "mysql", "adbc", "plugin"],
+    now: &["fs", "sqlite", "postgres", "object_store", "memory"],
+    later: &["duckdb", "mysql", "adbc", "plugin"],
 };
 
 pub static IO: Shape = shape(
@@ -129,7 +129,7 @@ pub static IO: Shape = shape(
         field(
             "url",
             Filled,
-            "object_store: s3://BUCKET/PREFIX, gs://, az://, file://FOLDER or memory://. postgres, mysql: where it is.",
+            "object_store: s3://BUCKET/PREFIX, gs://, az://, file://FOLDER or memory://. postgres: postgres://USER:PASSWORD@HOST:PORT/DATABASE, by way of `env`.",
         ),
         field("endpoint", Filled, "object_store: the server, if it is not the service's own."),
         field("region", Filled, "object_store: the region of the bucket."),

@@ -26,6 +26,7 @@ mod object_store;
 mod overlap;
 mod partitions;
 mod pattern;
+mod postgres;
 mod raw;
 mod report;
 mod resolve;

@@ -30,7 +30,7 @@ use super::{
     gather::{Declared, Gathered, Section},
     interpolate,
     keys::{IO, IO_TYPES},
-    object_store, overlap, pattern,
+    object_store, overlap, pattern, postgres,
     raw::{Data, Entry, Table, Value},
     report::Report,
     sql, validate,
@@ -102,6 +102,7 @@ pub fn resolve<'a>(
     };
     overlap::check(&project, from, it.report);
     object_store::check(&project, from, it.report);
+    postgres::check(&project, it.report);
     sql::readable(&project, from, it.report);
     validate::jobs(&project, sources, it.report);
     (!it.report.has_errors()).then_some(project)
@@ -223,6 +224,7 @@ impl<'a> Resolver<'a> {
         let own: &[&str] = match kind {
             "fs" => &["type", "root"],
             "sqlite" => &["type", "path"],
+            "postgres" => &["type", "url", "schema"],
             "object_store" => &["type", "url", "endpoint", "region", "allow_http", "skip_signature"],
             _ => &["type"],
         };
@@ -237,6 +239,9 @@ impl<'a> Resolver<'a> {
             let path = path.and_then(|(text, place)| Some((self.render(text, place)?, place)));
             let path = path.and_then(|(text, place)| pattern::path(folder, &text, place, self.report));
             return IoKind::Sqlite { path: path.unwrap_or_default() };
+        }
+        if kind == "postgres" {
+            return self.postgres(io);
         }
         if kind == "object_store" {
             return self.object_store(io);

@@ -38,7 +38,7 @@ impl<'a> Resolver<'a> {
     pub fn as_table(&mut self, declared: &Declared, asset: Asset) -> Asset {
         let query = declared.table.entry("sql");
         match (self.io_kinds.get(asset.io.index()), query) {
-            (Some(IoKind::Sqlite { .. }), _) => self.in_database(declared, asset),
+            (Some(IoKind::Sqlite { .. } | IoKind::Postgres { .. }), _) => self.in_database(declared, asset),
             (_, None) => asset,
             (Some(IoKind::Fs { .. } | IoKind::ObjectStore { .. }), Some(entry)) => {
                 self.in_file(declared, entry.place, asset)
@@ -116,7 +116,7 @@ impl<'a> Resolver<'a> {
             _ => place,
         };
         let kind = self.keepers.get(asset.index()).and_then(|it| self.io_kinds.get(it.0.index()));
-        let dialect = if matches!(kind, Some(IoKind::Sqlite { .. })) { Dialect::Sqlite } else { Dialect::DataFusion };
+        let dialect = kind.and_then(IoKind::database).unwrap_or(Dialect::DataFusion);
         let tables = match sql::tables(&text, dialect) {
             Ok(tables) => tables,
             Err(error) => {
@@ -227,7 +227,7 @@ fn unreadable(project: &Project, tables: &[SqlTable], place: Span, report: &mut 
 fn is_table(project: &Project, node: &Node) -> bool {
     match &node.body {
         NodeBody::Asset(it) => {
-            let in_database = matches!(project.io_managers[it.io].kind, IoKind::Sqlite { .. });
+            let in_database = project.io_managers[it.io].kind.database().is_some();
             in_database || table_format(it).is_some()
         }
         NodeBody::Source(source) => source_format(source).is_some(),

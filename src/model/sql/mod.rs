@@ -9,7 +9,7 @@ mod tokens;
 
 use std::ops::Range;
 
-use sqlparser::dialect::{Dialect as Rules, GenericDialect, SQLiteDialect};
+use sqlparser::dialect::{Dialect as Rules, GenericDialect, PostgreSqlDialect, SQLiteDialect};
 
 pub use tables::{TableName, tables, tables_of_expression};
 pub use tokens::normal_form;
@@ -20,6 +20,7 @@ pub enum Dialect {
     /// Of the engine that is built in.
     DataFusion,
     Sqlite,
+    Postgres,
 }
 
 impl Dialect {
@@ -27,6 +28,7 @@ impl Dialect {
         match self {
             Dialect::DataFusion => &GenericDialect {},
             Dialect::Sqlite => &SQLiteDialect {},
+            Dialect::Postgres => &PostgreSqlDialect {},
         }
     }
 
@@ -34,6 +36,7 @@ impl Dialect {
         match self {
             Dialect::DataFusion => "datafusion",
             Dialect::Sqlite => "sqlite",
+            Dialect::Postgres => "postgres",
         }
     }
 

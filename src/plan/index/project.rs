@@ -175,7 +175,7 @@ coded_cases!(Severity { 0 = Warn, 1 = Error });
 coded_cases!(Durability { 0 = Strict, 1 = Epoch, 2 = Off });
 coded_struct!(Sql { text, file, dialect, tables });
 coded_struct!(SqlTable { name, node });
-coded_cases!(Dialect { 0 = Sqlite, 1 = DataFusion });
+coded_cases!(Dialect { 0 = Sqlite, 1 = DataFusion, 2 = Postgres });
 coded_struct!(EnvName { name, secret });
 coded_struct!(IoManager { name, place, kind });
 coded_struct!(ObjectOptions { endpoint, region, allow_http, skip_signature });
@@ -410,6 +410,11 @@ impl Coded for IoKind {
                 url.to_string().write(out);
                 options.write(out);
             }
+            IoKind::Postgres { url, schema } => {
+                out.push(4);
+                url.write(out);
+                schema.write(out);
+            }
         }
     }
 
@@ -423,6 +428,7 @@ impl Coded for IoKind {
                 let url = url.map_err(|_| Malformed("not the address of an object store"))?;
                 Ok(IoKind::ObjectStore { url, options: Coded::read(from)? })
             }
+            4 => Ok(IoKind::Postgres { url: Coded::read(from)?, schema: Coded::read(from)? }),
             _ => Err(Malformed("unknown IO manager")),
         }
     }

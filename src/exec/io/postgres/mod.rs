@@ -1,0 +1,402 @@
+//! Tables in one schema of a Postgres database.
+//!
+//! What is staged is an ordinary table beside the others, with a name that nobody else uses. Publishing is one
+//! transaction: the old table goes, the staged one takes its name, and a row of `_assets_tables` says whose it
+//! is. The commit of that transaction is the commit point, and after a crash, or a connection that was cut
+//! after COMMIT was sent, that row is asked; it is waited for until nobody can still be committing.
+//!
+//! Nothing is opened before something is asked.
+
+pub mod connect;
+pub mod copy;
+pub mod rows;
+pub mod table;
+
+use std::path::{Path, PathBuf};
+
+use postgres::{Client, Error, GenericClient};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    base::{digest::Digest, fs},
+    exec::{
+        io::{Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target},
+        table::{TableError, read, write},
+    },
+    model::format::TableFormat,
+    plan::record::{AttemptId, StoredOutput},
+};
+use connect::{Address, Session};
+use table::{STAGE, Stamp, qualified};
+
+/// What this tool knows of the tables that it made.
+const OURS: &str = "_assets_tables";
+/// Whoever makes that table holds it: two at once would trip over each other.
+const OURS_LOCK: i64 = 0x6173_7365_7473;
+/// A server gives up what we began and never ended.
+const PUBLISH: &str = "begin; set local idle_in_transaction_session_timeout = '60s'";
+
+/// The `postgres` IO manager.
+pub struct PostgresManager {
+    root: PathBuf,
+    address: Address,
+    makes_schema: bool,
+}
+
+/// What is recorded of an output.
+#[derive(Serialize, Deserialize)]
+struct Token {
+    place: String,
+    version: String,
+}
+
+/// What was written down of a table.
+struct Row {
+    attempt: String,
+    data_version: Vec<u8>,
+    stamp: Option<Stamp>,
+}
+
+impl PostgresManager {
+    pub fn new(project_root: PathBuf, url: Result<String, String>, schema: Option<&str>) -> Self {
+        let address = Address::new(url, schema.map(str::to_owned));
+        PostgresManager { root: project_root, address, makes_schema: schema.is_some() }
+    }
+
+    fn shown(&self, target: &Target) -> String {
+        self.address.shown_table(&table_name(target))
+    }
+
+    /// Where a command writes until its rows are loaded. It is called as the table of the attempt.
+    fn folder(&self, target: &Target, attempt: &AttemptId) -> PathBuf {
+        self.root.join(".assets/tmp").join(self.stage_table(target, attempt))
+    }
+
+    /// What the names of all tables begin with that this project stages for a target.
+    fn stages(&self, target: &Target) -> String {
+        let name = [self.root.as_os_str().as_encoded_bytes(), b"\0", self.shown(target).as_bytes()].concat();
+        format!("{STAGE}{}_", Digest::of(&name).short())
+    }
+
+    /// The table of one attempt until it is published.
+    fn stage_table(&self, target: &Target, attempt: &AttemptId) -> String {
+        format!("{}{}", self.stages(target), Digest::of(attempt.0.as_bytes()).short())
+    }
+
+    fn table_error(&self, target: &Target, error: &TableError) -> IoError {
+        IoError::Other { path: self.shown(target), cause: error.to_string() }
+    }
+
+    fn told<T>(&self, result: Result<T, Error>) -> Result<T, IoError> {
+        result.map_err(|it| self.address.told(&it))
+    }
+
+    /// What the command or query made; what a command handed over is loaded when it is first looked at.
+    fn staged(&self, staged: &Staged, session: &mut Session) -> Result<String, IoError> {
+        let name = self.stage_table(&staged.target, &staged.attempt);
+        if self.told(table::find(&mut session.client, &session.schema, &name))?.is_some() {
+            return Ok(name);
+        }
+        let missing = || IoError::OutputMissing(table_name(&staged.target));
+        if staged.target.format.is_none() {
+            return Err(missing());
+        }
+        let file = self.folder(&staged.target, &staged.attempt).join(file_name(&staged.target));
+        match fs::look(&file)? {
+            None => return Err(missing()),
+            Some(it) if !it.is_file() => {
+                let found = if it.is_dir() { "a folder" } else { "a link" };
+                return Err(IoError::WrongKind { path: table_name(&staged.target), expected: "a csv file", found });
+            }
+            Some(_) => {}
+        }
+        let mut transaction = self.told(session.client.transaction())?;
+        let made = read::open(&[file], TableFormat::Csv)
+            .and_then(|it| copy::insert(&mut transaction, "create table", &qualified(&session.schema, &name), it));
+        made.map_err(|it| self.table_error(&staged.target, &it))?;
+        self.told(transaction.commit())?;
+        Ok(name)
+    }
+
+    fn content(&self, session: Session, target: &Target, table: &str) -> Result<Content, IoError> {
+        let found = rows::version(session.client, &session.schema, table);
+        let found = found.map_err(|it| self.table_error(target, &it))?;
+        Ok(Content { data_version: found.digest, bytes: Some(found.bytes), rows: Some(found.rows) })
+    }
+
+    /// The version of the table that is there, read in full.
+    fn version(&self, target: &Target) -> Result<Option<Content>, IoError> {
+        let mut session = self.address.connect()?;
+        let name = table_name(target);
+        match self.told(table::find(&mut session.client, &session.schema, &name))? {
+            Some(_) => self.content(session, target, &name).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What is written down of a table, if it is still true.
+    fn written_down(&self, target: &Target, session: &mut Session) -> Result<Option<Row>, IoError> {
+        let name = table_name(target);
+        let Some(row) = self.told(row(&mut session.client, &session.schema, &name))? else { return Ok(None) };
+        let stamp = self.told(table::stamp(&mut session.client, &session.schema, &name))?;
+        Ok(Some(row).filter(|it| it.stamp.is_some() && it.stamp == stamp))
+    }
+
+    /// Swaps the staged table in, in one transaction.
+    fn swap(&self, staged: &Staged, content: &Content, session: &mut Session) -> Result<(), Error> {
+        let (client, schema, name) = (&mut session.client, &session.schema, table_name(&staged.target));
+        let stage = self.stage_table(&staged.target, &staged.attempt);
+        make_ours(client, schema)?;
+        client.batch_execute(PUBLISH)?;
+        let stamp = table::stamp(client, schema, &stage)?;
+        table::drop(client, schema, &name)?;
+        client.batch_execute(&format!(
+            "alter table {} rename to {}",
+            qualified(schema, &stage),
+            table::quoted(&name)
+        ))?;
+        let (columns, rows, transaction) = match stamp {
+            Some(it) => (Some(it.columns), Some(it.rows), Some(it.transaction)),
+            None => (None, None, None),
+        };
+        client.execute(
+            &format!(
+                "insert into {} values ($1, $2, $3, $4, $5, $6) on conflict (name) do update set \
+                 attempt = $2, data_version = $3, columns = $4, rows = $5, transaction = $6",
+                qualified(schema, OURS)
+            ),
+            &[&name, &staged.attempt.0, &&content.data_version.0[..], &columns, &rows, &transaction],
+        )?;
+        client.batch_execute("commit")
+    }
+
+    /// Whether the transaction of `attempt` was committed, once none can be on its way any more.
+    fn is_published(&self, target: &Target, attempt: &AttemptId) -> Result<bool, IoError> {
+        let mut session = self.address.connect()?;
+        let (client, schema) = (&mut session.client, &session.schema);
+        let found = (|| {
+            if table::find(client, schema, OURS)?.is_none() {
+                return Ok(false);
+            }
+            client.batch_execute(&format!("begin; lock table {} in share mode", qualified(schema, OURS)))?;
+            let row = row(client, schema, &table_name(target))?;
+            client.batch_execute("commit")?;
+            Ok(row.is_some_and(|it| it.attempt == attempt.0))
+        })();
+        self.told(found)
+    }
+
+    fn recorded(&self, target: &Target, data_version: &Digest) -> StoredOutput {
+        let token = Token { place: self.shown(target), version: data_version.to_string() };
+        StoredOutput::Token(serde_json::to_vec(&token).expect("two texts are JSON"))
+    }
+
+    /// What was recorded of this very place, or what is to be said instead.
+    fn version_recorded(&self, target: &Target, stored: &StoredOutput) -> Result<String, Probed> {
+        let StoredOutput::Token(bytes) = stored else { return Err(Probed::Modified) };
+        // Another kind of manager has other words.
+        let Ok(token) = serde_json::from_slice::<Token>(bytes) else { return Err(Probed::Modified) };
+        if token.place == self.shown(target) { Ok(token.version) } else { Err(Probed::Elsewhere(self.shown(target))) }
+    }
+}
+
+impl IoManager for PostgresManager {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { tables: true, sql: true, persistent: true, remote: true, ..Capabilities::default() }
+    }
+
+    /// Asks the server: what cannot be reached is told before anything runs. Takes away what attempts that died
+    /// have left of the same target: its lock is held by us.
+    fn stage(&self, target: &Target, attempt: &AttemptId) -> Result<Staged, IoError> {
+        let mut session = self.address.connect()?;
+        let (client, schema) = (&mut session.client, &session.schema);
+        let cleared = (|| {
+            if self.makes_schema
+                && client.query_opt("select 1 from pg_catalog.pg_namespace where nspname = $1", &[schema])?.is_none()
+            {
+                client.batch_execute(&format!("create schema if not exists {}", table::quoted(schema)))?;
+            }
+            let left = client.query(
+                "select tablename::text from pg_catalog.pg_tables where schemaname = $1 and starts_with(tablename::text, $2)",
+                &[schema, &self.stages(target)],
+            )?;
+            left.iter().try_for_each(|it| table::drop(client, schema, it.get(0)))
+        })();
+        self.told(cleared)?;
+        let folder = self.folder(target, attempt);
+        fs::remove(&folder)?;
+        fs::create_folder(&folder)?;
+        let token = attempt.0.as_bytes().to_vec();
+        Ok(Staged { target: target.clone(), attempt: attempt.clone(), path: folder.join(file_name(target)), token })
+    }
+
+    fn inspect(&self, staged: &Staged) -> Result<Content, IoError> {
+        let mut session = self.address.connect()?;
+        let name = self.staged(staged, &mut session)?;
+        self.content(session, &staged.target, &name)
+    }
+
+    fn current(&self, target: &Target) -> Result<Option<Content>, IoError> {
+        self.version(target)
+    }
+
+    fn publish(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
+        let mut session = self.address.connect()?;
+        self.staged(staged, &mut session)?;
+        if let Err(error) = self.swap(staged, content, &mut session) {
+            drop(session);
+            // What became of it is not guessed: the server may have done all of it, and its answer been lost.
+            if !self.is_published(&staged.target, &staged.attempt).unwrap_or(false) {
+                return Err(self.address.told(&error));
+            }
+        }
+        fs::remove(&self.folder(&staged.target, &staged.attempt))?;
+        Ok(self.recorded(&staged.target, &content.data_version))
+    }
+
+    fn discard(&self, staged: &Staged) -> Result<(), IoError> {
+        fs::remove(&self.folder(&staged.target, &staged.attempt))?;
+        let mut session = self.address.connect()?;
+        let name = self.stage_table(&staged.target, &staged.attempt);
+        self.told(table::drop(&mut session.client, &session.schema, &name))
+    }
+
+    /// The server counts the rows that are as we left them; where that does not tell, they are read in full.
+    fn probe(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
+        let version = match self.version_recorded(target, stored) {
+            Ok(version) => version,
+            Err(probed) => return Ok(probed),
+        };
+        let mut session = self.address.connect()?;
+        if let Some(row) = self.written_down(target, &mut session)?
+            && digest(&row.data_version).is_some_and(|it| it.to_string() == version)
+        {
+            return Ok(Probed::Same);
+        }
+        let name = table_name(target);
+        if self.told(table::find(&mut session.client, &session.schema, &name))?.is_none() {
+            return Ok(Probed::Missing);
+        }
+        Ok(match self.content(session, target, &name) {
+            Ok(it) if it.data_version.to_string() == version => Probed::Same,
+            // Somebody gave it a column that we cannot read.
+            Ok(_) | Err(IoError::Other { .. }) => Probed::Modified,
+            Err(error) => return Err(error),
+        })
+    }
+
+    fn believes(&self, target: &Target, stored: &StoredOutput) -> Probed {
+        self.version_recorded(target, stored).map_or_else(|probed| probed, |_| Probed::Same)
+    }
+
+    fn adopt(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError> {
+        let found = self.version(target)?;
+        Ok(found.filter(|it| it.data_version == *data_version).map(|it| self.recorded(target, &it.data_version)))
+    }
+
+    fn recover(&self, target: &Target, token: &[u8], content: &Content) -> Result<Recovered, IoError> {
+        let attempt = AttemptId(String::from_utf8_lossy(token).into_owned());
+        let is_published = self.is_published(target, &attempt)?;
+        if let Some(stored) = self.adopt(target, &content.data_version)? {
+            return Ok(Recovered::Published(stored));
+        }
+        // Published, and changed since by somebody else.
+        if is_published {
+            return Ok(Recovered::Lost);
+        }
+        let staged = Staged { target: target.clone(), attempt, path: PathBuf::new(), token: token.to_vec() };
+        match self.inspect(&staged) {
+            Ok(found) if found.data_version == content.data_version => {
+                self.publish(&staged, content).map(Recovered::Published)
+            }
+            Ok(_) | Err(IoError::OutputMissing(_)) => Ok(Recovered::Lost),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A command reads a table as csv, written anew whenever the table has changed.
+    fn load(&self, target: &Target) -> Result<Loaded, IoError> {
+        let name = table_name(target);
+        let mut session = self.address.connect()?;
+        let known = self.written_down(target, &mut session)?.and_then(|it| digest(&it.data_version));
+        let data_version = match known {
+            Some(it) => it,
+            None => self.version(target)?.ok_or_else(|| IoError::NotFound(self.shown(target)))?.data_version,
+        };
+        let folder = self.root.join(".assets/tmp").join(format!("rows-{}", data_version.short()));
+        let file = folder.join(format!("{name}.csv"));
+        if fs::look(&file)?.is_none() {
+            fs::create_folder(&folder)?;
+            let partial = folder.join(format!("{name}.partial"));
+            let written = rows::read(session.client, &session.schema, &name)
+                .and_then(|it| write::write_all(it, &partial, TableFormat::Csv));
+            written.map_err(|it| self.table_error(target, &it))?;
+            fs::rename(&partial, &file)?;
+        }
+        Ok(Loaded::Path(file))
+    }
+
+    fn delete(&self, target: &Target) -> Result<(), IoError> {
+        let mut session = self.address.connect()?;
+        let (client, schema, name) = (&mut session.client, &session.schema, table_name(target));
+        let deleted = (|| {
+            make_ours(client, schema)?;
+            let mut transaction = client.transaction()?;
+            table::drop(&mut transaction, schema, &name)?;
+            transaction.execute(&format!("delete from {} where name = $1", qualified(schema, OURS)), &[&name])?;
+            transaction.commit()
+        })();
+        self.told(deleted)
+    }
+}
+
+/// The table of a target: its path has one part.
+pub fn table_name(target: &Target) -> String {
+    target.path.to_string()
+}
+
+/// The table of an attempt that stages at `path`.
+pub fn staged_table(path: &Path) -> Option<String> {
+    Some(path.parent()?.file_name()?.to_str()?.to_owned())
+}
+
+/// What a command is to write; a query writes nothing there.
+fn file_name(target: &Target) -> String {
+    format!("{}.{}", table_name(target), target.format.as_deref().unwrap_or("none"))
+}
+
+fn digest(bytes: &[u8]) -> Option<Digest> {
+    bytes.try_into().ok().map(Digest)
+}
+
+fn make_ours(client: &mut Client, schema: &str) -> Result<(), Error> {
+    if table::find(client, schema, OURS)?.is_some() {
+        return Ok(());
+    }
+    let mut transaction = client.transaction()?;
+    transaction.execute("select pg_catalog.pg_advisory_xact_lock($1)", &[&OURS_LOCK])?;
+    transaction.batch_execute(&format!(
+        "create table if not exists {} (name text primary key, attempt text not null, data_version bytea not null, \
+         columns text, rows bigint, transaction bigint)",
+        qualified(schema, OURS)
+    ))?;
+    transaction.commit()
+}
+
+fn row(client: &mut impl GenericClient, schema: &str, name: &str) -> Result<Option<Row>, Error> {
+    if table::find(client, schema, OURS)?.is_none() {
+        return Ok(None);
+    }
+    let row = client.query_opt(
+        &format!(
+            "select attempt, data_version, columns, rows, transaction from {} where name = $1",
+            qualified(schema, OURS)
+        ),
+        &[&name],
+    )?;
+    Ok(row.map(|it| {
+        let stamp =
+            (|| Some(Stamp { columns: it.get(2), rows: it.get::<_, Option<i64>>(3)?, transaction: it.get(4) }))();
+        Row { attempt: it.get(0), data_version: it.get(1), stamp }
+    }))
+}

@@ -1,0 +1,81 @@
+//! One table: its names, what it is, and what tells whether it is still as it was.
+
+use postgres::{Error, GenericClient};
+
+/// Of what is staged: the target first, then the attempt.
+pub const STAGE: &str = "_assets_stage_";
+
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+pub fn qualified(schema: &str, name: &str) -> String {
+    format!("{}.{}", quoted(schema), quoted(name))
+}
+
+/// A table that is there: its number, and the letter that Postgres has for its kind.
+pub struct Found {
+    pub oid: u32,
+    pub kind: char,
+}
+
+/// # Errors
+/// What the server says.
+pub fn find(client: &mut impl GenericClient, schema: &str, name: &str) -> Result<Option<Found>, Error> {
+    let row = client.query_opt(
+        "select c.oid, c.relkind::text from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+         where n.nspname = $1 and c.relname = $2",
+        &[&schema, &name],
+    )?;
+    Ok(row.map(|it| Found { oid: it.get(0), kind: it.get::<_, String>(1).chars().next().unwrap_or('?') }))
+}
+
+/// Takes away whatever has this name.
+///
+/// # Errors
+/// What the server says: other things may rest on it.
+pub fn drop(client: &mut impl GenericClient, schema: &str, name: &str) -> Result<(), Error> {
+    let what = match find(client, schema, name)?.map(|it| it.kind) {
+        None => return Ok(()),
+        Some('v') => "view",
+        Some('m') => "materialized view",
+        Some('f') => "foreign table",
+        Some(_) => "table",
+    };
+    client.batch_execute(&format!("drop {what} {}", qualified(schema, name)))
+}
+
+/// What a table was when it was looked at: equal stamps mean the same rows and columns.
+///
+/// Postgres writes every new version of a row with the number of the transaction that made it. All rows of a table
+/// that we made are of one transaction; so if there are as many rows as then, and all of that transaction, they
+/// are those very rows. Rows are counted by the server, none is read or sent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    pub columns: String,
+    pub rows: i64,
+    /// The transaction; 0 if there is no row.
+    pub transaction: i64,
+}
+
+/// `None` if its rows are of several transactions, or it is no plain table.
+///
+/// # Errors
+/// What the server says.
+pub fn stamp(client: &mut impl GenericClient, schema: &str, name: &str) -> Result<Option<Stamp>, Error> {
+    let Some(Found { oid, kind: 'r' }) = find(client, schema, name)? else { return Ok(None) };
+    let columns: String = client
+        .query_one(
+            "select coalesce(string_agg(format('%s %L %s %s %s', attnum, attname, atttypid, atttypmod, attisdropped), ',' \
+             order by attnum), '') from pg_catalog.pg_attribute where attrelid = $1 and attnum > 0",
+            &[&oid],
+        )?
+        .get(0);
+    let of = qualified(schema, name);
+    let first = client.query_opt(&format!("select xmin::text::bigint from {of} limit 1"), &[])?;
+    let transaction: i64 = first.map_or(0, |it| it.get(0));
+    let counted = client
+        .query_one(&format!("select count(*), count(*) filter (where xmin = '{transaction}'::xid) from {of}"), &[])?;
+    let (rows, of_one): (i64, i64) = (counted.get(0), counted.get(1));
+    Ok((rows == of_one).then_some(Stamp { columns, rows, transaction }))
+}

@@ -1,0 +1,258 @@
+//! Tables in a real Postgres server: made, read, cut off at, changed by others, and lost in the middle.
+
+use rustix::process::Signal;
+
+use crate::support::{
+    Project,
+    postgres::{Database, Server},
+};
+
+fn ran(project: &Project) -> Vec<String> {
+    let mut steps: Vec<String> = project.materialized(&[]).into_iter().map(|it| format!("{} {}", it.0, it.1)).collect();
+    steps.sort();
+    steps
+}
+
+const ORDERS: &str = "id,customer,amount,day\n007,ann,10.5,2026-03-01\n008,bob,,2026-03-01\n009,ann,7.25,2026-03-02\n";
+
+/// A file of csv -> Postgres -> Postgres -> parquet and SQLite -> Postgres, and a command on either side.
+fn shop(database: &Database<'_>) -> Project {
+    let body = r#"default_io = "files"
+[io.files]
+type = "fs"
+root = "data"
+[io.pg]
+type = "postgres"
+url = "{{ env.DATABASE_URL }}"
+[io.mart]
+type = "postgres"
+url = "{{ env.DATABASE_URL }}"
+schema = "mart"
+[io.db]
+type = "sqlite"
+path = "shop.sqlite"
+[source."raw/orders"]
+files = ["raw/*.csv"]
+
+[asset.orders]
+sql = "models/orders.sql"
+io = "pg"
+[asset."per/customer"]
+sql = "select customer, sum(amount::numeric(10, 2)) as total, count(*) as n from Orders group by 1"
+io = "mart"
+[asset.large]
+sql = 'select * from "per/customer" where total > 1'
+[asset.kept]
+sql = "select customer, n from large"
+io = "db"
+[asset.given]
+command = "cp raw/orders.csv {{ output }}"
+io = "pg"
+[asset.back]
+sql = "select k.customer, k.n, g.day from kept k join given g on g.customer = k.customer and g.amount = 10.5"
+io = "pg"
+[asset.report]
+command = "cat {{ inputs.back }} > {{ output }}"
+deps = ["back"]
+format = "txt"
+"#;
+    Project::new()
+        .manifest(body)
+        .file("models/orders.sql", "select id, customer, amount, day\nfrom \"raw/orders\"\nwhere amount is not null\n")
+        .file("raw/orders.csv", ORDERS)
+        .env("DATABASE_URL", &database.url())
+}
+
+#[test]
+fn a_table_goes_through_files_and_databases_and_back() {
+    let database = Server::shared().database();
+    let project = shop(&database);
+    let all = [
+        "back built",
+        "given built",
+        "kept built",
+        "large built",
+        "orders built",
+        "per/customer built",
+        "report built",
+    ];
+    assert_eq!(ran(&project), all);
+    assert_eq!(project.read("data/report.txt"), "customer,n,day\nann,2,2026-03-01\n");
+    assert_eq!(
+        database.rows("select * from orders order by id"),
+        ["007|ann|10.5|2026-03-01", "009|ann|7.25|2026-03-02"]
+    );
+    assert_eq!(database.rows("select * from mart.per_customer"), ["ann|17.75|2"]);
+    project.run(&["status"]).succeeded();
+    project.run(&["status", "--refresh"]).succeeded();
+    assert_eq!(ran(&project), Vec::<String>::new());
+    // The same rows, in another order and from another text: nothing downstream is run.
+    project.write(
+        "models/orders.sql",
+        "select id, customer, amount, day from \"raw/orders\" where amount > 0 order by id desc",
+    );
+    let stopped =
+        ["back cut_off", "kept cut_off", "large cut_off", "orders built", "per/customer cut_off", "report cut_off"];
+    assert_eq!(ran(&project), stopped);
+    let left = "select relname from pg_class where relname like '\\_assets\\_stage%'";
+    assert_eq!(database.rows(left), [""; 0]);
+    // Who we are is nowhere.
+    let found = std::process::Command::new("grep").args(["-rl", "not-so-secret"]).arg(project.root()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+}
+
+/// Each by itself must be noticed, and what is changed and changed back in full must not be.
+#[test]
+fn a_table_changed_by_hand_is_found() {
+    let database = Server::shared().database();
+    let body = "[io.pg]\ntype = \"postgres\"\nurl = \"{{ env.DATABASE_URL }}\"\n\
+        [asset.a]\nsql = \"select n, n::text as t from generate_series(1, 5) as s(n)\"\nio = \"pg\"\n";
+    let project = Project::new().manifest(body).env("DATABASE_URL", &database.url());
+    assert_eq!(ran(&project), ["a built"]);
+    for change in [
+        "update a set t = 'x' where n = 3",
+        "delete from a where n = 1",
+        "insert into a values (9, 'y')",
+        "begin; delete from a where n = 1; insert into a values (1, 'other'); commit",
+        "truncate a",
+        "alter table a rename column t to u",
+        "alter table a add column more integer default 7",
+        "drop table a",
+        "drop table a; create view a as select 1 as n, 'v' as t",
+        "drop table a; create table a as select n, n::text || '!' as t from generate_series(1, 5) as s(n)",
+    ] {
+        database.run(change);
+        // Without asking the server it cannot be known.
+        project.run(&["status"]).succeeded();
+        assert_ne!(project.run(&["status", "--refresh"]).code, 0, "{change}");
+        assert_eq!(ran(&project), ["a built"], "{change}");
+        project.run(&["status", "--refresh"]).succeeded();
+        assert_eq!(database.rows("select count(*), sum(n), max(t) from a"), ["5|15|5"], "{change}");
+    }
+    database.run("update a set n = n");
+    database.run("vacuum full a");
+    project.run(&["status", "--refresh"]).succeeded();
+    assert_eq!(ran(&project), Vec::<String>::new());
+}
+
+/// An asset of one row, made by a query that says in a file that it ran.
+fn small(database: &Database<'_>) -> Project {
+    let body = "[io.pg]\ntype = \"postgres\"\nurl = \"{{ env.DATABASE_URL }}\"\n[io.files]\ntype = \"fs\"\nroot = \"data\"\n\
+        [asset.a]\nsql = \"select 1 as n\"\nio = \"pg\"\n\
+        [asset.b]\nsql = \"select n + 1 as n from a\"\nio = \"files\"\n\
+        [project]\nname = \"test\"\ndefault_io = \"files\"\n";
+    let project = Project::new().env("DATABASE_URL", &database.url());
+    project.write("assets.toml", body);
+    project
+}
+
+#[test]
+fn what_the_server_says_is_shown_in_its_place() {
+    let database = Server::shared().database();
+    let project = small(&database);
+    project.edit("assets.toml", "select 1 as n", "select 'é' as t, 1 +\\n  nosuch as n");
+    let run = project.run(&["materialize"]);
+    assert_ne!(run.code, 0);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert!(said.contains("column \"nosuch\" does not exist (SQLSTATE 42703)"), "{said}");
+    assert!(said.contains("--> sql:2:3"), "{said}");
+    assert!(said.contains("^^^^^^"), "{said}");
+    project.edit("assets.toml", "select 'é' as t, 1 +\\n  nosuch as n", "select array[1] as n");
+    let run = project.run(&["materialize"]);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert_ne!(run.code, 0);
+    assert!(said.contains("column `n` is of type integer[], which cannot be read; cast it to text"), "{said}");
+    assert_eq!(database.rows("select relname from pg_class where relname like '\\_assets\\_stage%'"), [""; 0]);
+}
+
+#[test]
+fn rows_are_checked_before_they_are_published() {
+    let database = Server::shared().database();
+    let project = small(&database);
+    let checks = r#"io = "pg"
+checks = [
+    { range = { column = "n", min = 1 } },
+    { accepted_values = { column = "n", values = [1, 2] } },
+    { regex = { column = "t", pattern = "^x" } },
+    { unique = ["n"] },
+    { row_count = { min = 1 } },
+    { freshness = { column = "at", within = "1d" } },
+    { sql = "select * from a where n > 1 -- odd" },
+]
+"#;
+    let manifest = project.read("assets.toml").replace("select 1 as n", "select 1 as n, 'xy' as t, now() as at");
+    let manifest = manifest.replacen("io = \"pg\"\n", checks, 1);
+    project.write("assets.toml", &manifest);
+    project.run(&["materialize"]).succeeded();
+    project.run(&["check"]).succeeded();
+    project.edit("assets.toml", "select 1 as n", "select 3 as n");
+    let run = project.run(&["materialize"]);
+    assert_eq!(run.code, 4, "{}{}", run.stdout, run.stderr);
+    assert_eq!(database.rows("select n from a"), ["1"], "the old table stays");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_and_what_was_done_is_not_done_twice() {
+    let server = Server::new();
+    let database = server.database();
+    let project = small(&database);
+    ran(&project);
+    server.stop();
+    // Nobody is asked.
+    project.run(&["status"]).succeeded();
+    let run = project.run(&["materialize"]);
+    assert_ne!(run.code, 0);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert!(said.contains("postgres://127.0.0.1:") && said.contains("onnection refused"), "{said}");
+    assert!(!said.contains("not-so-secret"), "{said}");
+    server.start();
+    assert_eq!(ran(&project), Vec::<String>::new());
+}
+
+/// The server goes in mid-run: while the query runs.
+#[test]
+fn a_server_that_is_lost_in_mid_run_fails_the_run_and_the_next_goes_on() {
+    let server = Server::new();
+    let database = server.database();
+    let project = small(&database);
+    project.edit("assets.toml", "select 1 as n", "select 1 as n from pg_sleep(3)");
+    let run = project.start(&["materialize"]);
+    let busy = "select count(*) from pg_stat_activity where query like 'create table%pg_sleep%' and state = 'active'";
+    while database.rows(busy) != ["1"] {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    server.stop();
+    let run = run.finish();
+    assert_ne!(run.code, 0);
+    assert!(!format!("{}{}", run.stdout, run.stderr).contains("panicked"), "{}{}", run.stdout, run.stderr);
+    server.start();
+    assert_eq!(ran(&project), ["a built", "b built"]);
+    assert_eq!(ran(&project), Vec::<String>::new());
+    assert_eq!(database.rows("select relname from pg_class where relname like '\\_assets\\_stage%'"), [""; 0]);
+}
+
+/// Killed after COMMIT and before the record: the row in the database tells, and nothing is run again.
+#[test]
+fn a_publication_that_nobody_recorded_is_looked_up() {
+    let database = Server::shared().database();
+    let project = small(&database);
+    project.run(&["materialize"]).succeeded();
+    // A trigger holds the answer to COMMIT back until the run is dead: what is deferred is part of the commit.
+    database.run(
+        "create function wait() returns trigger language plpgsql as 'begin perform pg_sleep(2); return new; end';
+         create constraint trigger wait after update on _assets_tables deferrable initially deferred for each row execute function wait()",
+    );
+    project.edit("assets.toml", "select 1 as n", "select 2 as n");
+    let run = project.start(&["materialize"]);
+    let busy = "select count(*) from pg_stat_activity where query = 'commit' and state = 'active'";
+    while database.rows(busy) != ["1"] {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    run.signal(Signal::KILL);
+    run.finish();
+    // At once, while the server is still committing: it is waited for.
+    let steps = ran(&project);
+    assert_eq!(steps, ["b built"], "the table was published, and is not made again");
+    assert_eq!(database.rows("select n from a"), ["2"]);
+    assert_eq!(ran(&project), Vec::<String>::new());
+}

@@ -1,0 +1,146 @@
+//! A real Postgres server, started by whoever needs one as a user without rights, and a connection to it.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::{Mutex, OnceLock},
+};
+
+use postgres::{Client, NoTls};
+
+/// A server of its own. Ends with it, or with this process: a shell waits for its input to be closed.
+pub struct Server {
+    folder: tempfile::TempDir,
+    port: u16,
+    process: Mutex<Option<std::process::Child>>,
+}
+
+/// Where Debian puts them, and where others do.
+fn program(name: &str) -> PathBuf {
+    let mut places: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .map(|them| them.flatten().map(|it| it.path().join("bin")).collect())
+        .unwrap_or_default();
+    places.sort();
+    places.reverse();
+    places.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let found = places.iter().map(|it| it.join(name)).find(|it| it.exists());
+    found.unwrap_or_else(|| panic!("`{name}` is not there: install the Debian package postgresql (`.ci/run` does)"))
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// The server refuses to be root.
+fn as_nobody(program: &Path) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--"]).arg(program);
+    command
+}
+
+fn done(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|it| panic!("{command:?}: {it}"));
+    let said = [&*output.stdout, &*output.stderr].map(String::from_utf8_lossy).concat();
+    assert!(output.status.success(), "{command:?}: {said}");
+    output
+}
+
+impl Server {
+    /// One for all tests that do not stop it.
+    pub fn shared() -> &'static Server {
+        static SERVER: OnceLock<Server> = OnceLock::new();
+        SERVER.get_or_init(Server::new)
+    }
+
+    pub fn new() -> Server {
+        let folder = tempfile::Builder::new().prefix("assets-postgres-").tempdir().expect("a temporary folder");
+        if is_root() {
+            done(Command::new("chown").arg("nobody:nogroup").arg(folder.path()));
+        }
+        let data = folder.path().join("data");
+        let mut init = as_nobody(&program("initdb"));
+        done(init.args(["-A", "trust", "-U", "tester", "-E", "UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data));
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Server { folder, port, process: Mutex::new(None) };
+        server.start();
+        server
+    }
+
+    pub fn start(&self) {
+        let mut command = as_nobody(Path::new("/bin/sh"));
+        // Its last breath is this process's: the shell's input ends, and it ends the server.
+        let script = "\"$@\" >\"$0/log\" 2>&1 & cat >/dev/null; kill -QUIT $!; wait";
+        command.args(["-c", script]).arg(self.folder.path()).arg(program("postgres"));
+        command.arg("-D").arg(self.folder.path().join("data")).arg("-k").arg(self.folder.path());
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-c", "fsync=off"]);
+        command.stdin(std::process::Stdio::piped());
+        *self.process.lock().unwrap() = Some(command.spawn().expect("there is a shell"));
+        let start = std::time::Instant::now();
+        while Client::connect(&self.url("postgres"), NoTls).is_err() {
+            let log = || std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            assert!(start.elapsed().as_secs() < 60, "postgres did not start: {}", log());
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    /// At once, as by a crash; what was committed is there when it is started again.
+    pub fn stop(&self) {
+        if let Some(mut process) = self.process.lock().unwrap().take() {
+            drop(process.stdin.take());
+            process.wait().expect("it ends");
+        }
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres://tester:not-so-secret@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// A new database.
+    pub fn database(&self) -> Database<'_> {
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+        let name = format!("shop{}", NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        Client::connect(&self.url("postgres"), NoTls)
+            .unwrap()
+            .batch_execute(&format!("create database {name}"))
+            .unwrap();
+        Database { server: self, name }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+pub struct Database<'a> {
+    pub server: &'a Server,
+    name: String,
+}
+
+impl Database<'_> {
+    pub fn url(&self) -> String {
+        self.server.url(&self.name)
+    }
+
+    pub fn run(&self, sql: &str) {
+        Client::connect(&self.url(), NoTls).unwrap().batch_execute(sql).unwrap_or_else(|it| panic!("{sql}: {it:?}"));
+    }
+
+    /// Rows as texts, with `|` between columns.
+    pub fn rows(&self, sql: &str) -> Vec<String> {
+        let messages = Client::connect(&self.url(), NoTls).unwrap().simple_query(sql);
+        let messages = messages.unwrap_or_else(|it| panic!("{sql}: {it:?}"));
+        let row = |it: &postgres::SimpleQueryMessage| match it {
+            postgres::SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|it| row.get(it).unwrap_or("NULL")).collect::<Vec<_>>().join("|"))
+            }
+            _ => None,
+        };
+        messages.iter().filter_map(row).collect()
+    }
+}
