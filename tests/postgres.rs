@@ -4,7 +4,7 @@ use rustix::process::Signal;
 
 use crate::support::{
     Project,
-    postgres::{Database, Server},
+    postgres::{Database, Proxy, Server},
 };
 
 fn ran(project: &Project) -> Vec<String> {
@@ -255,4 +255,97 @@ fn a_publication_that_nobody_recorded_is_looked_up() {
     assert_eq!(steps, ["b built"], "the table was published, and is not made again");
     assert_eq!(database.rows("select n from a"), ["2"]);
     assert_eq!(ran(&project), Vec::<String>::new());
+}
+
+fn version(project: &Project, asset: &str) -> String {
+    let show = project.run(&["show", asset, "--json"]).succeeded().json();
+    show["materializations"][0]["data_version"].as_str().expect("it was made").to_owned()
+}
+
+/// Every type that is read: what comes out is, by its version, what went in.
+#[test]
+fn the_same_rows_have_the_same_version_in_files_and_in_postgres() {
+    let database = Server::shared().database();
+    let body = r#"default_io = "files"
+[io.files]
+type = "fs"
+root = "data"
+[io.pg]
+type = "postgres"
+url = "{{ env.DATABASE_URL }}"
+[asset.first]
+sql = """select * from (values
+  (1, 1.5, 'a\\b	c', true, cast('2026-03-01' as date), cast('2026-03-01 10:11:12.5' as timestamp), cast('12.30' as decimal(10, 2)), X'00ff'),
+  (-9223372036854775807, -0.0, '', false, cast('1900-01-01' as date), cast('1969-12-31 23:59:59.999999' as timestamp), cast('-0.01' as decimal(10, 2)), X''),
+  (null, null, null, null, null, null, null, null),
+  (null, 'NaN'::double, '\\N', null, null, null, null, null)
+) as t (a, b, c, d, e, f, g, h)"""
+[asset.second]
+sql = "select * from first"
+io = "pg"
+[asset.third]
+sql = "select * from second"
+io = "pg"
+[asset.fourth]
+sql = "select * from third"
+[asset.wide]
+sql = "select 'infinity'::float8 as a, now()::timestamptz(0) - now()::timestamptz(0) + timestamptz '2026-03-01 12:00+02' as b, time '10:11:12.5' as c, 3::smallint as d, sum(x) as e, '{}'::json as f, 'x'::varchar(3) as g from (values (1.25), (2.5)) as t (x)"
+io = "pg"
+[asset.narrow]
+sql = "select * from wide"
+"#;
+    let project = Project::new().manifest(body).env("DATABASE_URL", &database.url());
+    ran(&project);
+    let first = version(&project, "first");
+    for other in ["second", "third", "fourth"] {
+        assert_eq!(version(&project, other), first, "{other}");
+    }
+    assert_eq!(version(&project, "narrow"), version(&project, "wide"));
+    let types = "select string_agg(format_type(atttypid, atttypmod), ',' order by attnum) from pg_attribute where attrelid = 'second'::regclass and attnum > 0";
+    let all = "bigint,double precision,text,boolean,date,timestamp without time zone,numeric(10,2),bytea";
+    assert_eq!(database.rows(types), [all]);
+    assert_eq!(database.rows("select b, e from wide"), ["2026-03-01 10:00:00+00|3.75"]);
+}
+
+/// The answer to the nth COMMIT is lost with its connection.
+#[test]
+fn a_connection_that_is_cut_after_commit_was_sent_is_looked_up() {
+    for (nth, ends) in [(1, 1), (2, 0)] {
+        let database = Server::shared().database();
+        let mut project = small(&database);
+        project.run(&["materialize"]).succeeded();
+        project.edit("assets.toml", "select 1 as n", "select 2 as n");
+        let proxy = Proxy::that_cuts(database.server.port, nth);
+        let direct = database.url();
+        project.set_env(
+            "DATABASE_URL",
+            &direct.replace(&format!(":{}/", database.server.port), &format!(":{}/", proxy.port)),
+        );
+        let run = project.run(&["materialize"]);
+        assert_eq!(run.code, ends, "{nth}: {}{}", run.stdout, run.stderr);
+        assert!(proxy.has_cut(), "{nth}");
+        project.run(&["materialize"]).succeeded();
+        assert_eq!(ran(&project), Vec::<String>::new(), "{nth}");
+        assert_eq!(database.rows("select n from a"), ["2"]);
+        assert_eq!(database.rows("select relname from pg_class where relname like '\\_assets\\_stage%'"), [""; 0]);
+    }
+}
+
+#[test]
+fn what_cannot_be_kept_is_refused_before_anything_runs() {
+    let io = "[io.pg]\ntype = \"postgres\"\n";
+    let url = "url = \"{{ env.DATABASE_URL }}\"\n";
+    let asset = |key: &str| format!("[asset.\"{key}\"]\nsql = \"select 1 as n\"\nio = \"pg\"\n");
+    for (manifest, said) in [
+        (format!("{io}{url}{}{}", asset("a/b"), asset("A_b")), "would both be the table"),
+        (format!("{io}{url}{}", asset(&"x".repeat(64))), "longer than 63 bytes"),
+        (format!("{io}{url}{}", asset("_assets_tables")), "not for data"),
+        (format!("{io}url = \"postgres://me:secret@host/db\"\n{}", asset("a")), "a password stands in the manifest"),
+        (format!("{io}url = \"mysql://host/db\"\n{}", asset("a")), "not the address of a Postgres database"),
+        (format!("{io}{}", asset("a")), "has no `url`"),
+    ] {
+        let run = Project::new().manifest(&manifest).env("DATABASE_URL", "postgres://host/db").run(&["validate"]);
+        assert_eq!(run.code, 2, "{manifest}");
+        assert!(run.stderr.contains(said), "{said}: {}{}", run.stdout, run.stderr);
+    }
 }

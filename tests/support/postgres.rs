@@ -1,10 +1,14 @@
 //! A real Postgres server, started by whoever needs one as a user without rights, and a connection to it.
 
 use std::{
-    net::TcpListener,
+    io::{Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::{Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicI32, Ordering},
+    },
 };
 
 use postgres::{Client, NoTls};
@@ -12,7 +16,7 @@ use postgres::{Client, NoTls};
 /// A server of its own. Ends with it, or with this process: a shell waits for its input to be closed.
 pub struct Server {
     folder: tempfile::TempDir,
-    port: u16,
+    pub port: u16,
     process: Mutex<Option<std::process::Child>>,
 }
 
@@ -142,5 +146,53 @@ impl Database<'_> {
             _ => None,
         };
         messages.iter().filter_map(row).collect()
+    }
+}
+
+/// Between a project and a server: everything goes through, until a COMMIT is to be answered.
+pub struct Proxy {
+    pub port: u16,
+    left: Arc<AtomicI32>,
+}
+
+impl Proxy {
+    /// Cuts the connection on which the `nth` commit is sent, when the server has it.
+    pub fn that_cuts(server: u16, nth: i32) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let left = Arc::new(AtomicI32::new(nth));
+        let of_thread = Arc::clone(&left);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let server = TcpStream::connect(("127.0.0.1", server)).unwrap();
+                let (left, mut from, mut to) =
+                    (Arc::clone(&of_thread), client.try_clone().unwrap(), server.try_clone().unwrap());
+                std::thread::spawn(move || {
+                    let mut bytes = [0; 65536];
+                    while let Ok(count @ 1..) = from.read(&mut bytes) {
+                        let is_commit = bytes[..count].windows(7).any(|it| it == b"commit\0");
+                        let cuts = is_commit && left.fetch_sub(1, Ordering::SeqCst) == 1;
+                        if cuts {
+                            // Its answer goes nowhere.
+                            let _ = from.shutdown(Shutdown::Both);
+                        }
+                        if to.write_all(&bytes[..count]).is_err() || cuts {
+                            break;
+                        }
+                    }
+                    let _ = to.shutdown(Shutdown::Write);
+                });
+                std::thread::spawn(move || {
+                    let (mut from, mut to) = (server, client);
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Both);
+                });
+            }
+        });
+        Proxy { port, left }
+    }
+
+    pub fn has_cut(&self) -> bool {
+        self.left.load(Ordering::SeqCst) <= 0
     }
 }

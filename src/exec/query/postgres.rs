@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// A query whose process was ended is ended too.
+const GONE: &str = "set client_connection_check_interval = '2s'";
+
 /// A database, and who we are there: what a variable of the process holds.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Connection {
@@ -34,11 +37,12 @@ impl Connection {
     pub fn open(&self) -> Result<Session, Failed> {
         let url = Environment::of_process().get(&self.variable).map(str::to_owned);
         let url = url.ok_or_else(|| format!("{} is not set", self.variable));
-        Address::new(url, self.schema.clone()).connect().map_err(|it| Failed {
-            message: it.to_string(),
-            at: None,
-            help: it.help().map(str::to_owned),
-        })
+        let opened = Address::new(url, self.schema.clone()).connect();
+        let mut session =
+            opened.map_err(|it| Failed { message: it.to_string(), at: None, help: it.help().map(str::to_owned) })?;
+        // Not known to servers before 14, nor on every system: there a query goes on until it is done.
+        let _ = session.client.batch_execute(GONE);
+        Ok(session)
     }
 
     /// # Errors
@@ -70,8 +74,8 @@ pub fn run(request: &Request, connection: &Connection, table: &str) -> Result<()
     let text = request.sql.trim_end().trim_end_matches(';');
     session
         .client
-        .batch_execute(&format!("{lead}{text}"))
-        .and_then(|()| session.client.batch_execute("commit"))
+        .execute(&format!("{lead}{text}"), &[])
+        .and_then(|_| session.client.batch_execute("commit"))
         .map_err(|it| Failed::of_postgres(&it, &lead, text))
 }
 

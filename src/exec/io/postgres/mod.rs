@@ -240,6 +240,7 @@ impl IoManager for PostgresManager {
         self.version(target)
     }
 
+    /// The staged table is not read again: it was made whole by one transaction, and nobody knows its name.
     fn publish(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
         let mut session = self.address.connect()?;
         self.staged(staged, &mut session)?;
@@ -277,12 +278,8 @@ impl IoManager for PostgresManager {
         if self.told(table::find(&mut session.client, &session.schema, &name))?.is_none() {
             return Ok(Probed::Missing);
         }
-        Ok(match self.content(session, target, &name) {
-            Ok(it) if it.data_version.to_string() == version => Probed::Same,
-            // Somebody gave it a column that we cannot read.
-            Ok(_) | Err(IoError::Other { .. }) => Probed::Modified,
-            Err(error) => return Err(error),
-        })
+        let found = self.content(session, target, &name)?;
+        Ok(if found.data_version.to_string() == version { Probed::Same } else { Probed::Modified })
     }
 
     fn believes(&self, target: &Target, stored: &StoredOutput) -> Probed {
@@ -297,14 +294,15 @@ impl IoManager for PostgresManager {
     fn recover(&self, target: &Target, token: &[u8], content: &Content) -> Result<Recovered, IoError> {
         let attempt = AttemptId(String::from_utf8_lossy(token).into_owned());
         let is_published = self.is_published(target, &attempt)?;
+        let staged = Staged { target: target.clone(), attempt, path: PathBuf::new(), token: token.to_vec() };
         if let Some(stored) = self.adopt(target, &content.data_version)? {
+            self.discard(&staged)?;
             return Ok(Recovered::Published(stored));
         }
         // Published, and changed since by somebody else.
         if is_published {
             return Ok(Recovered::Lost);
         }
-        let staged = Staged { target: target.clone(), attempt, path: PathBuf::new(), token: token.to_vec() };
         match self.inspect(&staged) {
             Ok(found) if found.data_version == content.data_version => {
                 self.publish(&staged, content).map(Recovered::Published)
