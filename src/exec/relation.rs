@@ -4,11 +4,12 @@ use crate::{
     exec::{
         io::{IoError, Loaded},
         query::From,
-        run::{context::Workspace, query::database_of},
+        run::context::Workspace,
     },
     model::{
+        format::TableFormat,
         key::PartitionKey,
-        project::{NodeBody, NodeId},
+        project::{IoKind, NodeBody, NodeId},
         sql::inputs::{source_format, table_format},
     },
     plan::observe::{SourceFacts, observe},
@@ -34,14 +35,17 @@ pub fn relation(workspace: &Workspace, node: NodeId) -> Result<From, RelationErr
     let key = || project.key(node).to_string();
     match &project.nodes[node].body {
         NodeBody::Asset(asset) => {
-            if let Some(database) = database_of(project, node) {
+            let kind = &project.io_managers[asset.io].kind;
+            if let IoKind::Sqlite { path } = kind {
                 let target = workspace.target(node, &PartitionKey::whole());
                 if workspace.io_of(node).current(&target)?.is_none() {
                     return Err(RelationError::Missing(format!("{} was never built", key())));
                 }
-                return Ok(From::Sqlite { database: database.under(&workspace.root), table: asset.path.to_string() });
+                return Ok(From::Sqlite { database: path.under(&workspace.root), table: asset.path.to_string() });
             }
-            let format = table_format(asset).ok_or_else(|| RelationError::NoTable(key()))?;
+            // A server's rows are fetched as a command would get them.
+            let fetched = matches!(kind, IoKind::Postgres { .. }).then_some(TableFormat::Csv);
+            let format = fetched.or_else(|| table_format(asset)).ok_or_else(|| RelationError::NoTable(key()))?;
             let loaded = workspace.io_of(node).load(&workspace.target(node, &PartitionKey::whole()));
             let Loaded::Path(path) = loaded.map_err(|error| match error {
                 IoError::NotFound(_) => RelationError::Missing(format!("{} was never built", key())),

@@ -80,6 +80,7 @@ impl From {
         match self {
             From::Files { paths, format } => read::open(paths, *format),
             From::Sqlite { database, table } => rows::read(database, table),
+            From::Postgres { connection, table } => connection.read(table).map_err(|it| TableError(it.message)),
             From::Table(table) => Err(TableError(format!("{table} is known to its database only"))),
         }
     }
