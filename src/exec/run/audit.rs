@@ -12,7 +12,7 @@ use crate::{
     base::digest::Digest,
     exec::{
         executor::{StepExit, StepResult, StepSpec},
-        io::{IoError, Staged},
+        io::{IoError, Staged, postgres::connect::secrets},
         run::{
             check::{Subject, answered, check_argv},
             context::RunContext,
@@ -175,7 +175,7 @@ fn round(
         let (argv, file) = check_argv(context, &subject, &checks, &log)?;
         (spec.argv, answer) = (argv, Some(file));
         for (name, url) in connections(context) {
-            spec.secrets.push(url.clone());
+            spec.secrets.extend(secrets(&url));
             spec.env.push((name.into_bytes(), url.into_bytes()));
         }
     } else {

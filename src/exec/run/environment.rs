@@ -96,11 +96,10 @@ impl CommandEnvironment {
         }
     }
 
-    /// One that must not be shown.
-    pub fn set_secret(&mut self, name: &str, value: String) {
-        let value = OsString::from(value);
-        self.hide(&value);
-        self.variables.insert(name.into(), value);
+    /// One of which these parts must not be shown.
+    pub fn set_secret(&mut self, name: &str, value: String, parts: Vec<String>) {
+        self.secrets.extend(parts);
+        self.variables.insert(name.into(), value.into());
     }
 
     pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {

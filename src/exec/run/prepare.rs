@@ -10,8 +10,7 @@ use crate::{
     base::{digest::Digest, fs, id::Id, sabotage::Protection},
     exec::{
         executor::{SPEC_VERSION, StepSpec},
-        io::object_store::cache::COPIES,
-        io::{IoError, Staged},
+        io::{IoError, Staged, object_store::cache::COPIES, postgres::connect::secrets},
         lock::{LockError, LockGuard, LockName, Locked},
         relation::relation,
         run::{
@@ -535,7 +534,10 @@ pub fn spec(context: &RunContext<'_>, parts: &SpecParts<'_>) -> Result<StepSpec,
     let mut rendered = render(context, op, parts.action, parts.outputs, parts.given)?;
     if let Action::Sql(sql) = parts.action {
         rendered.argv = query::query_argv(context, sql, parts)?;
-        query::connections(context).into_iter().for_each(|(name, url)| rendered.environment.set_secret(&name, url));
+        for (name, url) in query::connections(context) {
+            let parts = secrets(&url);
+            rendered.environment.set_secret(&name, url, parts);
+        }
     }
     // Finds what the command left behind, whatever that did to hide.
     rendered.environment.set("ASSETS_ATTEMPT", parts.attempt);

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, ops::ControlFlow, ops::Range};
 
 use sqlparser::{
-    ast::{ObjectName, Query, Statement, TableFactor, Visit, Visitor},
+    ast::{ObjectName, Query, SetExpr, Statement, TableFactor, Visit, Visitor},
     parser::Parser,
     tokenizer::Token,
 };
@@ -39,8 +39,11 @@ pub fn tables(text: &str, dialect: Dialect) -> Result<Vec<TableName>, SqlError> 
         _ => return Err(SqlError { message: "there is more than one statement".to_owned(), at: None }),
     };
     let mut reader = Reader { text, own: HashMap::new(), scopes: Vec::new(), found: Vec::new() };
-    let _ = query.visit(&mut reader);
-    Ok(reader.found)
+    match query.visit(&mut reader) {
+        ControlFlow::Continue(()) => Ok(reader.found),
+        // Some databases would do it, again with every build.
+        ControlFlow::Break(()) => Err(SqlError { message: "a query must not change anything".to_owned(), at: None }),
+    }
 }
 
 /// The same for an expression, which is true or false of a row or is made of many.
@@ -109,6 +112,9 @@ impl Visitor for Reader<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if matches!(*query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)) {
+            return ControlFlow::Break(());
+        }
         let names = self.own.remove(&std::ptr::from_ref(query));
         let mut names = names.or_else(|| self.scopes.last().cloned()).unwrap_or_default();
         if let Some(with) = &query.with {
@@ -190,6 +196,16 @@ mod tests {
         ] {
             let error = tables(text, Dialect::Sqlite).unwrap_err();
             assert_eq!((error.message.as_str(), error.at.map(|it| &text[it])), (message, at), "{text}");
+        }
+        for change in
+            ["delete from a returning *", "update a set b = 1 returning *", "insert into a values (1) returning *"]
+        {
+            let text = format!("with t as ({change}) select * from t");
+            assert_eq!(
+                tables(&text, Dialect::Postgres).unwrap_err().message,
+                "a query must not change anything",
+                "{change}"
+            );
         }
         assert!(tables(&format!("select {}1{}", "(".repeat(5000), ")".repeat(5000)), Dialect::Sqlite).is_err());
     }

@@ -61,6 +61,12 @@ pub fn rendered(url: &str, vars: &BTreeMap<String, VarValue>, env: &Environment)
     Template::new(Arc::from(url), None).render(&scope).map_err(|it| it.message)
 }
 
+/// The parts of an address that must not be shown: all of it, and the password alone.
+pub fn secrets(url: &str) -> Vec<String> {
+    let password = Config::from_str(url).ok().and_then(|it| String::from_utf8(it.get_password()?.to_vec()).ok());
+    std::iter::once(url.to_owned()).chain(password).filter(|it| !it.is_empty()).collect()
+}
+
 impl Address {
     pub fn new(url: Result<String, String>, schema: Option<String>) -> Address {
         Address { url, schema }
