@@ -31,7 +31,7 @@ use table::{STAGE, Stamp, qualified};
 
 /// What this tool knows of the tables that it made.
 const OURS: &str = "_assets_tables";
-/// Whoever makes that table holds it: two at once would trip over each other.
+/// Whoever makes that table or its schema holds it: two at once would trip over each other.
 const OURS_LOCK: i64 = 0x6173_7365_7473;
 /// A server gives up what we began and never ended.
 const PUBLISH: &str = "begin; set local idle_in_transaction_session_timeout = '60s'";
@@ -214,7 +214,10 @@ impl IoManager for PostgresManager {
             if self.makes_schema
                 && client.query_opt("select 1 from pg_catalog.pg_namespace where nspname = $1", &[schema])?.is_none()
             {
-                client.batch_execute(&format!("create schema if not exists {}", table::quoted(schema)))?;
+                let mut transaction = client.transaction()?;
+                transaction.execute("select pg_catalog.pg_advisory_xact_lock($1)", &[&OURS_LOCK])?;
+                transaction.batch_execute(&format!("create schema if not exists {}", table::quoted(schema)))?;
+                transaction.commit()?;
             }
             let left = client.query(
                 "select tablename::text from pg_catalog.pg_tables where schemaname = $1 and starts_with(tablename::text, $2)",
@@ -392,9 +395,10 @@ fn row(client: &mut impl GenericClient, schema: &str, name: &str) -> Result<Opti
         ),
         &[&name],
     )?;
-    Ok(row.map(|it| {
-        let stamp =
-            (|| Some(Stamp { columns: it.get(2), rows: it.get::<_, Option<i64>>(3)?, transaction: it.get(4) }))();
-        Row { attempt: it.get(0), data_version: it.get(1), stamp }
-    }))
+    let Some(row) = row else { return Ok(None) };
+    let stamp = match (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?) {
+        (Some(columns), Some(rows), Some(transaction)) => Some(Stamp { columns, rows, transaction }),
+        _ => None,
+    };
+    Ok(Some(Row { attempt: row.try_get(0)?, data_version: row.try_get(1)?, stamp }))
 }

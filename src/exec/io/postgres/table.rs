@@ -2,6 +2,8 @@
 
 use postgres::{Error, GenericClient};
 
+/// The number of the first type that is not Postgres's own.
+const FIRST_OF_USERS: u32 = 16384;
 /// Of what is staged: the target first, then the attempt.
 pub const STAGE: &str = "_assets_stage_";
 
@@ -58,19 +60,23 @@ pub struct Stamp {
     pub transaction: i64,
 }
 
-/// `None` if its rows are of several transactions, or it is no plain table.
+/// `None` if its rows are of several transactions, it is no plain table, or a type in it is somebody's own.
 ///
 /// # Errors
 /// What the server says.
 pub fn stamp(client: &mut impl GenericClient, schema: &str, name: &str) -> Result<Option<Stamp>, Error> {
     let Some(Found { oid, kind: 'r' }) = find(client, schema, name)? else { return Ok(None) };
-    let columns: String = client
-        .query_one(
-            "select coalesce(string_agg(format('%s %L %s %s %s', attnum, attname, atttypid, atttypmod, attisdropped), ',' \
-             order by attnum), '') from pg_catalog.pg_attribute where attrelid = $1 and attnum > 0",
-            &[&oid],
-        )?
-        .get(0);
+    let described = client.query_one(
+        "select coalesce(string_agg(format('%s %L %s %s %s', attnum, attname, atttypid, atttypmod, attisdropped), ',' \
+             order by attnum), ''), coalesce(bool_or(not attisdropped and atttypid >= $2), false) \
+             from pg_catalog.pg_attribute where attrelid = $1 and attnum > 0",
+        &[&oid, &FIRST_OF_USERS],
+    )?;
+    let (columns, of_users): (String, bool) = (described.get(0), described.get(1));
+    // What its values are called can be changed where no row is.
+    if of_users {
+        return Ok(None);
+    }
     let of = qualified(schema, name);
     let first = client.query_opt(&format!("select xmin::text::bigint from {of} limit 1"), &[])?;
     let transaction: i64 = first.map_or(0, |it| it.get(0));
