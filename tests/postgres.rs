@@ -364,3 +364,33 @@ fn what_cannot_be_kept_is_refused_before_anything_runs() {
         assert!(run.stderr.contains(said), "{said}: {}{}", run.stdout, run.stderr);
     }
 }
+
+/// Many at once in a schema that is not there yet, by commands, with checks of what is staged; and a view that
+/// somebody put on one of them.
+#[test]
+fn many_tables_at_once_by_commands() {
+    let database = Server::shared().database();
+    let mut body = "[io.pg]\ntype = \"postgres\"\nurl = \"{{ env.DATABASE_URL }}\"\nschema = \"New One\"\n".to_owned();
+    for it in 0..6 {
+        body += &format!(
+            "[asset.t{it}]\ncommand = \"printf 'a,b\\n{it},x\\n' > {{{{ output }}}}\"\nchecks = [{{ not_null = [\"a\"] }}]\n"
+        );
+    }
+    let project = Project::new().manifest(&body).env("DATABASE_URL", &database.url());
+    assert_eq!(ran(&project).len(), 6);
+    assert_eq!(database.rows("select a, b from \"New One\".t3"), ["3|x"]);
+    assert_eq!(ran(&project), Vec::<String>::new());
+    project.edit("assets.toml", "\\n3,x", "\\n,x");
+    assert_eq!(project.run(&["materialize"]).code, 4);
+    database.run("create view v as select * from \"New One\".t3");
+    project.edit("assets.toml", "\\n,x", "\\n4,x");
+    let run = project.run(&["materialize"]);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert_ne!(run.code, 0, "{said}");
+    assert!(said.contains("other objects depend on it"), "{said}");
+    assert_eq!(database.rows("select a from v"), ["3"]);
+    database.run("drop view v");
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(database.rows("select a from \"New One\".t3"), ["4"]);
+    assert_eq!(ran(&project), Vec::<String>::new());
+}
