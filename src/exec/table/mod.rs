@@ -7,6 +7,7 @@ pub mod digest;
 pub mod infer;
 pub mod read;
 pub mod show;
+pub mod stream;
 pub mod write;
 
 use arrow::{error::ArrowError, record_batch::RecordBatchReader};

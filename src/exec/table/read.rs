@@ -15,7 +15,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 
 use crate::{
     base::fs,
-    exec::table::{Rows, TableError, infer},
+    exec::table::{Rows, TableError, infer, stream::BATCH_ROWS},
     model::format::TableFormat,
 };
 
@@ -85,7 +85,7 @@ impl Files {
             TableFormat::Parquet => {
                 let opened = fs::open(file).map_err(TableError::new).map_err(external)?;
                 let builder = ParquetRecordBatchReaderBuilder::try_new(opened)?;
-                Ok(boxed(builder.with_batch_size(8192).build()?))
+                Ok(boxed(builder.with_batch_size(BATCH_ROWS).build()?))
             }
             TableFormat::Arrow => {
                 let opened = infer::opened(file).map_err(external)?;

@@ -4,13 +4,7 @@
 //! in UTC. A `numeric` has the scale that it is declared with, or, without one, the largest that is found in
 //! it. What Arrow has no type for (uuid, json, enums) is text; arrays and others are refused.
 
-use std::{
-    io::Read,
-    sync::{
-        Arc,
-        mpsc::{IntoIter, SyncSender, sync_channel},
-    },
-};
+use std::{io::Read, sync::Arc};
 
 use arrow::{
     array::{
@@ -18,8 +12,7 @@ use arrow::{
         StringBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
     },
     datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
-    error::ArrowError,
-    record_batch::{RecordBatch, RecordBatchReader},
+    record_batch::RecordBatch,
 };
 use postgres::Client;
 
@@ -30,11 +23,9 @@ use super::{
 use crate::exec::table::{
     Rows, TableError,
     digest::{TableDigest, TableVersion},
+    stream::{BATCH_ROWS, Sink, stream},
 };
 
-const BATCH_ROWS: usize = 8192;
-/// Batches that wait to be taken.
-const AHEAD: usize = 2;
 const DIGITS_MAX: u8 = 38;
 /// Days from 1970 to 2000, where Postgres counts from.
 const DAYS: i32 = 10_957;
@@ -57,15 +48,8 @@ pub fn read(mut client: Client, schema: &str, table: &str) -> Result<Rows, Table
     let found = Arc::new(Schema::new(fields));
     let list: Vec<&str> = columns.iter().map(|it| it.expression.as_str()).collect();
     let copy = format!("copy (select {} from {}) to stdout (format binary)", list.join(", "), qualified(schema, table));
-    let (sender, batches) = sync_channel(AHEAD);
     let of_thread = Arc::clone(&found);
-    std::thread::spawn(move || {
-        if let Err(error) = send(&mut client, &copy, &of_thread, &sender) {
-            // The reader may be gone: then nobody asks.
-            let _ = sender.send(Err(ArrowError::ExternalError(error.into())));
-        }
-    });
-    Ok(Box::new(Batches { schema: found, batches: batches.into_iter() }))
+    Ok(stream(found, move |to| send(&mut client, &copy, &of_thread, to)))
 }
 
 /// The identity of a table's content.
@@ -74,25 +58,6 @@ pub fn read(mut client: Client, schema: &str, table: &str) -> Result<Rows, Table
 /// As [`read`].
 pub fn version(client: Client, schema: &str, table: &str) -> Result<TableVersion, TableError> {
     TableDigest::of(read(client, schema, table)?)
-}
-
-struct Batches {
-    schema: SchemaRef,
-    batches: IntoIter<Result<RecordBatch, ArrowError>>,
-}
-
-impl Iterator for Batches {
-    type Item = Result<RecordBatch, ArrowError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.batches.next()
-    }
-}
-
-impl RecordBatchReader for Batches {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
 }
 
 struct Column {
@@ -268,12 +233,7 @@ fn number(text: &str, scale: u32) -> Result<i128, TableError> {
     if number.unsigned_abs() >= 10u128.pow(u32::from(DIGITS_MAX)) { Err(odd()) } else { Ok(number) }
 }
 
-fn send(
-    client: &mut Client,
-    copy: &str,
-    schema: &SchemaRef,
-    to: &SyncSender<Result<RecordBatch, ArrowError>>,
-) -> Result<(), TableError> {
+fn send(client: &mut Client, copy: &str, schema: &SchemaRef, to: &Sink) -> Result<(), TableError> {
     let mut from = client.copy_out(copy)?;
     let mut exactly = |bytes: &mut [u8]| from.read_exact(bytes).map_err(|it| of_stream(&it));
     // A signature, flags, and the length of what nobody uses.
@@ -287,7 +247,7 @@ fn send(
         if count == BATCH_ROWS || fields == -1 && count > 0 {
             let batch = RecordBatch::try_new(Arc::clone(schema), builders.iter_mut().map(Builder::finish).collect())?;
             count = 0;
-            if to.send(Ok(batch)).is_err() {
+            if !to.put(batch) {
                 return Ok(());
             }
         }

@@ -3,20 +3,13 @@
 //! SQLite has integers, floats, texts and byte strings; a column is what all its values are. What it has no
 //! type for (dates, times, decimals) is kept as text or number, and comes back as that.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        mpsc::{IntoIter, SyncSender, sync_channel},
-    },
-};
+use std::{path::Path, sync::Arc};
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, BinaryBuilder, Float64Builder, Int64Builder, LargeStringBuilder, StringBuilder},
     compute::cast,
     datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef},
-    error::ArrowError,
-    record_batch::{RecordBatch, RecordBatchReader},
+    record_batch::RecordBatch,
     util::display::{ArrayFormatter, FormatOptions},
 };
 use rusqlite::{
@@ -28,11 +21,8 @@ use super::table::{columns, quoted};
 use crate::exec::table::{
     Rows, TableError,
     digest::{TableDigest, TableVersion},
+    stream::{BATCH_ROWS, Sink, stream},
 };
-
-const BATCH_ROWS: usize = 8192;
-/// Batches that wait to be taken.
-const AHEAD: usize = 2;
 
 impl std::convert::From<rusqlite::Error> for TableError {
     fn from(error: rusqlite::Error) -> TableError {
@@ -73,34 +63,8 @@ fn rows(database: &Path, table: &str, mixed: Mixed) -> Result<Rows, TableError> 
     // One look for its columns and its rows.
     connection.execute_batch("begin")?;
     let schema = Arc::new(schema(&connection, table, mixed)?);
-    let (sender, batches) = sync_channel(AHEAD);
     let (of_thread, table) = (Arc::clone(&schema), table.to_owned());
-    std::thread::spawn(move || {
-        if let Err(error) = send(&connection, &table, &of_thread, &sender) {
-            // The reader may be gone: then nobody asks.
-            let _ = sender.send(Err(ArrowError::ExternalError(error.into())));
-        }
-    });
-    Ok(Box::new(Batches { schema, batches: batches.into_iter() }))
-}
-
-struct Batches {
-    schema: SchemaRef,
-    batches: IntoIter<Result<RecordBatch, ArrowError>>,
-}
-
-impl Iterator for Batches {
-    type Item = Result<RecordBatch, ArrowError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.batches.next()
-    }
-}
-
-impl RecordBatchReader for Batches {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
+    Ok(stream(schema, move |to| send(&connection, &table, &of_thread, to)))
 }
 
 fn schema(connection: &Connection, table: &str, mixed: Mixed) -> Result<Schema, TableError> {
@@ -206,12 +170,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|it| format!("{it:02x}")).collect()
 }
 
-fn send(
-    connection: &Connection,
-    table: &str,
-    schema: &SchemaRef,
-    to: &SyncSender<Result<RecordBatch, ArrowError>>,
-) -> Result<(), TableError> {
+fn send(connection: &Connection, table: &str, schema: &SchemaRef, to: &Sink) -> Result<(), TableError> {
     let mut statement = connection.prepare(&format!("select * from main.{} order by rowid", quoted(table)))?;
     let mut rows = statement.query([])?;
     let mut builders: Vec<Builder> = schema.fields().iter().map(|it| Builder::of(it.data_type())).collect();
@@ -221,7 +180,7 @@ fn send(
         if count == BATCH_ROWS || row.is_none() && count > 0 {
             let batch = RecordBatch::try_new(Arc::clone(schema), builders.iter_mut().map(Builder::finish).collect())?;
             count = 0;
-            if to.send(Ok(batch)).is_err() {
+            if !to.put(batch) {
                 return Ok(());
             }
         }
