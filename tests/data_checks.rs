@@ -545,7 +545,7 @@ fn checks_of_files_run_alone_too() {
     let rows = "      id  customer  state  day   total\n       3  ann       paid   NULL   -4.0\n";
     assert!(output.contains(rows), "{output}");
     assert!(output.contains("it could not be looked at: there is no column `totl`"), "{output}");
-    let left = project.snapshot().into_iter().map(|it| it.0).filter(|it| it.contains("tmp/rows-"));
+    let left = project.snapshot().into_iter().map(|it| it.0).filter(|it| it.contains("cache/rows/"));
     assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
 }
 

@@ -1,5 +1,6 @@
 //! Tables in a real Postgres server: made, read, cut off at, changed by others, and lost in the middle.
 
+use assets::exec::io::{IoManager, conformance, postgres::PostgresManager};
 use rustix::process::Signal;
 
 use crate::support::{
@@ -11,6 +12,20 @@ fn ran(project: &Project) -> Vec<String> {
     let mut steps: Vec<String> = project.materialized(&[]).into_iter().map(|it| format!("{} {}", it.0, it.1)).collect();
     steps.sort();
     steps
+}
+
+#[test]
+fn postgres_conforms() {
+    let database = Server::shared().database();
+    let project = tempfile::tempdir().unwrap();
+    for schema in [None, Some("mart")] {
+        let make = || -> Box<dyn IoManager> {
+            Box::new(PostgresManager::new(project.path().to_owned(), Ok(database.url()), schema))
+        };
+        let report = conformance::run(&make);
+        report.assert_passed();
+        assert_eq!(report.skipped, crate::io::OF_FILES);
+    }
 }
 
 const ORDERS: &str = "id,customer,amount,day\n007,ann,10.5,2026-03-01\n008,bob,,2026-03-01\n009,ann,7.25,2026-03-02\n";

@@ -266,3 +266,26 @@ group = "reports"
     let output = project.run(&["validate"]).exited(2);
     assert!(output.stderr.contains("cannot be a model: an asset key may not contain ' '"), "{}", output.stderr);
 }
+
+/// Each command has rows of its own: what one does to them no other sees, and nothing of them stays.
+#[test]
+fn commands_that_read_one_table_at_once_are_given_rows_of_their_own() {
+    let mut body = "default_io = \"files\"\n[io.db]\ntype = \"sqlite\"\npath = \"shop.sqlite\"\n[io.files]\ntype = \"fs\"\nroot = \"data\"\n\
+                    [asset.numbers]\nio = \"db\"\nsql = \"with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000) select i from n\"\n"
+        .to_owned();
+    for number in 0..6 {
+        body += &format!(
+            "[asset.reader{number}]\nio = \"files\"\ndeps = [\"numbers\"]\nformat = \"txt\"\n\
+             command = \"wc -l < {{{{ inputs.numbers }}}} > {{{{ output }}}}; echo spoilt > {{{{ inputs.numbers }}}}\"\n"
+        );
+    }
+    let project = Project::new().manifest(&body);
+    project.run(&["materialize", "-j", "6"]).succeeded();
+    for number in 0..6 {
+        assert_eq!(project.read(&format!("data/reader{number}.txt")).trim(), "20001");
+    }
+    project.run(&["materialize", "-f", "-s", "reader3"]).succeeded();
+    assert_eq!(project.read("data/reader3.txt").trim(), "20001");
+    let left = project.snapshot().into_iter().map(|it| it.0).filter(|it| it.contains("cache/rows/"));
+    assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
+}

@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod check;
+pub mod copies;
 pub mod executor;
 pub mod io;
 pub mod jobserver;

@@ -1,15 +1,17 @@
 //! Where the rows of an asset or source can be read as they stand, without a run.
 
+use std::path::PathBuf;
+
 use crate::{
     exec::{
         io::{IoError, Loaded},
-        query::From,
         run::context::Workspace,
+        table::{Rows, TableError, read},
     },
     model::{
         format::TableFormat,
         key::PartitionKey,
-        project::{IoKind, NodeBody, NodeId},
+        project::{NodeBody, NodeId},
         sql::inputs::{source_format, table_format},
     },
     plan::observe::{SourceFacts, observe},
@@ -26,32 +28,52 @@ pub enum RelationError {
     Io(#[from] IoError),
 }
 
+/// Rows that can be read, and where.
+pub enum Relation {
+    /// As often as one likes.
+    Files { paths: Vec<PathBuf>, format: TableFormat },
+    /// Once.
+    Rows(Rows),
+}
+
+impl Relation {
+    /// The rows, one after the other.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn rows(self) -> Result<Rows, TableError> {
+        match self {
+            Relation::Files { paths, format } => read::open(&paths, format),
+            Relation::Rows(rows) => Ok(rows),
+        }
+    }
+}
+
 /// What is published of an asset, or the files of a source.
 ///
 /// # Errors
 /// Something that is no table, is not there, or cannot be read.
-pub fn relation(workspace: &Workspace, node: NodeId) -> Result<From, RelationError> {
+pub fn relation(workspace: &Workspace, node: NodeId) -> Result<Relation, RelationError> {
     let project = &*workspace.project;
     let key = || project.key(node).to_string();
     match &project.nodes[node].body {
         NodeBody::Asset(asset) => {
-            let kind = &project.io_managers[asset.io].kind;
-            if let IoKind::Sqlite { path } = kind {
-                let target = workspace.target(node, &PartitionKey::whole());
-                if workspace.io_of(node).current(&target)?.is_none() {
-                    return Err(RelationError::Missing(format!("{} was never built", key())));
-                }
-                return Ok(From::Sqlite { database: path.under(&workspace.root), table: asset.path.to_string() });
+            let format = table_format(asset);
+            if format.is_none() && project.io_managers[asset.io].kind.database().is_none() {
+                return Err(RelationError::NoTable(key()));
             }
-            // A server's rows are fetched as a command would get them.
-            let fetched = matches!(kind, IoKind::Postgres { .. }).then_some(TableFormat::Csv);
-            let format = fetched.or_else(|| table_format(asset)).ok_or_else(|| RelationError::NoTable(key()))?;
             let loaded = workspace.io_of(node).load(&workspace.target(node, &PartitionKey::whole()));
-            let Loaded::Path(path) = loaded.map_err(|error| match error {
+            let loaded = loaded.map_err(|error| match error {
                 IoError::NotFound(_) => RelationError::Missing(format!("{} was never built", key())),
                 other => RelationError::Io(other),
             })?;
-            Ok(From::Files { paths: vec![path], format })
+            match loaded {
+                Loaded::Rows(rows) => Ok(Relation::Rows(rows)),
+                Loaded::Path(path) => {
+                    let format = format.ok_or_else(|| RelationError::NoTable(key()))?;
+                    Ok(Relation::Files { paths: vec![path], format })
+                }
+            }
         }
         NodeBody::Source(source) => {
             let format = source_format(source).ok_or_else(|| RelationError::NoTable(key()))?;
@@ -59,7 +81,7 @@ pub fn relation(workspace: &Workspace, node: NodeId) -> Result<From, RelationErr
             match facts.sources.into_values().next() {
                 Some(SourceFacts::Known { observation, .. }) => {
                     let paths = observation.files.iter().map(|it| it.0.under(&workspace.root)).collect();
-                    Ok(From::Files { paths, format })
+                    Ok(Relation::Files { paths, format })
                 }
                 Some(SourceFacts::Missing(why)) => Err(RelationError::Missing(why)),
                 None => Err(RelationError::NoTable(key())),

@@ -35,7 +35,8 @@ fn memory_conforms() {
     let root = tempfile::tempdir().unwrap();
     let report = conformance::run(&|| Box::new(open(&root, "memory://")));
     report.assert_passed();
-    assert_eq!(report.skipped, ["another_instance_sees_it"]);
+    assert_eq!(report.skipped[0], "another_instance_sees_it");
+    assert_eq!(report.skipped[1..], super::OF_TABLES);
 }
 
 #[test]
@@ -45,7 +46,7 @@ fn folders_conform() {
     for url in ["file://lake", &format!("file://{}/a ~b%", elsewhere.path().display())] {
         let report = conformance::run(&|| Box::new(open(&root, url)));
         report.assert_passed();
-        assert_eq!(report.skipped, Vec::<&str>::new());
+        assert_eq!(report.skipped, super::OF_TABLES);
     }
 }
 
@@ -55,7 +56,7 @@ fn s3_conforms() {
     let s3 = S3::new();
     let report = conformance::run(&|| Box::new(open_s3(&root, &s3)));
     report.assert_passed();
-    assert_eq!(report.skipped, Vec::<&str>::new());
+    assert_eq!(report.skipped, super::OF_TABLES);
     assert!(s3.keys().iter().all(|it| it.starts_with("some/prefix/conformance/")));
 }
 
@@ -114,7 +115,7 @@ impl Machine {
     }
 
     fn visible(&self) -> String {
-        let Loaded::Path(path) = self.manager.load(&file("a.csv")).unwrap();
+        let Loaded::Path(path) = self.manager.load(&file("a.csv")).unwrap() else { panic!("objects are files") };
         fs::read_to_string(path).unwrap()
     }
 }
@@ -298,7 +299,7 @@ fn what_is_large_goes_in_parts() {
     one.manager.publish(&staged, &content).unwrap();
     let parts = s3.asked().iter().filter(|it| it.starts_with("PUT") && it.ends_with("/a.csv")).count();
     assert_eq!(parts, 3);
-    let Loaded::Path(path) = two.manager.load(&file("a.csv")).unwrap();
+    let Loaded::Path(path) = two.manager.load(&file("a.csv")).unwrap() else { panic!("objects are files") };
     assert!(fs::read(path).unwrap() == bytes, "other bytes came back");
     // What changes under way is not put together.
     let staged = one.manager.stage(&file("b.csv"), &attempt(2)).unwrap();
@@ -332,7 +333,7 @@ fn a_copy_that_was_written_to_is_fetched_anew() {
     let one = Machine::of(&s3);
     one.published(1, "A");
     s3.asked();
-    let Loaded::Path(path) = one.manager.load(&file("a.csv")).unwrap();
+    let Loaded::Path(path) = one.manager.load(&file("a.csv")).unwrap() else { panic!("objects are files") };
     assert_eq!(s3.asked().len(), 1, "only the pointer is asked for: what was published is here already");
     fs::write(&path, "B").unwrap();
     assert_eq!(one.visible(), "A");

@@ -14,12 +14,14 @@
 
 mod cases;
 mod crash;
-
-use std::path::Path;
+mod rows;
 
 use crate::{
     base::{fs, path::ProjectPath},
-    exec::io::{Capabilities, Content, IoError, IoManager, Loaded, Staged, Target},
+    exec::{
+        io::{Capabilities, Content, IoError, IoManager, Loaded, Staged, Target},
+        table::{Rows, write::csv_text},
+    },
     model::{
         key::{AssetKey, PartitionKey},
         project::{Identity, Shape},
@@ -84,7 +86,7 @@ impl Report {
 
 /// Every case, in the order in which they are best read.
 pub fn cases() -> Vec<Case> {
-    [cases::CASES, crash::CASES].concat()
+    [cases::CASES, rows::CASES, crash::CASES].concat()
 }
 
 /// Runs every case that applies.
@@ -112,11 +114,24 @@ struct World<'a> {
 }
 
 impl World<'_> {
+    /// What one output can be here; the last is what there is most to go wrong with.
+    fn shapes(&self) -> &'static [Shape] {
+        if self.keeps_rows() { &[Shape::File] } else { &[Shape::File, Shape::Folder] }
+    }
+
+    /// Tables are what it keeps, and no files: what is handed over and given back is rows.
+    fn keeps_rows(&self) -> bool {
+        !self.manager.capabilities().files
+    }
+
     fn target(&self, shape: Shape) -> Target {
         self.named(shape, "it")
     }
 
     fn named(&self, shape: Shape, name: &str) -> Target {
+        if self.keeps_rows() {
+            return self.table(name);
+        }
         let key = AssetKey::parse(&format!("conformance/{}/{name}", self.name)).expect("case names are plain");
         let format = if shape == Shape::File { Some("csv".to_owned()) } else { None };
         let ending = if shape == Shape::File { ".csv" } else { "" };
@@ -128,6 +143,20 @@ impl World<'_> {
             format,
             shape,
             identity: Identity::Bytes,
+            in_place: false,
+        }
+    }
+
+    fn table(&self, name: &str) -> Target {
+        let name = format!("conformance_{}_{name}", self.name);
+        let key: String = name.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '_' }).collect();
+        Target {
+            key: AssetKey::parse(&key).expect("only plain characters are left"),
+            partition: PartitionKey::whole(),
+            path: ProjectPath::root().join(name),
+            format: Some("csv".to_owned()),
+            shape: Shape::File,
+            identity: Identity::Rows,
             in_place: false,
         }
     }
@@ -154,7 +183,7 @@ impl World<'_> {
     /// What is visible, as [`write`] wrote it; `None` if nothing is.
     fn visible(&self, target: &Target) -> Result<Option<String>, Broken> {
         match self.manager.load(target) {
-            Ok(Loaded::Path(path)) => read(&path, target.shape).map(Some),
+            Ok(loaded) => read(loaded, target).map(Some),
             Err(IoError::NotFound(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -165,9 +194,12 @@ fn attempt(case: &str, number: u32) -> AttemptId {
     AttemptId(format!("20261120-231502-c0de-{}-{number}", case.len()))
 }
 
-/// A file with that text, or a folder with a file in a folder, a link, and an empty folder.
+/// A file with that text, rows with that text in a column, or a folder with a file in a folder, a link, and an empty folder.
 fn write(staged: &Staged, text: &str) -> Result<(), Broken> {
     match staged.target.shape {
+        Shape::File if staged.target.identity == Identity::Rows => {
+            fs::write(&staged.path, format!("text\n\"{text}\"\n").as_bytes())?;
+        }
         Shape::File => fs::write(&staged.path, text.as_bytes())?,
         Shape::Folder => {
             fs::create_folder(&staged.path.join("part/deep"))?;
@@ -178,9 +210,13 @@ fn write(staged: &Staged, text: &str) -> Result<(), Broken> {
     Ok(())
 }
 
-fn read(path: &Path, shape: Shape) -> Result<String, Broken> {
-    let file = match shape {
-        Shape::File => path.to_owned(),
+fn read(loaded: Loaded, target: &Target) -> Result<String, Broken> {
+    let path = match loaded {
+        Loaded::Path(path) => path,
+        Loaded::Rows(rows) => return text_of(rows),
+    };
+    let file = match target.shape {
+        Shape::File => path,
         Shape::Folder => {
             if fs::look(&path.join("empty"))?.is_none() {
                 return Err(Broken("an empty folder in the output was lost".to_owned()));
@@ -189,6 +225,17 @@ fn read(path: &Path, shape: Shape) -> Result<String, Broken> {
         }
     };
     String::from_utf8(fs::read(&file)?).map_err(|_| Broken("other bytes came back".to_owned()))
+}
+
+/// What is in the one column of what [`write`] wrote.
+fn text_of(rows: Rows) -> Result<String, Broken> {
+    let broken = |it: &dyn std::fmt::Display| Broken(format!("rows could not be read: {it}"));
+    let mut lines = String::new();
+    for batch in rows {
+        let batch = batch.map_err(|it| broken(&it))?;
+        lines.push_str(&csv_text(&batch, false).map_err(|it| broken(&it))?);
+    }
+    Ok(lines.trim_end().trim_matches('"').to_owned())
 }
 
 /// For cases: an equality that says what was compared.
@@ -205,4 +252,13 @@ fn visible(found: Option<&str>, expected: Option<&str>) -> Outcome {
 
 const fn files(it: Capabilities) -> bool {
     it.files
+}
+
+/// Of tables alone.
+const fn tables(it: Capabilities) -> bool {
+    it.tables && !it.files
+}
+
+const fn any(it: Capabilities) -> bool {
+    it.files || it.tables
 }

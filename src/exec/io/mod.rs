@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use crate::{
     base::{digest::Digest, fs::FsError, path::ProjectPath},
+    exec::table::Rows,
     model::{
         format::TableFormat,
         key::{AssetKey, PartitionKey},
@@ -84,9 +85,19 @@ pub struct Content {
 }
 
 /// What an input is given to a computation as.
-#[derive(Clone, PartialEq, Debug)]
 pub enum Loaded {
     Path(PathBuf),
+    /// Of what lies in no file.
+    Rows(Rows),
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Loaded::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Loaded::Rows(rows) => f.debug_tuple("Rows").field(&rows.schema()).finish(),
+        }
+    }
 }
 
 /// Whether the stored content is still what was recorded.
@@ -240,7 +251,7 @@ pub trait IoManager: Send + Sync {
     /// Finishes or gives up a publication after a crash; `token` is of the [`Staged`].
     fn recover(&self, target: &Target, token: &[u8], content: &Content) -> Result<Recovered, IoError>;
 
-    /// The content as a path that a command can read.
+    /// The content, for a computation to read.
     fn load(&self, target: &Target) -> Result<Loaded, IoError>;
 
     /// Deletes what is visible; fine if nothing is.

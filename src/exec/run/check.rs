@@ -102,8 +102,10 @@ fn looked_at(context: &RunContext<'_>, subject: &Subject<'_>, asset: &Asset) -> 
         Some(staged) => staged.path.clone(),
         None => {
             let target = workspace.target(subject.node, &PartitionKey::whole());
-            let Loaded::Path(path) = workspace.io_of(subject.node).load(&target)?;
-            path
+            match workspace.io_of(subject.node).load(&target)? {
+                Loaded::Path(path) => path,
+                Loaded::Rows(_) => unreachable!("what is in a database was asked there"),
+            }
         }
     };
     let format = table_format(asset).expect("the manifest lets rows be asked of tables only");

@@ -2,15 +2,16 @@
 //!
 //! What was planned is only a guess by the time a step's turn comes; here it is decided.
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
 
 use crate::{
-    base::{digest::Digest, fs, id::Id, sabotage::Protection},
+    base::{digest::Digest, sabotage::Protection},
     exec::{
+        copies::Copies,
         executor::{SPEC_VERSION, StepSpec},
-        io::{IoError, Staged, object_store::cache::COPIES, postgres::connect::secrets},
+        io::{IoError, Staged, postgres::connect::secrets},
         lock::{LockError, LockGuard, LockName, Locked},
         relation::relation,
         run::{
@@ -21,13 +22,11 @@ use crate::{
             recover::{recover_held, sweep},
             render::{Given, Place, render},
         },
-        table::write::write_all,
     },
     model::{
         check::Rule,
         event::{StepError, StepOutcome, StepReport},
         fingerprint::Fingerprint,
-        format::TableFormat,
         key::PartitionKey,
         plan::{PlanStep, StepAction},
         project::{Action, Check, CheckBody, NodeBody, NodeId, Op},
@@ -70,6 +69,8 @@ pub struct Attempting {
     pub log: Option<String>,
     pub facts: Facts,
     pub audit: Audit,
+    /// What it reads that lies elsewhere.
+    _copies: Copies,
     pub locks: LockGuard,
 }
 
@@ -320,6 +321,7 @@ fn stage(
     let op = &project.ops[step.op];
     let started_at = workspace.clock.now();
     let mut outputs: Vec<OutputAttempt> = Vec::new();
+    let mut copies = Copies::none(&workspace.root);
     let all_reasons = told_reasons(&examined);
     let log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
     // Before anything is staged: what a crash leaves behind belongs to an attempt that is known.
@@ -344,7 +346,7 @@ fn stage(
         if Protection::AttemptFirst.is_off() {
             workspace.store.commit(&[Change::AttemptStarted(attempt.clone())])?;
         }
-        let given = given_inputs(context, step, &now)?;
+        let given = given_inputs(context, step, &now, &mut copies)?;
         let places: Vec<Place> =
             outputs.iter().map(|it| Place { node: it.node, path: it.staged.path.clone() }).collect();
         let parts = SpecParts {
@@ -395,6 +397,7 @@ fn stage(
         log: Some(log),
         facts: now.facts,
         audit,
+        _copies: copies,
         locks,
     })
 }
@@ -445,13 +448,26 @@ fn file_name(op: &Op, id: &AttemptId) -> String {
 ///
 /// # Errors
 /// A dependency that is not there.
-pub fn given_now(context: &RunContext<'_>, step: &PlanStep) -> Result<Vec<(NodeId, Given)>, PrepareError> {
-    given_inputs(context, step, &Now::look(context, step)?)
+pub fn given_now(
+    context: &RunContext<'_>,
+    step: &PlanStep,
+    copies: &mut Copies,
+) -> Result<Vec<(NodeId, Given)>, PrepareError> {
+    given_inputs(context, step, &Now::look(context, step)?, copies)
+}
+
+fn unread(key: &str, why: impl ToString) -> PrepareError {
+    PrepareError::Render { message: format!("{key}: {}", why.to_string()), help: Vec::new() }
 }
 
 /// What each dependency is given to the command as.
-fn given_inputs(context: &RunContext<'_>, step: &PlanStep, now: &Now) -> Result<Vec<(NodeId, Given)>, PrepareError> {
-    use crate::{exec::io::Loaded, model::project::Source};
+fn given_inputs(
+    context: &RunContext<'_>,
+    step: &PlanStep,
+    now: &Now,
+    copies: &mut Copies,
+) -> Result<Vec<(NodeId, Given)>, PrepareError> {
+    use crate::model::project::Source;
     let workspace = context.workspace;
     let mut given = Vec::new();
     let op = &workspace.project.ops[step.op];
@@ -460,10 +476,17 @@ fn given_inputs(context: &RunContext<'_>, step: &PlanStep, now: &Now) -> Result<
         if matches!(op.action, Action::Sql(_)) && query::is_in_database(&workspace.project, *dep) {
             continue;
         }
+        let key = workspace.project.key(*dep).as_str();
+        if let Some((_, form)) = op.forms.iter().find(|it| it.0 == *dep) {
+            let rows = relation(workspace, *dep).map_err(|it| unread(key, it))?.rows();
+            let copy = rows.and_then(|it| copies.of_rows(key, it, *form)).map_err(|it| unread(key, it))?;
+            given.push((*dep, Given::One(copy.into_os_string())));
+            continue;
+        }
         let it = match &workspace.project.nodes[*dep].body {
             NodeBody::Asset(_) => {
-                let Loaded::Path(path) = workspace.io_of(*dep).load(&workspace.target(*dep, &step.partition))?;
-                Given::One(path.into_os_string())
+                let loaded = workspace.io_of(*dep).load(&workspace.target(*dep, &step.partition))?;
+                Given::One(copies.file(key, loaded).map_err(|it| unread(key, it))?.into_os_string())
             }
             NodeBody::Source(Source::Files(set)) => {
                 let Some(SourceFacts::Known { observation, .. }) = now.facts.sources.get(dep) else { continue };
@@ -481,34 +504,9 @@ fn given_inputs(context: &RunContext<'_>, step: &PlanStep, now: &Now) -> Result<
                 Given::One(observation.shown.clone().unwrap_or_default().into())
             }
         };
-        let it = match op.forms.iter().find(|it| it.0 == *dep) {
-            Some((_, form)) => Given::One(in_form(context, step, *dep, *form)?.into_os_string()),
-            None => it,
-        };
         given.push((*dep, it));
     }
     Ok(given)
-}
-
-/// A copy of the rows in the form that is wanted, for this step alone: a reader may change it.
-fn in_form(
-    context: &RunContext<'_>,
-    step: &PlanStep,
-    node: NodeId,
-    form: TableFormat,
-) -> Result<PathBuf, PrepareError> {
-    let workspace = context.workspace;
-    let key = workspace.project.key(node).to_string();
-    let failed = |why: String| PrepareError::Render { message: format!("{key}: {why}"), help: Vec::new() };
-    let from = relation(workspace, node).map_err(|it| failed(it.to_string()))?;
-    let folder = workspace.root.join(COPIES).join(format!("{}-{}-{}", context.run.0, step.op.index(), node.index()));
-    fs::create_folder(&folder).map_err(|it| failed(it.to_string()))?;
-    let name = key.replace('/', "_");
-    let (path, partial) = (folder.join(format!("{name}.{}", form.name())), folder.join(format!("{name}.partial")));
-    let written = from.rows().and_then(|it| write_all(it, &partial, form));
-    written.map_err(|it| failed(it.to_string()))?;
-    fs::rename(&partial, &path).map_err(|it| failed(it.to_string()))?;
-    Ok(path)
 }
 
 /// What a command of a step is made of: the one that makes its outputs, or one that checks them.

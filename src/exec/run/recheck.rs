@@ -12,8 +12,9 @@ use std::{
 use crate::{
     base::{digest::Digest, id::Id},
     exec::{
+        copies::Copies,
         executor::{CancelKind, Executor, ExecutorEvent, StepHandle},
-        io::Loaded,
+        io::IoError,
         lock::{LockGuard, LockName, Locked},
         run::{
             audit::{Audit, Audited},
@@ -49,6 +50,8 @@ struct Looking {
     node: NodeId,
     audit: Audit,
     data_version: Digest,
+    /// What its commands read that lies elsewhere.
+    _copies: Copies,
     _locks: LockGuard,
 }
 
@@ -155,12 +158,13 @@ fn begin(context: &RunContext<'_>, node: NodeId) -> Result<Begun, PrepareError> 
     let before = if record.data_version == content.data_version { history.get(1) } else { Some(record) };
     let checks: Vec<Check> = project.ops[op].checks.iter().filter(|it| it.asset == node).cloned().collect();
     let step = PlanStep { op, partition, action: StepAction::Build, outputs: Vec::new() };
-    let given = given_now(context, &step)?;
+    let mut copies = Copies::none(&workspace.root);
+    let given = given_now(context, &step, &mut copies)?;
     // Where a command finds it. What asks rows knows the table by its name.
     let path = match checks.iter().any(|it| it.command().is_some()) {
         true => {
-            let Loaded::Path(path) = io.load(&target)?;
-            path
+            let file = copies.file(project.key(node).as_str(), io.load(&target)?);
+            file.map_err(|it| IoError::Other { path: project.key(node).to_string(), cause: it.to_string() })?
         }
         false => Default::default(),
     };
@@ -178,5 +182,11 @@ fn begin(context: &RunContext<'_>, node: NodeId) -> Result<Begun, PrepareError> 
     let last = |check: &Check| last_number(context, check, before, Some(&content.data_version));
     let audited = Audited { parts, staged: &|_| None, last: &last };
     let audit = Audit::prepared(context, &checks, &audited)?;
-    Ok(Begun::Looking(Box::new(Looking { node, audit, data_version: content.data_version, _locks: locks })))
+    Ok(Begun::Looking(Box::new(Looking {
+        node,
+        audit,
+        data_version: content.data_version,
+        _copies: copies,
+        _locks: locks,
+    })))
 }

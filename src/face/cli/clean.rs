@@ -6,10 +6,10 @@ use std::io::{BufRead, IsTerminal};
 use crate::{
     base::path::ProjectPath,
     exec::{
+        copies,
         io::{
             beneath::{Folder, Swaps},
             keep::Kept,
-            object_store::cache,
         },
         lock::{LockName, LockTable, Locked},
         run::recover::recover,
@@ -58,7 +58,7 @@ pub fn run(context: &Context, args: &CleanArgs) -> Result<Exit, Failure> {
         if args.all {
             // Without records there is nobody to restore them for.
             let _ = Kept::new(app.workspace.root.clone()).clear();
-            let _ = cache::trim(&app.workspace.root, i64::MAX, false);
+            let _ = copies::trim(&app.workspace.root, i64::MAX, false);
         }
     }
     if context.json {

@@ -10,11 +10,11 @@ use std::{
 use crate::{
     base::{fs, path::ProjectPath},
     exec::{
+        copies,
         io::{
             IoError,
             fs::{find_leftovers, sweep_leftovers},
             keep::Kept,
-            object_store::cache,
         },
         lock::{LockName, LockTable, Locked},
         run::recover::recover,
@@ -68,7 +68,7 @@ pub fn run(context: &Context, args: &GcArgs) -> Result<Exit, Failure> {
     if !app.workspace.store.runs(usize::MAX)?.iter().any(|it| past::life(&app, it) == Life::Alive) {
         let before_ns = before_ms.saturating_mul(1_000_000);
         (document.copies, document.copies_bytes) =
-            cache::trim(&app.workspace.root, before_ns, args.dry_run).map_err(io_failure)?;
+            copies::trim(&app.workspace.root, before_ns, args.dry_run).map_err(io_failure)?;
     }
     leftovers(&app, locks.as_ref(), &mut document)?;
     if context.json {

@@ -2,8 +2,9 @@
 
 use crate::{
     exec::{
-        query::{Failed, Input, datafusion::Session},
-        relation::relation,
+        copies::Copies,
+        query::{Failed, From, Input, datafusion::Session},
+        relation::{Relation, relation},
     },
     face::{
         app::App,
@@ -18,6 +19,7 @@ use crate::{
         exit::Exit,
     },
     model::{
+        format::TableFormat,
         project::{NodeId, Project},
         sql::{self, Dialect, TableName},
     },
@@ -33,10 +35,21 @@ pub fn run(context: &Context, args: &QueryArgs) -> Result<Exit, Failure> {
         failure(Exit::Usage, &args.sql, Failed { message: it.message, at: it.at.map(|it| it.start), help: None })
     })?;
     let mut inputs = Vec::with_capacity(tables.len());
+    // A query may read its tables more than once and in no order: they must lie somewhere.
+    let mut copies = Copies::none(&app.workspace.root);
     for table in tables {
         let node = meant(app.project(), &table)?;
-        let from = relation(&app.workspace, node).map_err(|it| Failure::new(Exit::Failed, it.to_string()))?;
-        inputs.push(Input { name: table.parts.join("."), from });
+        let name = table.parts.join(".");
+        let unread = |it: String| Failure::new(Exit::Failed, it);
+        let from = match relation(&app.workspace, node).map_err(|it| unread(it.to_string()))? {
+            Relation::Files { paths, format } => From::Files { paths, format },
+            Relation::Rows(rows) => {
+                let copy = copies.of_rows(app.project().key(node).as_str(), rows, TableFormat::Arrow);
+                let copy = copy.map_err(|it| unread(format!("{name}: {it}")))?;
+                From::Files { paths: vec![copy], format: TableFormat::Arrow }
+            }
+        };
+        inputs.push(Input { name, from });
     }
     let folder = app.workspace.root.join(".assets/tmp").join(format!("ask-{}", std::process::id()));
     let failed = |it: Failed| failure(Exit::Failed, &args.sql, it);

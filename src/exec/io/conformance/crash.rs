@@ -9,22 +9,25 @@ use crate::{
     model::project::Shape,
 };
 
-use super::{Broken, Case, Outcome, World, attempt, files, same, visible, write};
+use super::{Broken, Case, Outcome, World, any, attempt, same, visible, write};
 
 pub(super) const CASES: &[Case] = &[
-    Case { name: "crash_after_stage", applies: files, check: |it| died_before_intent(it, false) },
-    Case { name: "crash_while_writing", applies: files, check: |it| died_before_intent(it, true) },
-    Case { name: "crash_before_publish", applies: files, check: |it| died_with_intent(it, false) },
-    Case { name: "crash_before_record", applies: files, check: |it| died_with_intent(it, true) },
-    Case { name: "crash_then_changed_by_others", applies: files, check: crash_then_changed_by_others },
-    Case { name: "recovery_is_repeatable", applies: files, check: recovery_is_repeatable },
+    Case { name: "crash_after_stage", applies: any, check: |it| died_before_intent(it, false) },
+    Case { name: "crash_while_writing", applies: any, check: |it| died_before_intent(it, true) },
+    Case { name: "crash_before_publish", applies: any, check: |it| died_with_intent(it, false) },
+    Case { name: "crash_before_record", applies: any, check: |it| died_with_intent(it, true) },
+    Case { name: "crash_then_changed_by_others", applies: any, check: crash_then_changed_by_others },
+    Case { name: "recovery_is_repeatable", applies: any, check: recovery_is_repeatable },
 ];
 
 /// Each shape, with and without something visible before, staged and in place.
 fn variants(world: &World) -> Vec<(Target, bool)> {
     let mut all = Vec::new();
-    for (shape, shape_name) in [(Shape::File, "file"), (Shape::Folder, "folder")] {
-        for (in_place, manner) in [(false, "staged"), (true, "in_place")] {
+    let manners: &[(bool, &str)] =
+        if world.keeps_rows() { &[(false, "staged")] } else { &[(false, "staged"), (true, "in_place")] };
+    for &shape in world.shapes() {
+        let shape_name = if shape == Shape::File { "file" } else { "folder" };
+        for &(in_place, manner) in manners {
             for (before, had) in [(false, "new"), (true, "old")] {
                 let target = world.named(shape, &format!("{shape_name}-{manner}-{had}"));
                 all.push((Target { in_place, ..target }, before));

@@ -5,16 +5,19 @@
 //! seen last, so that a question which may ask nobody can guess what is kept.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use crate::{
     base::{digest::Digest, fs, path::ProjectPath},
-    exec::io::{
-        IoError,
-        beneath::{Folder, Swaps},
-        fs::measure::{Measured, Measurer},
+    exec::{
+        copies,
+        io::{
+            IoError,
+            beneath::{Folder, Swaps},
+            fs::measure::{Measured, Measurer},
+        },
     },
     model::format::TableFormat,
 };
@@ -22,9 +25,6 @@ use crate::{
 /// Tells partial downloads of one process apart.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 const PARTIAL: &str = "partial-";
-
-/// Rows in the forms that commands want them in.
-pub const COPIES: &str = ".assets/cache/rows";
 
 /// The copies of one project.
 pub struct Cache {
@@ -35,10 +35,6 @@ pub struct Cache {
 impl Cache {
     pub fn new(project_root: PathBuf) -> Self {
         Cache { measurer: Measurer::new(project_root.clone()), root: project_root }
-    }
-
-    fn folder() -> ProjectPath {
-        ProjectPath::root().join(".assets").join("cache").join("objects")
     }
 
     /// Reads in full what is at a name in a folder of the project.
@@ -56,7 +52,7 @@ impl Cache {
 
     /// The copy of a version, if it is one.
     pub fn find(&self, version: &Digest, name: &str, table: Option<TableFormat>) -> Result<Option<PathBuf>, IoError> {
-        let folder = Cache::folder().join(version.hex());
+        let folder = copies::objects().join(version.hex());
         let measured = self.measure(&folder, name, table)?;
         if measured.is_some_and(|it| it.data_version == *version) {
             return Ok(Some(folder.join(name).under(&self.root)));
@@ -69,7 +65,7 @@ impl Cache {
     /// A new empty folder of the project, to download into.
     pub fn partial(&self) -> Result<ProjectPath, IoError> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = Cache::folder().join(format!("{PARTIAL}{}-{number}", std::process::id()));
+        let folder = copies::objects().join(format!("{PARTIAL}{}-{number}", std::process::id()));
         fs::remove(&folder.under(&self.root))?;
         fs::create_folder(&folder.under(&self.root))?;
         Ok(folder)
@@ -77,7 +73,7 @@ impl Cache {
 
     /// Takes a folder that holds a version, and nothing else, for the copy of it.
     pub fn take(&self, folder: &ProjectPath, version: &Digest) -> Result<(), IoError> {
-        let to = Cache::folder().join(version.hex()).under(&self.root);
+        let to = copies::objects().join(version.hex()).under(&self.root);
         if let Some(parent) = to.parent() {
             fs::create_folder(parent)?;
         }
@@ -102,30 +98,6 @@ impl Cache {
     }
 
     fn note_path(&self, place: &str) -> PathBuf {
-        Cache::folder().join(format!("{}.json", Digest::of(place.as_bytes()).short())).under(&self.root)
+        copies::objects().join(format!("{}.json", Digest::of(place.as_bytes()).short())).under(&self.root)
     }
-}
-
-/// Removes copies that were made before `before_ns` (since 1970): how many there are, and their bytes. With
-/// `dry_run` they are only counted.
-///
-/// # Errors
-/// A folder that cannot be read or written.
-pub fn trim(project_root: &Path, before_ns: i64, dry_run: bool) -> Result<(usize, u64), IoError> {
-    let root = Folder::open_root(project_root, Swaps::Allowed)?;
-    let (mut count, mut bytes) = (0, 0);
-    for copies in [Cache::folder(), ProjectPath::root().join(COPIES)] {
-        let Some(folder) = root.open(&copies)? else { continue };
-        for name in folder.list()? {
-            let old = folder.look(&name)?.is_some_and(|it| it.signature.ctime_ns < before_ns);
-            if old {
-                count += 1;
-                bytes += fs::bytes_of(&copies.join(&name).under(project_root));
-                if !dry_run {
-                    folder.remove(&name)?;
-                }
-            }
-        }
-    }
-    Ok((count, bytes))
 }

@@ -21,7 +21,7 @@ use crate::{
     base::{digest::Digest, fs},
     exec::{
         io::{Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target},
-        table::{TableError, read, write},
+        table::{TableError, read},
     },
     model::format::TableFormat,
     plan::record::{AttemptId, StoredOutput},
@@ -319,22 +319,11 @@ impl IoManager for PostgresManager {
     fn load(&self, target: &Target) -> Result<Loaded, IoError> {
         let name = table_name(target);
         let mut session = self.address.connect()?;
-        let known = self.written_down(target, &mut session)?.and_then(|it| digest(&it.data_version));
-        let data_version = match known {
-            Some(it) => it,
-            None => self.version(target)?.ok_or_else(|| IoError::NotFound(self.shown(target)))?.data_version,
-        };
-        let folder = self.root.join(".assets/tmp").join(format!("rows-{}", data_version.short()));
-        let file = folder.join(format!("{name}.csv"));
-        if fs::look(&file)?.is_none() {
-            fs::create_folder(&folder)?;
-            let partial = folder.join(format!("{name}.partial"));
-            let written = rows::read(session.client, &session.schema, &name)
-                .and_then(|it| write::write_all(it, &partial, TableFormat::Csv));
-            written.map_err(|it| self.table_error(target, &it))?;
-            fs::rename(&partial, &file)?;
+        if self.told(table::find(&mut session.client, &session.schema, &name))?.is_none() {
+            return Err(IoError::NotFound(self.shown(target)));
         }
-        Ok(Loaded::Path(file))
+        let rows = rows::read(session.client, &session.schema, &name);
+        rows.map(Loaded::Rows).map_err(|it| self.table_error(target, &it))
     }
 
     fn delete(&self, target: &Target) -> Result<(), IoError> {

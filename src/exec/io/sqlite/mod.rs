@@ -25,7 +25,7 @@ use crate::{
             table::{STAGED, quoted},
         },
     },
-    exec::table::{TableError, read, write},
+    exec::table::{TableError, read},
     model::format::TableFormat,
     plan::record::{AttemptId, StoredOutput},
 };
@@ -236,21 +236,16 @@ impl IoManager for SqliteManager {
         }
     }
 
-    /// A command reads a table as csv, written anew whenever the table has changed.
     fn load(&self, target: &Target) -> Result<Loaded, IoError> {
         let name = table_name(target);
-        let content = self.version(target)?.ok_or_else(|| IoError::NotFound(name.clone()))?;
-        let folder = self.root.join(".assets/tmp").join(format!("rows-{}", content.data_version.short()));
-        let file = folder.join(format!("{name}.csv"));
-        if fs::look(&file)?.is_none() {
-            fs::create_folder(&folder)?;
-            let partial = folder.join(format!("{name}.partial"));
-            let table = rows::read(&self.database, &name);
-            let written = table.and_then(|it| write::write_all(it, &partial, TableFormat::Csv));
-            written.map_err(|it| self.table_error(&name, &it))?;
-            fs::rename(&partial, &file)?;
+        let there = match self.open(false)? {
+            Some(connection) => table::exists(&connection, &name).map_err(|it| self.error(&it))?,
+            None => false,
+        };
+        if !there {
+            return Err(IoError::NotFound(name));
         }
-        Ok(Loaded::Path(file))
+        rows::read(&self.database, &name).map(Loaded::Rows).map_err(|it| self.table_error(&name, &it))
     }
 
     fn delete(&self, target: &Target) -> Result<(), IoError> {
