@@ -37,6 +37,7 @@ mod sabotage;
 mod soak;
 mod source;
 mod sql_files;
+mod sql_templates;
 #[expect(clippy::allow_attributes, reason = "`expect` would complain as soon as the last helper is used")]
 #[allow(dead_code, reason = "helpers for every end-to-end test")]
 mod support;

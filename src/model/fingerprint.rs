@@ -46,10 +46,12 @@ pub enum PartKind {
     Partition = 11,
     /// The version of a named tool.
     Tool = 12,
+    /// A query with all values inserted, where they are told of by parts of their own.
+    Rendered = 13,
 }
 
 impl PartKind {
-    pub const ALL: [PartKind; 12] = [
+    pub const ALL: [PartKind; 13] = [
         PartKind::Command,
         PartKind::Code,
         PartKind::Var,
@@ -62,6 +64,7 @@ impl PartKind {
         PartKind::Version,
         PartKind::Partition,
         PartKind::Tool,
+        PartKind::Rendered,
     ];
 }
 

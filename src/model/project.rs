@@ -3,7 +3,7 @@
 //! Made by `model::manifest` from text; everything past the loader works on these types. Knows
 //! nothing of what is on disk, of the environment's values or of what was built before.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use crate::{
     base::{
@@ -19,7 +19,10 @@ use crate::{
         node_set::NodeSet,
         object_url::ObjectUrl,
         sql::Dialect,
-        template::Template,
+        template::{
+            Template,
+            placed::{self, Run},
+        },
     },
     typed_id,
 };
@@ -305,6 +308,40 @@ pub struct Sql {
     pub dialect: Dialect,
     /// The tables that it reads.
     pub tables: Vec<SqlTable>,
+    /// What `text` was made from; `None`: it stands as it was written.
+    pub template: Option<SqlTemplate>,
+}
+
+/// A query as it was written, and what was inserted.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SqlTemplate {
+    pub written: String,
+    /// Where in it the parts of the text stand.
+    pub runs: Vec<Run>,
+    /// The text with names in place of values; `None` if it cannot be made without them.
+    pub outline: Option<String>,
+    /// Values of `[vars]` that it names.
+    pub vars: Vec<String>,
+    /// Variables of the environment that it names.
+    pub env: Vec<EnvName>,
+}
+
+impl SqlTemplate {
+    /// Where what stands at `at` in the text was written.
+    pub fn origin(&self, at: Range<usize>) -> Option<Range<usize>> {
+        let whole = placed::origin(&self.written, &self.runs, at.start)?;
+        let is_tag = self.written[whole.clone()].starts_with("{{");
+        Some(if is_tag { whole } else { whole.start..whole.end.min(whole.start + at.len()) })
+    }
+
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.env.iter().filter(|it| it.secret).map(|it| it.name.as_str())
+    }
+}
+
+/// What stands for a secret in a text until it is run.
+pub fn secret_mark(name: &str) -> String {
+    format!("__ASSETS_SECRET_{name}__")
 }
 
 /// A name in a query, and what it stands for.
@@ -315,6 +352,20 @@ pub struct SqlTable {
 }
 
 impl Sql {
+    /// For people: without secrets.
+    pub fn shown(&self) -> String {
+        let secrets = self.template.iter().flat_map(SqlTemplate::secrets);
+        // A name may be how another one begins.
+        let mut marks: Vec<String> = secrets.map(secret_mark).collect();
+        marks.sort_by_key(|it| std::cmp::Reverse(it.len()));
+        marks.iter().fold(self.text.clone(), |text, mark| text.replace(mark, "***"))
+    }
+
+    /// The text that tells edits from new values.
+    pub fn outline(&self) -> &str {
+        self.template.as_ref().and_then(|it| it.outline.as_deref()).unwrap_or(&self.text)
+    }
+
     /// What the text is called in messages and reasons.
     pub fn name(&self) -> String {
         self.file.as_ref().map_or_else(|| "sql".to_owned(), ToString::to_string)

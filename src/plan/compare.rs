@@ -25,9 +25,14 @@ pub fn compare(old: &Fingerprint, new: &Fingerprint) -> Vec<Reason> {
             Ordering::Equal => (take(&mut old), take(&mut new)),
         };
         if was.map(|it| &it.value) != is.map(|it| &it.value) {
-            reasons.push(reason(was, is));
+            reasons.push((reason(was, is), was.or(is).map_or(PartKind::Rendered, |it| it.kind)));
         }
     }
+    // What was inserted is told by its name; that the text differs then says no more.
+    if reasons.iter().any(|it| it.1 != PartKind::Rendered) {
+        reasons.retain(|it| it.1 != PartKind::Rendered);
+    }
+    let mut reasons: Vec<Reason> = reasons.into_iter().map(|it| it.0).collect();
     reasons.sort_by_key(|it| rank(it.code));
     reasons
 }
@@ -62,7 +67,7 @@ fn reason(old: Option<&Part>, new: Option<&Part>) -> Reason {
     };
     let (code, subject) = match (part.kind, change) {
         (PartKind::Command, _) => (ReasonCode::CodeChanged, "command".to_owned()),
-        (PartKind::Code, _) => (ReasonCode::CodeChanged, name),
+        (PartKind::Code | PartKind::Rendered, _) => (ReasonCode::CodeChanged, name),
         (PartKind::Var, _) => (ReasonCode::ConfigChanged, format!("vars.{name}")),
         (PartKind::Env | PartKind::Secret, _) => (ReasonCode::EnvChanged, name),
         (PartKind::Config | PartKind::Partition, _) => (ReasonCode::ConfigChanged, name),
@@ -90,7 +95,7 @@ fn shown(part: &Part) -> Option<String> {
 fn message(kind: PartKind, subject: &str, change: &str, old: Option<&PartValue>, new: Option<&PartValue>) -> String {
     let what = match kind {
         PartKind::Command => return format!("command {change}"),
-        PartKind::Code => "code",
+        PartKind::Code | PartKind::Rendered => "code",
         PartKind::Var | PartKind::Config | PartKind::Partition => "setting",
         PartKind::Env | PartKind::Secret => match (old, new) {
             (Some(PartValue::Absent), Some(_)) => return format!("variable {subject} is set now"),

@@ -287,6 +287,7 @@ pub fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
             parts.push(env_part(world, name, false));
         }
     }
+    parts.extend(inserted(world, op));
     for (node, form) in &op.forms {
         let name = format!("{}.format", world.project.key(*node));
         parts.push(Part::new(PartKind::Config, &name, PartValue::Text(form.name().into())));
@@ -316,13 +317,30 @@ fn check_text(check: &Check) -> String {
 pub fn computation(action: &Action) -> Part {
     match action {
         Action::Sql(sql) => {
-            let form = [sql.dialect.name().as_bytes(), b"\0", &normal_form(&sql.text, sql.dialect)].concat();
+            let form = [sql.dialect.name().as_bytes(), b"\0", &normal_form(sql.outline(), sql.dialect)].concat();
             Part::new(PartKind::Code, sql.name(), PartValue::Digest(Digest::derive(SQL_CONTEXT, &form)))
         }
         Action::Argv(_) | Action::Shell(_) => {
             Part::new(PartKind::Command, "", PartValue::Text(command_text(action).into()))
         }
     }
+}
+
+/// What was inserted into a query: each value, and what came of it.
+fn inserted(world: &World<'_>, op: &Op) -> Vec<Part> {
+    let Action::Sql(sql) = &op.action else { return Vec::new() };
+    let Some(template) = &sql.template else { return Vec::new() };
+    let var = |name: &String| {
+        let value = world.project.vars.get(name)?;
+        Some(Part::new(PartKind::Var, name, PartValue::Text(value.to_string().into())))
+    };
+    let mut parts: Vec<Part> = template.vars.iter().filter_map(var).collect();
+    parts.extend(template.env.iter().map(|it| env_part(world, &it.name, it.secret)));
+    if template.outline.is_some() {
+        let digest = Digest::derive(SQL_CONTEXT, &normal_form(&sql.text, sql.dialect));
+        parts.push(Part::new(PartKind::Rendered, sql.name(), PartValue::Digest(digest)));
+    }
+    parts
 }
 
 /// What a source is asked for: the version that another question was answered with tells nothing.

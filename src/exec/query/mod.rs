@@ -5,19 +5,27 @@
 
 pub mod datafusion;
 pub mod postgres;
+pub mod secret;
 pub mod sqlite;
 
-use std::path::{Path, PathBuf};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    base::fs,
+    base::{env::Environment, fs},
     exec::{
         io::sqlite::rows,
         table::{Rows, TableError, read},
     },
-    model::format::TableFormat,
+    model::{
+        format::TableFormat,
+        project::SqlTemplate,
+        template::placed::{self, Run},
+    },
 };
 
 /// The hidden subcommand; followed by the path of a [`Request`].
@@ -26,13 +34,39 @@ pub const SUBCOMMAND: &str = "__query";
 /// Everything that a query needs.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Request {
+    /// With marks for secrets.
     pub sql: String,
+    /// What `sql` was made from, if it does not stand as it was written.
+    pub written: Option<Written>,
+    /// Variables of the process whose values go in place of their marks.
+    pub secrets: Vec<String>,
     /// What the text is called in messages.
     pub shown: String,
     pub engine: Engine,
     pub inputs: Vec<Input>,
     /// Where its rows go. Nothing is there yet.
     pub output: PathBuf,
+}
+
+/// The template of a query, and where in it each part of the query stands.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Written {
+    pub text: String,
+    /// Place in the query, place in the template, length.
+    pub runs: Vec<(usize, usize, usize)>,
+}
+
+impl Written {
+    pub fn of(template: &SqlTemplate) -> Written {
+        let runs = template.runs.iter().map(|it| (it.rendered, it.written, it.length)).collect();
+        Written { text: template.written.clone(), runs }
+    }
+
+    /// The place in the template of what stands at `at` in the query.
+    pub fn origin(&self, at: usize) -> Option<Range<usize>> {
+        let run = |it: &(usize, usize, usize)| Run { rendered: it.0, written: it.1, length: it.2 };
+        placed::origin(&self.text, &self.runs.iter().map(run).collect::<Vec<_>>(), at)
+    }
 }
 
 /// Who runs it, and what it writes.
@@ -130,6 +164,15 @@ pub fn request(path: &Path) -> Result<Request, Failed> {
 /// # Errors
 /// Inputs that cannot be read, a query that the engine refuses, an output that cannot be written.
 pub fn run(request: &Request) -> Result<(), Failed> {
+    if request.secrets.is_empty() {
+        return make(request);
+    }
+    let revealed = secret::reveal(&request.sql, &request.secrets, &Environment::of_process())?;
+    let whole = Request { sql: revealed.text.clone(), ..request.clone() };
+    make(&whole).map_err(|it| Failed { at: it.at.map(|at| revealed.origin(at)), ..it })
+}
+
+fn make(request: &Request) -> Result<(), Failed> {
     match &request.engine {
         Engine::DataFusion { format, spill } => datafusion::run(request, *format, spill),
         Engine::Sqlite { database } => sqlite::run(request, database),

@@ -159,4 +159,6 @@ pub struct RunContext<'a> {
     pub forced: HashSet<NodeId>,
     /// Between the polite signal and the final one.
     pub grace_ms: u64,
+    /// A query that fails is told as it was run.
+    pub tells_queries: bool,
 }

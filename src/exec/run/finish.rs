@@ -83,6 +83,7 @@ pub fn finish(context: &RunContext<'_>, step: &PlanStep, attempting: Attempting,
     let finished = match finished {
         Finished::Failed(mut error) => {
             error.output_tail.clone_from(&result.tail);
+            error.output_tail.extend(as_run(context, step));
             error.log.clone_from(&attempting.log);
             match result.exit {
                 StepExit::Cancelled => Finished::Interrupted(error),
@@ -113,6 +114,17 @@ pub fn give_up(context: &RunContext<'_>, attempting: &Attempting, state: Attempt
     }
     let at = context.workspace.clock.now();
     let _ = context.workspace.store.commit(&[Change::AttemptEnded { id: attempting.id.clone(), state, at }]);
+}
+
+/// The query of a step with everything inserted but secrets, if that is to be told.
+fn as_run(context: &RunContext<'_>, step: &PlanStep) -> Vec<String> {
+    match &context.workspace.project.ops[step.op].action {
+        Action::Sql(sql) if context.tells_queries => {
+            let lines = sql.shown().trim_end().lines().map(|it| format!("  {it}")).collect();
+            [vec!["as it was run:".to_owned()], lines].concat()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// What an exit means, in words; `None` if all went well.
@@ -335,7 +347,7 @@ fn unchanged(output: &OutputAttempt, new: &Materialization) -> Option<StoredOutp
 pub fn texts(root: &Path, op: &Op, facts: &OpFacts) -> Vec<Change> {
     let mut changes = Vec::new();
     if let (Action::Sql(sql), PartValue::Digest(digest)) = (&op.action, computation(&op.action).value) {
-        changes.push(Change::Text { digest, text: sql.text.clone() });
+        changes.push(Change::Text { digest, text: sql.outline().to_owned() });
     }
     for part in facts.parts.iter().filter(|it| it.kind == PartKind::Code) {
         let PartValue::Digest(digest) = &part.value else { continue };

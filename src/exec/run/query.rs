@@ -6,7 +6,7 @@ use crate::{
     base::{fs, id::Id},
     exec::{
         io::postgres::{connect::rendered, staged_table},
-        query::{Engine, From, Input, Request, SUBCOMMAND, postgres::Connection},
+        query::{Engine, From, Input, Request, SUBCOMMAND, Written, postgres::Connection},
         run::{
             context::RunContext,
             prepare::{PrepareError, SpecParts},
@@ -15,7 +15,7 @@ use crate::{
     },
     model::{
         format::TableFormat,
-        project::{IoId, IoKind, IoManager, NodeBody, NodeId, Project, Sql, SqlTable},
+        project::{IoId, IoKind, IoManager, NodeBody, NodeId, Project, Sql, SqlTable, SqlTemplate},
         sql::inputs::{source_format, table_format},
     },
 };
@@ -44,6 +44,8 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
     };
     let request = Request {
         sql: sql.text.clone(),
+        written: sql.template.as_ref().map(Written::of),
+        secrets: sql.template.iter().flat_map(SqlTemplate::secrets).map(str::to_owned).collect(),
         shown: sql.name(),
         engine,
         inputs: sql.tables.iter().map(|it| input(context, it, io, parts.given)).collect(),

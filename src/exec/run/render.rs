@@ -167,6 +167,7 @@ impl<'a> Values<'a> {
             outputs: &self.outputs,
             run_id: self.run,
             quoting,
+            refs: None,
         };
         template.render(&scope).map_err(|TemplateError { message, .. }| PrepareError::Render {
             message: format!("cannot render {:?}: {message}", template.text()),

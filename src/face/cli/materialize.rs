@@ -403,6 +403,7 @@ pub fn run_context<'a>(
         log_folder: below_root(app, &app.state.logs().join(&run.0)),
         forced: HashSet::new(),
         grace_ms: GRACE_MS,
+        tells_queries: context.ui.is_verbose(),
     })
 }
 

@@ -1,13 +1,13 @@
 //! The hidden subcommand that runs one query of a run, and tells what is wrong with it in its place.
 
-use std::{io::Write, path::Path};
+use std::{io::Write, ops::Range, path::Path};
 
 use crate::{
     base::{
         diagnostic::Diagnostic,
         span::{SourceMap, Span},
     },
-    exec::query::{self, Failed},
+    exec::query::{self, Failed, Request},
     face::{
         exit::Exit,
         ui::{Style, diagnostic},
@@ -22,12 +22,28 @@ pub fn step(request: Option<&Path>) -> Exit {
         Err(failed) => failed.message,
         Ok(request) => match query::run(&request) {
             Ok(_) => return Exit::Done,
-            Err(failed) => drawn(&request.shown, &request.sql, &failed),
+            Err(failed) => told(&request, &failed),
         },
     };
     // Into the log of the step; there is nowhere to say that this is gone.
     let _ = writeln!(std::io::stderr(), "{}", failed.trim_end());
     Exit::Failed
+}
+
+/// Where it was written, if that can be told; otherwise in the query as it is run.
+fn told(request: &Request, failed: &Failed) -> String {
+    let Some(written) = &request.written else { return drawn(&request.shown, &request.sql, failed) };
+    let Some(place) = failed.at.and_then(|it| written.origin(it)) else {
+        return drawn(&format!("{} as it is run", request.shown), &request.sql, failed);
+    };
+    let (told, sources) = match written.text[place.clone()].starts_with("{{") {
+        true => marked(&request.shown, &written.text, place, failed),
+        false => {
+            let failed = Failed { at: Some(place.start), ..failed.clone() };
+            return drawn(&request.shown, &written.text, &failed);
+        }
+    };
+    diagnostic::render(&told, &sources, Style::PLAIN)
 }
 
 /// What is wrong with `sql`, which is called `shown`, with a caret if the place is known.
@@ -43,17 +59,19 @@ pub fn drawn(shown: &str, sql: &str, failed: &Failed) -> String {
 /// The same, to be shown as other mistakes are; `None` if nobody knows its place.
 pub fn placed(shown: &str, sql: &str, failed: &Failed) -> Option<(Diagnostic, SourceMap)> {
     let at = failed.at.filter(|it| *it <= sql.len())?;
-    let mut sources = SourceMap::default();
-    let file = sources.add(shown, sql);
-    let rest = &sql[at..];
+    let rest = sql.get(at..)?;
     let word = rest.find(|it: char| !(it.is_alphanumeric() || it == '_')).unwrap_or(rest.len());
-    let place = Span::new(file, at..at + word.max(usize::from(!rest.is_empty())));
-    let told = Diagnostic::error(code::BAD_SQL, failed.message.clone()).at(place);
-    Some((
-        match &failed.help {
-            Some(help) => told.help(help.clone()),
-            None => told,
-        },
-        sources,
-    ))
+    let one = rest.chars().next().map_or(0, char::len_utf8);
+    Some(marked(shown, sql, at..at + word.max(one), failed))
+}
+
+fn marked(shown: &str, text: &str, place: Range<usize>, failed: &Failed) -> (Diagnostic, SourceMap) {
+    let mut sources = SourceMap::default();
+    let file = sources.add(shown, text);
+    let told = Diagnostic::error(code::BAD_SQL, failed.message.clone()).at(Span::new(file, place));
+    let told = match &failed.help {
+        Some(help) => told.help(help.clone()),
+        None => told,
+    };
+    (told, sources)
 }

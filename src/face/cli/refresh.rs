@@ -149,6 +149,7 @@ fn rendered(
         outputs: &outputs,
         run_id: "source",
         quoting,
+        refs: None,
     };
     match action {
         Action::Argv(words) => words

@@ -18,6 +18,6 @@ pub fn run(context: &Context, args: &RenderArgs) -> Result<Exit, Failure> {
         let failure = Failure::usage(format!("`{}` is not made by a query", args.key));
         return Err(failure.hint("`assets show KEY` tells what makes it"));
     };
-    context.ui.print(&format!("{}\n", sql.text.trim_end()))?;
+    context.ui.print(&format!("{}\n", sql.shown().trim_end()))?;
     Ok(Exit::Done)
 }

@@ -120,7 +120,7 @@ fn patterns(set: &FileSet) -> Vec<String> {
 fn shown(action: &Action) -> String {
     match action {
         Action::Shell(text) => text.text().trim().to_owned(),
-        Action::Sql(sql) => sql.text.trim().to_owned(),
+        Action::Sql(sql) => sql.shown().trim().to_owned(),
         Action::Argv(words) => {
             let plain = |it: &str| !it.is_empty() && !it.contains(|it: char| " \t\n'\"$`\\|&;<>()*?".contains(it));
             let quoted = |it: &str| {

@@ -228,7 +228,7 @@ impl<'a> Resolver<'a> {
         let env = self.env_of(declared);
         let (mut deps, mut inputs) = self.deps(table);
         let forms = self.forms(table);
-        let query = table.get("sql").and_then(|_| self.sql(declared, outputs[0], &mut deps, &mut inputs));
+        let query = table.get("sql").and_then(|_| self.sql(declared, outputs[0], &mut deps, &mut inputs, &env));
         let keys: Vec<&str> = outputs.iter().map(|it| &*from.asset.entries[it.index()].key).collect();
         let action = match table.get("command") {
             Some(value) => self.action(value, &inputs, &keys, &env),

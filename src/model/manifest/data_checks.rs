@@ -2,10 +2,8 @@
 //!
 //! Knows no columns: whether they are there is told by the table itself.
 
-use std::ops::Range;
-
 use crate::{
-    base::{diagnostic::Diagnostic, id::Id, span::Span},
+    base::{diagnostic::Diagnostic, id::Id},
     model::{
         check::{Bounds, DataCheck, Expected, Literal, Rule, Share, dialect_of},
         project::{NodeId, SqlTable},
@@ -14,13 +12,15 @@ use crate::{
 };
 
 use super::{
-    code, duration, interpolate,
+    code, duration,
+    query_text::QueryScope,
     raw::{Data, Entry, Table, Value},
     resolve::Resolver,
 };
 
 /// What is being read: in whose words, and which tables it has named so far.
 struct Reading {
+    asset: NodeId,
     dialect: Dialect,
     tables: Vec<SqlTable>,
 }
@@ -36,7 +36,7 @@ impl Resolver<'_> {
             ));
             return None;
         };
-        let mut reading = Reading { dialect, tables: Vec::new() };
+        let mut reading = Reading { asset, dialect, tables: Vec::new() };
         let rule = self.rule(kind, &mut reading);
         let filter = match table.entry("where") {
             Some(entry) => Some(self.expression(&entry.value, &mut reading)?),
@@ -160,7 +160,7 @@ impl Resolver<'_> {
     fn other_table(&mut self, value: &Value, reading: &mut Reading) -> Option<String> {
         let name = value.text()?.to_string();
         let table = TableName { parts: vec![name.clone()], at: 0..0 };
-        let key = self.table_key(&table, value.place)?;
+        let key = self.table_key(reading.asset, &table, value.place, reading.dialect)?;
         let node = self.keys[key];
         reading.tables.push(SqlTable { name: name.clone(), node });
         Some(name)
@@ -300,32 +300,25 @@ impl Resolver<'_> {
         help: &str,
     ) -> Option<String> {
         let written = value.text()?;
-        let text = self.query_text(written, value.place)?;
-        let same = *text == **written;
-        let place_of = |it: &Self, at: Option<Range<usize>>| -> Span {
-            match at {
-                Some(at) if same => interpolate::inside(written, value.place, at, it.sources),
-                _ => value.place,
-            }
-        };
-        let tables = match parse(&text, reading.dialect) {
+        let query = self.query_text(written, value.place, &QueryScope { dialect: reading.dialect, env: None })?;
+        let tables = match parse(&query.text, reading.dialect) {
             Ok(tables) => tables,
             Err(error) => {
-                let told = Diagnostic::error(code::BAD_SQL, error.message).at(place_of(self, error.at));
+                let told = Diagnostic::error(code::BAD_SQL, error.message).at(self.place_in(&query, error.at));
                 self.report.push(told.help(help));
                 return None;
             }
         };
         for table in tables {
-            let place = place_of(self, Some(table.at.clone()));
-            let key = self.table_key(&table, place)?;
+            let place = self.place_in(&query, Some(table.at.clone()));
+            let Some(key) = self.table_key(reading.asset, &table, place, reading.dialect) else { continue };
             let node = self.keys[key];
             let name = table.parts.join(".");
             if !reading.tables.iter().any(|it| it.name == name) {
                 reading.tables.push(SqlTable { name, node });
             }
         }
-        Some(text.to_string())
+        Some(query.text.to_string())
     }
 }
 

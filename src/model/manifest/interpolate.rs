@@ -47,6 +47,7 @@ pub fn render(
             outputs: &BTreeMap::new(),
             run_id: "",
             quoting: Quoting::AsIs,
+            refs: None,
         })
     });
     match rendered {
@@ -69,7 +70,7 @@ pub fn check(template: &Template, names: &Names<'_>, sources: &SourceMap, report
 /// Of one template, so many mistakes are told.
 const TOLD_MAX: usize = 20;
 
-fn told(error: TemplateError, text: &str, place: Span, sources: &SourceMap) -> Diagnostic {
+pub fn told(error: TemplateError, text: &str, place: Span, sources: &SourceMap) -> Diagnostic {
     let code = code_of(&error, text);
     let place = error.at.map_or(place, |it| inside(text, place, it, sources));
     let told = Diagnostic::error(code, error.message).at(place);

@@ -57,6 +57,11 @@ const VERSION: Field = field(
 );
 const IN_PLACE: Field = field("in_place", Boolean, "The command can only write to the final path.");
 const IO_FIELD: Field = field("io", Filled, "The IO manager that keeps it.");
+const EXTERNAL: Field = field(
+    "external_tables",
+    List(&Filled),
+    "Tables that queries may read although nobody declares them, as `raw.events` or `legacy_*`. They are not tracked.",
+);
 const PARTITIONS_FIELD: Field = field("partitions", Filled, "The `[partitions.*]` that it is cut into.").later();
 const MATERIALIZED: Choice = Choice { now: &["table", "view", "incremental"], later: &[] };
 const MATERIALIZED_FIELD: Field =
@@ -88,6 +93,7 @@ static PROJECT: Shape = shape(
             "Variables given to every computation that never count as code; `*` stands for anything.",
         ),
         SECRET_ENV,
+        EXTERNAL,
         field(
             "durability",
             Kind::Choice(&DURABILITY),
@@ -104,6 +110,7 @@ static TARGET_PROJECT: Shape = shape(
         ENV,
         field("pass_env", PATTERNS, "Variables given to every computation that never count as code."),
         SECRET_ENV,
+        EXTERNAL,
     ],
 );
 
@@ -139,6 +146,7 @@ pub static IO: Shape = shape(
         field("driver", Filled, "adbc: the driver."),
         field("command", COMMAND, "plugin: the program to run."),
         field("options", Map(&Text), "Further options of the type."),
+        EXTERNAL,
     ],
 );
 
@@ -213,8 +221,9 @@ pub static ASSET: Shape = shape(
         field(
             "sql",
             Filled,
-            "A query whose rows are the asset, or the path of one that ends in `.sql`. A template with `vars`; what it reads is a dependency.",
+            "A query whose rows are the asset, or the path of one that ends in `.sql`. A template with `vars`, `env` and `ref(\"KEY\")`; what it reads is a dependency.",
         ),
+        EXTERNAL,
         field("python", Filled, "`module:function`.").later(),
         MATERIALIZED_FIELD,
         PARTITIONS_FIELD,
@@ -272,6 +281,9 @@ static MODELS: Shape = shape(
         RETRIES_FIELD,
         RETRY_DELAY,
         TIMEOUT,
+        ENV,
+        SECRET_ENV,
+        EXTERNAL,
     ],
 );
 

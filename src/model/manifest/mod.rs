@@ -27,6 +27,7 @@ mod overlap;
 mod partitions;
 mod pattern;
 mod postgres;
+mod query_text;
 mod raw;
 mod report;
 mod resolve;

@@ -3,7 +3,7 @@
 //! Goes on after every mistake; what it returns is a project only if the report has no errors.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -53,6 +53,8 @@ pub struct Resolver<'a> {
     pub default_io: Option<IoId>,
     /// Assets first, then sources, each in the order declared.
     pub keys: HashMap<&'a str, NodeId>,
+    /// The same for templates of SQL, as soon as there is one.
+    pub key_set: Option<Arc<BTreeSet<String>>>,
 }
 
 /// Name and root of the IO manager of a project that declares none.
@@ -75,6 +77,7 @@ pub fn resolve<'a>(
         keepers: Vec::new(),
         default_io: None,
         keys: HashMap::with_capacity(from.asset.entries.len() + from.source.entries.len()),
+        key_set: None,
     };
     let (name, pass_env, durability) = it.project();
     it.vars = it.variables();
@@ -223,8 +226,8 @@ impl<'a> Resolver<'a> {
         let kind = kind.text().map(|it| &**it).unwrap_or_default();
         let own: &[&str] = match kind {
             "fs" => &["type", "root"],
-            "sqlite" => &["type", "path"],
-            "postgres" => &["type", "url", "schema"],
+            "sqlite" => &["type", "path", "external_tables"],
+            "postgres" => &["type", "url", "schema", "external_tables"],
             "object_store" => &["type", "url", "endpoint", "region", "allow_http", "skip_signature"],
             _ => &["type"],
         };

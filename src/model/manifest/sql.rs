@@ -6,19 +6,20 @@ use crate::{
     base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
     model::{
         format::TableFormat,
-        project::{Action, Asset, CheckBody, Identity, IoKind, Node, NodeBody, NodeId, Project, Shape, Sql, SqlTable},
+        project::{
+            Action, Asset, CheckBody, EnvName, Identity, IoKind, Node, NodeBody, NodeId, Project, Shape, Sql, SqlTable,
+        },
         sql::{
             self, Dialect, TableName,
             inputs::{source_format, table_format},
         },
-        template::Template,
     },
 };
 
 use super::{
     code,
     gather::{Declared, Gathered},
-    interpolate,
+    query_text::QueryScope,
     report::Report,
     resolve::Resolver,
 };
@@ -100,6 +101,7 @@ impl<'a> Resolver<'a> {
         asset: NodeId,
         deps: &mut Vec<NodeId>,
         inputs: &mut Vec<&'a str>,
+        env: &[EnvName],
     ) -> Option<Sql> {
         let value = declared.table.get("sql")?;
         let from = self.from;
@@ -108,27 +110,21 @@ impl<'a> Resolver<'a> {
             None if is_file(value.text()?) => return None,
             None => (value.text()?.clone(), value.place, None),
         };
-        let text = self.query_text(&written, place)?;
-        let same = *text == *written;
-        let place_of = |it: &Self, at: Option<std::ops::Range<usize>>| match at {
-            Some(at) if same => interpolate::inside(&written, place, at, it.sources),
-            _ if file.is_some() => Span::new(place.file, 0..0),
-            _ => place,
-        };
         let kind = self.keepers.get(asset.index()).and_then(|it| self.io_kinds.get(it.0.index()));
         let dialect = kind.and_then(IoKind::database).unwrap_or(Dialect::DataFusion);
-        let tables = match sql::tables(&text, dialect) {
+        let query = self.query_text(&written, place, &QueryScope { dialect, env: Some(env) })?;
+        let tables = match sql::tables(&query.text, dialect) {
             Ok(tables) => tables,
             Err(error) => {
-                let told = Diagnostic::error(code::BAD_SQL, error.message).at(place_of(self, error.at));
+                let told = Diagnostic::error(code::BAD_SQL, error.message).at(self.place_in(&query, error.at));
                 self.report.push(told.help("an asset is made by one query, in the words of its database"));
                 return None;
             }
         };
         let mut read = Vec::with_capacity(tables.len());
         for table in tables {
-            let place = place_of(self, Some(table.at.clone()));
-            let Some(key) = self.table_key(&table, place) else { continue };
+            let place = self.place_in(&query, Some(table.at.clone()));
+            let Some(key) = self.table_key(asset, &table, place, dialect) else { continue };
             let node = self.keys[key];
             if !deps.contains(&node) {
                 deps.push(node);
@@ -136,26 +132,19 @@ impl<'a> Resolver<'a> {
             }
             read.push(SqlTable { name: table.parts.join("."), node });
         }
-        Some(Sql { text: text.to_string(), file, dialect, tables: read })
+        for key in &query.refs {
+            // It may stand where no table does.
+            if let Some((key, node)) = self.keys.get_key_value(&**key).filter(|it| !deps.contains(it.1)) {
+                deps.push(*node);
+                inputs.push(key);
+            }
+        }
+        Some(Sql { text: query.text.to_string(), file, dialect, tables: read, template: query.template })
     }
 
-    /// The text with `vars` inserted.
-    pub fn query_text(&mut self, written: &std::sync::Arc<str>, place: Span) -> Option<std::sync::Arc<str>> {
-        if written.contains('\0') {
-            let told = Diagnostic::error(code::BAD_SQL, "the query holds a NUL character").at(place);
-            self.report.push(told);
-            return None;
-        }
-        if Template::new(written.clone(), None).uses().is_ok_and(|it| !it.env.is_empty() || it.all_env) {
-            let told = Diagnostic::error(code::BAD_SQL, "`env` cannot be named in a query").at(place);
-            self.report.push(told.help("put the value into [vars], and name that: {{ vars.NAME }}"));
-            return None;
-        }
-        interpolate::render(written, place, &self.vars, self.options, self.sources, self.report)
-    }
-
-    /// The key that a table's name means: as it is spelt, or as the database calls that table.
-    pub fn table_key(&mut self, table: &TableName, place: Span) -> Option<&'a str> {
+    /// The key that a table's name means: as it is spelt, or as the database calls that table. `None` for one that
+    /// is known to be there, and after a mistake.
+    pub fn table_key(&mut self, asset: NodeId, table: &TableName, place: Span, dialect: Dialect) -> Option<&'a str> {
         let from = self.from;
         let keys = || from.asset.keys().chain(from.source.keys());
         let name = table.parts.join("/");
@@ -170,10 +159,17 @@ impl<'a> Resolver<'a> {
         if found.is_some() {
             return found;
         }
+        let external = self.is_external(asset, table);
+        if external && dialect != Dialect::DataFusion {
+            return None;
+        }
         let told = Diagnostic::error(code::UNKNOWN_DEP, format!("there is no asset or source `{name}`"));
         let told = told.at(place).label("unknown table");
         let near = keys().find(|it| *it == name).or_else(|| self.report.nearest(&name, keys()));
         self.report.push(match near {
+            _ if external => {
+                told.help("`external_tables` are those of a database, and this query reads files: declare a source")
+            }
             Some(near) if table.parts.len() > 1 => told.help(format!("write it as one name: \"{near}\"")),
             Some(near) => told.help(format!("did you mean `{near}`?")),
             None => told.help(format!("declare it: [asset.{name}] or [source.{name}]")),

@@ -16,6 +16,7 @@ use std::ops::Range;
 pub use ast::{Expr, Is, Layers, Place, Test};
 pub use eval::{Facts, NoFacts, Selection, eval};
 pub use parse::{parse, parse_all};
+pub use pattern::matches;
 
 /// The language, for `assets help selection` and the documentation.
 pub const REFERENCE: &str = include_str!("reference.md");

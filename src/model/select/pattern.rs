@@ -5,7 +5,7 @@ pub(super) fn has_wildcards(pattern: &str) -> bool {
 }
 
 /// Whether all of `text` matches: `*` is any run of characters, `/` included, `?` any one.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
+pub fn matches(pattern: &str, text: &str) -> bool {
     let (mut pattern, mut text) = (pattern, text);
     // Where to go on if the run of the last `*` has to be longer.
     let mut longer: Option<(&str, &str)> = None;

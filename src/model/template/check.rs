@@ -179,6 +179,7 @@ pub(super) fn unknown_root(text: &str, word: String) -> TemplateError {
     let help = match word.as_str() {
         "input" => "write `inputs.KEY`".to_owned(),
         "var" => "write `vars.NAME`".to_owned(),
+        "ref" => "`ref` is for SQL: write `inputs.KEY`".to_owned(),
         word => match nearest(word, roots.clone()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known are {}", roots.map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")),
@@ -186,4 +187,22 @@ pub(super) fn unknown_root(text: &str, word: String) -> TemplateError {
     };
     let message = format!("`{word}` is not known");
     TemplateError { message, at, unknown: Some(word), help: Some(help) }
+}
+
+/// A key that `ref` was called with. `told` is what the engine says, with the place of the call.
+pub(super) fn unknown_ref<'k>(
+    text: &str,
+    key: &str,
+    keys: impl Iterator<Item = &'k str> + Clone,
+    told: TemplateError,
+) -> TemplateError {
+    let from = told.at.as_ref().map_or(0, |it| it.start);
+    // The key itself, if it is written out.
+    let at = text.get(from..).and_then(|it| it.find(key)).map(|it| from + it..from + it + key.len()).or(told.at);
+    let help = match nearest(key, keys) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("declare it: [asset.{key}] or [source.{key}]"),
+    };
+    let message = format!("there is no asset or source `{key}`");
+    TemplateError { message, at, unknown: Some(key.to_owned()), help: Some(help) }
 }

@@ -21,6 +21,7 @@ use crate::model::{
     template::{
         Quoting, Scope, TemplateError,
         check::{self, unknown_root},
+        refer::Function,
         scan::{Reference, Root, Scan},
         shell::{self, VALUE_END, VALUE_START},
     },
@@ -204,6 +205,9 @@ fn context(scan: &Scan, scope: &Scope<'_>) -> Result<Value, TemplateError> {
         }
         roots.insert(root.name(), value);
     }
+    if let Some(refs) = scope.refs {
+        roots.insert("ref", Value::from_object(Function(refs.clone())));
+    }
     Ok(Value::from(roots))
 }
 
@@ -229,6 +233,11 @@ fn value_of(value: &VarValue) -> Value {
 
 /// An undefined value is told by the name that was looked up.
 fn explain(text: &str, scan: &Scan, scope: &Scope<'_>, error: &Error) -> TemplateError {
+    if let Some(refs) = scope.refs
+        && let Some(key) = refs.unknown()
+    {
+        return check::unknown_ref(text, &key, refs.keys(), told(text, error));
+    }
     if error.kind() != ErrorKind::UndefinedError {
         return told(text, error);
     }

@@ -6,6 +6,8 @@
 
 mod check;
 mod engine;
+pub mod placed;
+pub mod refer;
 mod scan;
 mod shell;
 
@@ -15,6 +17,7 @@ mod tests;
 use std::{collections::BTreeMap, collections::BTreeSet, sync::Arc};
 
 pub use check::Names;
+use refer::Refs;
 use scan::{Piece, Reference, Root};
 
 use crate::{base::span::Span, model::project::VarValue};
@@ -61,6 +64,8 @@ pub struct Scope<'a> {
     pub outputs: &'a BTreeMap<String, String>,
     pub run_id: &'a str,
     pub quoting: Quoting,
+    /// What `ref("KEY")` is; `None` where nothing is to be referred to.
+    pub refs: Option<&'a Arc<Refs>>,
 }
 
 /// What happens to a value where it is inserted.
@@ -185,6 +190,13 @@ impl Template {
             }
             _ => None,
         }
+    }
+
+    /// Where the variable `name` of the environment is named in another way than `{{ env.NAME }}`.
+    pub fn worked_on(&self, name: &str) -> Option<std::ops::Range<usize>> {
+        let references = scan::scan(&self.text).references;
+        let is_it = |it: &&Reference| it.root == Root::Env && it.path.first().is_some_and(|it| it.text == name);
+        references.iter().filter(is_it).find(|it| !it.plain).map(|it| it.at.clone())
     }
 
     /// Everything that the text names, without rendering it.

@@ -55,6 +55,8 @@ pub(super) struct Reference {
     pub root: Root,
     pub path: Vec<Name>,
     pub at: Range<usize>,
+    /// It stands alone in its tag: what is inserted is its value, as it is.
+    pub plain: bool,
 }
 
 impl Reference {
@@ -122,8 +124,10 @@ pub(super) fn scan(text: &str) -> Scan {
             }
             _ => {
                 let (tokens, end) = tokens(text, inside, b'}');
-                let found = references(&tokens);
-                match simple_lookup(&tokens, &found) {
+                let mut found = references(&tokens);
+                let lookup = simple_lookup(&tokens, &found);
+                found.iter_mut().for_each(|it| it.plain = lookup.is_some());
+                match lookup {
                     Some(raw) if text[..end].ends_with("}}") && scan.simple => {
                         scan.pieces.push(Piece::Lookup { reference: found[0].clone(), raw });
                     }
@@ -235,7 +239,7 @@ fn references(tokens: &[Placed<'_>]) -> Vec<Reference> {
             && let Some(root) = Root::parse(word)
         {
             let (path, end) = path(&tokens[index + 1..], at.end);
-            found.push(Reference { root, path, at: at.start..end });
+            found.push(Reference { root, path, at: at.start..end, plain: false });
         }
     }
     found

@@ -38,6 +38,7 @@ fn render_in(text: &str, vars: &BTreeMap<String, VarValue>, quoting: Quoting) ->
         outputs: &outputs,
         run_id: "r1",
         quoting,
+        refs: None,
     })
 }
 

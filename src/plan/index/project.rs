@@ -20,10 +20,10 @@ use crate::{
         project::{
             Action, Asset, Check, CheckBody, Durability, EnvName, FileSet, Identity, IoId, IoKind, IoManager, Job,
             Node, NodeBody, NodeId, ObjectOptions, Op, OpId, Pattern, Pool, PoolId, Project, Severity, Shape, Source,
-            Sql, SqlTable, VarValue,
+            Sql, SqlTable, SqlTemplate, VarValue,
         },
         sql::Dialect,
-        template::Template,
+        template::{Template, placed::Run},
     },
     plan::{
         hash::Signature,
@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Also tells projects of another version of this program apart: what a manifest means may have changed.
-const FORM: &str = concat!("assets project 6, ", env!("CARGO_PKG_VERSION"));
+const FORM: &str = concat!("assets project 7, ", env!("CARGO_PKG_VERSION"));
 
 /// What a project was read from, and what it was read with.
 #[derive(Clone, PartialEq, Debug)]
@@ -173,7 +173,9 @@ coded_struct!(Check { asset, name, place, body, severity, blocking, threshold, s
 coded_struct!(DataCheck { rule, filter, dialect, tables });
 coded_cases!(Severity { 0 = Warn, 1 = Error });
 coded_cases!(Durability { 0 = Strict, 1 = Epoch, 2 = Off });
-coded_struct!(Sql { text, file, dialect, tables });
+coded_struct!(Sql { text, file, dialect, tables, template });
+coded_struct!(SqlTemplate { written, runs, outline, vars, env });
+coded_struct!(Run { rendered, written, length });
 coded_struct!(SqlTable { name, node });
 coded_cases!(Dialect { 0 = Sqlite, 1 = DataFusion, 2 = Postgres });
 coded_struct!(EnvName { name, secret });

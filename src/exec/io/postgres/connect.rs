@@ -57,6 +57,7 @@ pub fn rendered(url: &str, vars: &BTreeMap<String, VarValue>, env: &Environment)
         outputs: &BTreeMap::new(),
         run_id: "",
         quoting: Quoting::AsIs,
+        refs: None,
     };
     Template::new(Arc::from(url), None).render(&scope).map_err(|it| it.message)
 }
