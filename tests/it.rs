@@ -24,6 +24,7 @@ mod layers;
 mod manifest;
 mod mutations;
 mod network;
+mod normal_form;
 mod objects;
 mod oracle;
 mod partition;

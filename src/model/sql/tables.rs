@@ -27,23 +27,29 @@ const DEPTH_MAX: usize = 50;
 /// # Errors
 /// Anything but one query: a mistake of syntax, several statements, one that changes something.
 pub fn tables(text: &str, dialect: Dialect) -> Result<Vec<TableName>, SqlError> {
-    let parsed = Parser::new(dialect.rules())
-        .with_recursion_limit(DEPTH_MAX)
-        .try_with_sql(text)
-        .and_then(|mut it| it.parse_statements());
-    let statements = parsed.map_err(|error| syntax_error(text, &error.to_string()))?;
-    let query = match &statements[..] {
-        [Statement::Query(query)] => query,
-        [] => return Err(SqlError { message: "there is no query".to_owned(), at: None }),
-        [_] => return Err(SqlError { message: "this is not a query: begin with SELECT or WITH".to_owned(), at: None }),
-        _ => return Err(SqlError { message: "there is more than one statement".to_owned(), at: None }),
-    };
+    let query = query(text, dialect)?;
     let mut reader = Reader { text, own: HashMap::new(), scopes: Vec::new(), found: Vec::new() };
     match query.visit(&mut reader) {
         ControlFlow::Continue(()) => Ok(reader.found),
         // Some databases would do it, again with every build.
         ControlFlow::Break(()) => Err(SqlError { message: "a query must not change anything".to_owned(), at: None }),
     }
+}
+
+/// The one query in `text`.
+pub(super) fn query(text: &str, dialect: Dialect) -> Result<Box<Query>, SqlError> {
+    let parsed = Parser::new(dialect.rules())
+        .with_recursion_limit(DEPTH_MAX)
+        .try_with_sql(text)
+        .and_then(|mut it| it.parse_statements());
+    let mut statements = parsed.map_err(|error| syntax_error(text, &error.to_string()))?;
+    let message = match (statements.pop(), statements.is_empty()) {
+        (Some(Statement::Query(query)), true) => return Ok(query),
+        (None, _) => "there is no query",
+        (Some(_), true) => "this is not a query: begin with SELECT or WITH",
+        (Some(_), false) => "there is more than one statement",
+    };
+    Err(SqlError { message: message.to_owned(), at: None })
 }
 
 /// The same for an expression, which is true or false of a row or is made of many.

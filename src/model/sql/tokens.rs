@@ -4,9 +4,14 @@
 //! folding of case, no rewriting: names of columns keep their case in results. Any doubt, and the text as
 //! it stands is its own normal form.
 
-use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
+use std::ops::ControlFlow;
 
-use super::{Dialect, offset};
+use sqlparser::{
+    ast::{Expr, Select, SelectItem, Visit, Visitor},
+    tokenizer::{Token, Tokenizer, Whitespace},
+};
+
+use super::{Dialect, offset, tables::query};
 
 /// Every token with its length before it. What is a hint or is run by some engine (`/*+`, `/*!`, `--+`) counts.
 pub fn normal_form(text: &str, dialect: Dialect) -> Vec<u8> {
@@ -19,38 +24,73 @@ pub fn normal_form(text: &str, dialect: Dialect) -> Vec<u8> {
 
 /// `None` where tokens are not to be trusted.
 fn tokens(text: &str, dialect: Dialect) -> Option<Vec<u8>> {
-    // What is white space beyond ASCII is told differently by every engine.
-    if text.chars().any(|it| !it.is_ascii() && (it.is_whitespace() || it.is_control()) || it == '\0') {
+    // What else is white space, every engine tells differently.
+    let plain = |it: char| !(it.is_whitespace() || it.is_control()) || [' ', '\t', '\n', '\r', '\u{c}'].contains(&it);
+    if !text.chars().all(plain) || dialect == Dialect::Sqlite && names_columns_by_text(text) {
         return None;
     }
     let found = Tokenizer::new(dialect.rules(), text).with_unescape(false).tokenize_with_location().ok()?;
     let starts: Vec<usize> = found.iter().map(|it| offset(text, it.span.start.line, it.span.start.column)).collect();
     let mut out = vec![0];
-    // White space between two strings may join them, and only if it holds the end of a line.
-    let (mut after_string, mut broken) = (false, false);
+    let (mut last, mut last_end) = ("", 0);
     for (index, token) in found.iter().enumerate() {
         let end = starts.get(index + 1).copied().unwrap_or(text.len());
         let mut piece = text.get(starts[index]..end)?;
         match &token.token {
-            Token::Whitespace(space) if !counts(space) => {
-                broken |= piece.contains('\n');
-                continue;
-            }
+            Token::Whitespace(space) if !counts(space) => continue,
             Token::EOF => continue,
             // A semicolon at the end ends nothing else.
             Token::SemiColon if found[index + 1..].iter().all(|it| is_plain(&it.token)) => continue,
             _ => piece = piece.trim_end_matches([' ', '\t', '\n', '\r', '\u{c}']),
         }
-        let is_string = piece.ends_with('\'');
-        if after_string && piece.contains('\'') {
-            out.push(if broken { 2 } else { 3 });
+        if last_end == starts[index] && run_together(last, piece) {
+            return None;
         }
-        (after_string, broken) = (is_string, false);
-        out.push(4);
+        // What stands between two strings may join them: the end of a line, but not with every comment.
+        if last.ends_with('\'') && piece.contains('\'') {
+            let between = &text[last_end..starts[index]];
+            out.push(2);
+            out.extend_from_slice(&(between.len() as u64).to_le_bytes());
+            out.extend_from_slice(between.as_bytes());
+        }
+        (last, last_end) = (piece, starts[index] + piece.len());
+        out.push(3);
         out.extend_from_slice(&(piece.len() as u64).to_le_bytes());
         out.extend_from_slice(piece.as_bytes());
     }
     Some(out)
+}
+
+/// Whether what stands at once after something else is a part of it for some engine, as in `1_000`.
+fn run_together(before: &str, after: &str) -> bool {
+    let is_word = |it: char| it.is_alphanumeric() || !it.is_ascii() || "_$'\"`".contains(it);
+    let (Some(last), Some(first)) = (before.chars().next_back(), after.chars().next()) else { return false };
+    let is_number = |it: &str| it.trim_start_matches('.').starts_with(|it: char| it.is_ascii_digit());
+    is_word(last) && is_word(first)
+        || is_number(before) && (is_word(first) || first == '.')
+        || last == '.' && is_number(after)
+}
+
+/// SQLite calls a column that is an expression without a name as that is written, white space and all.
+fn names_columns_by_text(text: &str) -> bool {
+    struct Unnamed;
+    impl Visitor for Unnamed {
+        type Break = ();
+
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+            let unnamed = |it: &SelectItem| match it {
+                // What is in double quotes may turn out to be a string.
+                SelectItem::UnnamedExpr(Expr::Identifier(it)) => it.quote_style.is_some(),
+                SelectItem::UnnamedExpr(it) => !matches!(it, Expr::CompoundIdentifier(_)),
+                _ => false,
+            };
+            if select.projection.iter().any(unnamed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    }
+    match query(text, Dialect::Sqlite) {
+        Ok(it) => it.visit(&mut Unnamed).is_break(),
+        Err(_) => true,
+    }
 }
 
 fn is_plain(token: &Token) -> bool {
@@ -82,7 +122,7 @@ mod tests {
         for text in [
             "select a,b from t where x='it''s' and y<>2",
             "select a, b\n  from t -- why\n where x = 'it''s' and y <> 2 ;\n",
-            "\tselect a , b from t /* a\n comment */ where x='it''s'and y<>2; -- end",
+            "\tselect a , b from t /* a\n comment */ where x='it''s' and y<>2; -- end",
         ] {
             assert!(same(text, "select a,b from t where x='it''s' and y<>2"), "{text}");
         }
@@ -109,6 +149,9 @@ mod tests {
             ("select x'00'", "select X'00'"),
             ("select\u{a0}a", "select a"),
             ("select 'open", "select  'open"),
+            ("select a+1 from t", "select a + 1 from t"),
+            ("select * from (select count(*) from t)", "select * from (select count( * ) from t)"),
+            ("select a\u{b}from t", "select a from t"),
         ] {
             assert!(!same(a, b), "{a:?} and {b:?}");
         }

@@ -1,0 +1,269 @@
+//! The claim that two texts with one normal form mean the same, put to the engines themselves: texts are made of
+//! pieces that are hard to tell apart and of everything that may stand between two pieces, and where two of
+//! one make share a normal form, they must give the same rows, or both be refused.
+
+use std::collections::HashMap;
+
+use assets::{
+    exec::query::datafusion::Session,
+    model::sql::{Dialect, normal_form},
+};
+use postgres::{NoTls, SimpleQueryMessage};
+
+use crate::{oracle::graph::Random, support::postgres::Server};
+
+/// Pairs that share a normal form and whose first text an engine runs.
+const PAIRS: usize = 3000;
+
+/// What may stand between two pieces. Some of it some engine takes for more than nothing.
+const BETWEEN: [&str; 22] = [
+    "",
+    "",
+    "",
+    " ",
+    " ",
+    "\n",
+    "\t",
+    "\r\n",
+    "\u{c}",
+    "\u{b}",
+    "\u{a0}",
+    "/* c */",
+    "/**/",
+    "-- c\n",
+    "--\n",
+    " /* ' */ ",
+    "-- ' \n",
+    "/*+ h */",
+    "--+ h\n",
+    "/*! + 1 */",
+    "/* /* */ */",
+    "#\n",
+];
+
+/// Pieces of an expression, apart where an engine may see one token or two.
+const PIECES: [&str; 54] = [
+    "a",
+    "A",
+    "b",
+    "\"a\"",
+    "\"A\"",
+    "\"a\"\"b\"",
+    "'x'",
+    "'x '",
+    "'it''s'",
+    "''",
+    "'--'",
+    "'/*'",
+    "'*/'",
+    "'\\'",
+    "'a\\''",
+    "E'\\n'",
+    "e'\\''",
+    "x'00'",
+    "X'4f'",
+    "U&'\\0041'",
+    "N'n'",
+    "$$d$$",
+    "$t$ -- $t$",
+    "`a`",
+    "[a]",
+    "1",
+    "1.",
+    ".5",
+    "1.0",
+    "1e5",
+    "1E+5",
+    "0x1F",
+    "1_000",
+    "-",
+    "+",
+    "--1\n",
+    "*",
+    "/",
+    "%",
+    "||",
+    "|",
+    "<",
+    "=",
+    ">",
+    "<>",
+    "!=",
+    "(",
+    ")",
+    ",",
+    "::text",
+    "null",
+    "not",
+    "is",
+    "as",
+];
+
+/// Whole texts, cut where something may be put between.
+const SENTENCES: [&[&str]; 22] = [
+    &["select", " ", "a", ",", "b", " ", "from", " ", "t", " ", "order", " ", "by", " ", "a", ",", "b"],
+    &["select", " ", "count", "(", "*", ")", " ", "from", " ", "t", " ", "where", " ", "a", ">", "1"],
+    &["select", " ", "a", "-", "-", "1", " ", "from", " ", "t", " ", "order", " ", "by", " ", "1"],
+    &["select", " ", "a", "-", "1", " ", "as", " ", "x", " ", "from", " ", "t", " ", "order", " ", "by", " ", "1"],
+    &["select", " ", "'a'", " ", "'b'"],
+    &["select", " ", "'a'", "||", "'b'", " ", "||", "'it''s'"],
+    &["select", " ", "'a'", "\n", "'b'", " ", "as", " ", "x"],
+    &["select", " ", "1", ".", "5"],
+    &["select", " ", "1", " ", "a"],
+    &["select", " ", "1", "e", "1"],
+    &["select", " ", "x", "'4142'"],
+    &["select", " ", "\"a\"", "+", "\"b\"", " ", "from", " ", "t", " ", "order", " ", "by", " ", "1"],
+    &["select", " ", "t", ".", "a", " ", "from", " ", "t", " ", "order", " ", "by", " ", "1"],
+    &["select", " ", "a", "<", ">", "1", " ", "from", " ", "t", " ", "order", " ", "by", " ", "1"],
+    &["select", " ", "a", "|", "|", "b", " ", "from", " ", "t", " ", "order", " ", "by", " ", "1"],
+    &["select", " ", "a", "*", "/", "1", " ", "from", " ", "t"],
+    &[
+        "select", " ", "case", " ", "when", " ", "a", ">", "1", " ", "then", " ", "'y'", " ", "else", " ", "'n'", " ",
+        "end", " ", "from", " ", "t", " ", "order", " ", "by", " ", "1",
+    ],
+    &[
+        "with", " ", "u", " ", "as", " ", "(", "select", " ", "a", " ", "from", " ", "t", ")", "select", " ", "sum",
+        "(", "a", ")", " ", "from", " ", "u",
+    ],
+    &[
+        "select", " ", "cast", "(", "a", " ", "as", " ", "text", ")", " ", "from", " ", "t", " ", "order", " ", "by",
+        " ", "1",
+    ],
+    &["select", " ", "not", " ", "a", "=", "1", " ", "from", " ", "t", " ", "order", " ", "by", " ", "1"],
+    &["select", " ", "a", " ", "is", " ", "not", " ", "null", " ", "from", " ", "t", " ", "order", " ", "by", " ", "1"],
+    &[
+        "select", " ", "distinct", " ", "a", " ", "from", " ", "t", " ", "order", " ", "by", " ", "1", " ", "limit",
+        " ", "1", ";",
+    ],
+];
+
+/// One text, as pieces.
+fn pieces(random: &mut Random) -> Vec<&'static str> {
+    let mut pieces: Vec<&str> = random.pick(&SENTENCES).to_vec();
+    for _ in 0..random.below(3) {
+        let at = random.below(pieces.len());
+        match random.below(3) {
+            0 => pieces[at] = random.pick::<&str>(&PIECES),
+            1 => pieces.insert(at, random.pick::<&str>(&PIECES)),
+            _ => drop(pieces.remove(at)),
+        }
+    }
+    pieces
+}
+
+/// The same pieces, with something else between some of them.
+fn text(random: &mut Random, pieces: &[&str]) -> String {
+    let mut text = String::new();
+    for piece in pieces {
+        match *piece {
+            " " if random.below(3) > 0 => text.push(' '),
+            " " => text.push_str(random.pick::<&str>(&BETWEEN)),
+            piece => {
+                if random.below(6) == 0 {
+                    text.push_str(random.pick::<&str>(&BETWEEN));
+                }
+                text.push_str(piece);
+            }
+        }
+    }
+    text
+}
+
+/// Asks until enough pairs were seen; `run` gives the rows, or nothing if the engine refuses.
+fn put_to(dialect: Dialect, run: &mut dyn FnMut(&str) -> Option<Vec<String>>) {
+    let mut random = Random::new(20_261_121);
+    let (mut pairs, mut refused, mut made) = (0, 0, 0);
+    while pairs < PAIRS {
+        made += 1;
+        assert!(made < 200 * PAIRS, "only {pairs} pairs came up");
+        let pieces = pieces(&mut random);
+        let mut seen: HashMap<Vec<u8>, (String, Option<Vec<String>>)> = HashMap::new();
+        for _ in 0..6 {
+            let text = text(&mut random, &pieces);
+            let form = normal_form(&text, dialect);
+            let Some((other, rows)) = seen.get(&form) else {
+                let rows = run(&text);
+                seen.insert(form, (text, rows));
+                continue;
+            };
+            if *other == text {
+                continue;
+            }
+            let again = run(&text);
+            assert_eq!(rows, &again, "{}: {other:?} and {text:?} have one normal form", dialect.name());
+            match rows {
+                Some(_) => pairs += 1,
+                None => refused += 1,
+            }
+        }
+    }
+    eprintln!("{}: {pairs} pairs gave the same rows, {refused} were refused alike", dialect.name());
+}
+
+const ROWS: [(i64, &str); 4] = [(1, "x"), (2, "y"), (2, "A"), (-3, "it's")];
+
+#[test]
+fn sqlite_means_the_same() {
+    let connection = rusqlite::Connection::open_in_memory().unwrap();
+    connection.execute_batch("create table t (a int, b text)").unwrap();
+    for row in ROWS {
+        connection.execute("insert into t values (?, ?)", row).unwrap();
+    }
+    put_to(Dialect::Sqlite, &mut |text| {
+        let mut statement = connection.prepare(text).ok()?;
+        let count = statement.column_count();
+        let names = statement.column_names().collect::<Vec<_>>().join("|");
+        let rows = statement.query_map([], |row| {
+            let cells = (0..count).map(|it| row.get::<_, rusqlite::types::Value>(it).map(|it| format!("{it:?}")));
+            Ok(cells.collect::<Result<Vec<_>, _>>()?.join("|"))
+        });
+        let rows: Vec<String> = rows.ok()?.collect::<Result<_, _>>().ok()?;
+        Some([vec![names], rows].concat())
+    });
+}
+
+#[test]
+fn postgres_means_the_same() {
+    let database = Server::shared().database();
+    let mut client = postgres::Client::connect(&database.url(), NoTls).unwrap();
+    client.batch_execute("create table t (a int, b text)").unwrap();
+    for (a, b) in ROWS {
+        client.execute("insert into t values ($1::bigint, $2)", &[&a, &b]).unwrap();
+    }
+    put_to(Dialect::Postgres, &mut |text| {
+        let told = client.simple_query(text).ok()?;
+        let row = |it: &SimpleQueryMessage| match it {
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|it| format!("{:?}", row.get(it))).collect::<Vec<_>>().join("|"))
+            }
+            SimpleQueryMessage::RowDescription(columns) => {
+                Some(columns.iter().map(|it| it.name()).collect::<Vec<_>>().join("|"))
+            }
+            _ => None,
+        };
+        Some(told.iter().filter_map(row).collect())
+    });
+}
+
+#[test]
+fn the_built_in_engine_means_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv: String = ROWS.iter().map(|(a, b)| format!("{a},{b}\n")).collect();
+    let path = folder.path().join("t.csv");
+    std::fs::write(&path, format!("a,b\n{csv}")).unwrap();
+    let from = assets::exec::query::From::Files { paths: vec![path], format: assets::model::format::TableFormat::Csv };
+    let input = assets::exec::query::Input { name: "t".to_owned(), from };
+    let session = Session::of(&[input], &folder.path().join("spill")).unwrap();
+    put_to(Dialect::DataFusion, &mut |text| {
+        let mut rows = Vec::new();
+        let schema = session.each(text, &mut |batch| {
+            let cells = assets::exec::table::show::cells(batch, usize::MAX, 1000).unwrap();
+            rows.extend(cells.iter().map(|it| format!("{it:?}")));
+            Ok(true)
+        });
+        let schema = schema.ok()?;
+        rows.sort();
+        rows.extend(schema.fields().iter().map(|it| format!("{} {}", it.name(), it.data_type())));
+        Some(rows)
+    });
+}
