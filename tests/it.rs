@@ -45,4 +45,5 @@ mod support;
 mod syscalls;
 mod tables;
 mod terminal;
+mod versions;
 mod watch;

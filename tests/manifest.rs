@@ -218,7 +218,10 @@ fn names_become_ids_and_defaults_are_applied() {
     assert_eq!(op.name, "orders");
     assert_eq!(op.deps.iter().map(|it| project.key(*it).as_str()).collect::<Vec<_>>(), ["orders_csv", "rates"]);
     assert_eq!((op.retries, op.retry_delay), (2, Duration::from_secs(5)));
-    assert_eq!((op.timeout, op.version.as_deref(), op.in_place), (Some(Duration::from_secs(600)), Some("3"), true));
+    assert_eq!(
+        (op.timeout, op.code_version.as_deref(), op.in_place),
+        (Some(Duration::from_secs(600)), Some("3"), true)
+    );
     let env: Vec<_> = op.env.iter().map(|it| (it.name.as_str(), it.secret)).collect();
     assert_eq!(env, [("DB_PASSWORD", true), ("MODE", false), ("STAGE", false)]);
     assert_eq!(op.pool.map(|it| (project.pools[it].name.as_str(), project.pools[it].limit)), Some(("cpu", 4)));

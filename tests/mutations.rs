@@ -37,7 +37,7 @@ deps = ["clean"]
 sources = ["rates.json"]
 env = ["MODE"]
 secret_env = ["TOKEN"]
-version = "1"
+code_version = "1"
 format = "txt"
 
 [op.split]
@@ -610,8 +610,8 @@ fn an_output_becomes_something_else() {
 #[test]
 fn the_declared_version_changes() {
     check(&Mutation {
-        change: &|it| it.edit("assets.toml", "version = \"1\"", "version = \"2\""),
-        back: Some(&|it| it.edit("assets.toml", "version = \"2\"", "version = \"1\"")),
+        change: &|it| it.edit("assets.toml", "code_version = \"1\"", "code_version = \"2\""),
+        back: Some(&|it| it.edit("assets.toml", "code_version = \"2\"", "code_version = \"1\"")),
         reasons: &[("counted", "version_changed", "version")],
         why: &["version", "\"1\"", "\"2\""],
         runs: &["counted"],

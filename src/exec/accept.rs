@@ -7,7 +7,7 @@ use crate::{
     exec::{
         io::{Content, IoError},
         lock::{Holder, LockError, LockName, LockTable, Locked},
-        run::{context::Workspace, finish::texts},
+        run::{context::Workspace, finish::texts, version},
     },
     model::{
         fingerprint::Fingerprint,
@@ -115,16 +115,21 @@ fn record(
     output: StoredOutput,
 ) -> Materialization {
     use crate::base::id::Id;
+    let attempt = AttemptId::new(session, node.index(), 0);
+    let kind = workspace.project.nodes[node].asset().expect("only assets are accepted").version;
+    // What a command would have reported nobody knows: what is there stands for it.
+    let data_version = version::without_report(kind, &fingerprint, &attempt).unwrap_or(content.data_version);
     Materialization {
         key: workspace.project.key(node).clone(),
         partition: PartitionKey::whole(),
-        attempt: AttemptId::new(session, node.index(), 0),
+        attempt,
         run: session.clone(),
         at: workspace.clock.now(),
         // What it took when it was last made: runs are planned by it.
         duration_ms: surveyed.records.get(&node).map_or(0, |it| it.duration_ms),
         fingerprint,
-        data_version: content.data_version,
+        data_version,
+        content: (data_version != content.data_version).then_some(content.data_version),
         output,
         bytes: content.bytes,
         rows: content.rows,

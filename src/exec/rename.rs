@@ -223,7 +223,7 @@ fn bring(
     let whole = workspace.sweep.verify(files).changed.is_empty();
     if !whole {
         // It may have been moved there by hand, or by a rename that was cut short.
-        match io.adopt(&place.target, &record.data_version)? {
+        match io.adopt(&place.target, &record.content())? {
             Some(output) => own.output = output,
             None => renamed.stays = Some((from, "it is not what was recorded".to_owned())),
         }
@@ -238,7 +238,7 @@ fn bring(
         return Ok(());
     }
     move_output(&workspace.root, &from, &place.path)?;
-    match io.adopt(&place.target, &record.data_version)? {
+    match io.adopt(&place.target, &record.content())? {
         Some(output) => {
             own.output = output;
             renamed.moved = Some((from, place.path.clone()));

@@ -135,6 +135,7 @@ pub struct Asset {
     pub format: Option<String>,
     pub shape: Shape,
     pub identity: Identity,
+    pub version: VersionKind,
 }
 
 /// What makes two contents of an output the same.
@@ -144,6 +145,51 @@ pub enum Identity {
     Bytes,
     /// The rows of a table, in any order, and its columns.
     Rows,
+    /// What a JSON text says, whatever its form.
+    Json,
+    /// Nothing of it is read.
+    Unread,
+}
+
+/// What the data version of an asset is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum VersionKind {
+    /// Its content: the bytes of a file, the rows of a table.
+    #[default]
+    Content,
+    /// Its content, whatever the form of the file.
+    Canonical,
+    /// What its command reports.
+    Reported,
+    /// What it was made from.
+    Inputs,
+    /// A new one with every build.
+    Always,
+}
+
+impl VersionKind {
+    pub const ALL: [VersionKind; 5] =
+        [VersionKind::Content, VersionKind::Canonical, VersionKind::Reported, VersionKind::Inputs, VersionKind::Always];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            VersionKind::Content => "content",
+            VersionKind::Canonical => "canonical",
+            VersionKind::Reported => "reported",
+            VersionKind::Inputs => "inputs",
+            VersionKind::Always => "always",
+        }
+    }
+}
+
+impl Asset {
+    /// How an IO manager is to know its content.
+    pub fn identity(&self) -> Identity {
+        match self.version {
+            VersionKind::Inputs => Identity::Unread,
+            _ => self.identity,
+        }
+    }
 }
 
 /// What the output is on a file system.
@@ -197,7 +243,7 @@ pub struct Op {
     /// Variables given and fingerprinted, those of the project included, sorted.
     pub env: Vec<EnvName>,
     /// Declared version, bumped by hand.
-    pub version: Option<String>,
+    pub code_version: Option<String>,
     pub pool: Option<PoolId>,
     pub retries: u32,
     pub retry_delay: Duration,

@@ -19,7 +19,7 @@ use crate::{
         key::AssetKey,
         project::{
             Action, Asset, Durability, FileSet, Identity, IoId, IoKind, IoManager, Node, NodeBody, NodeId, Op, OpId,
-            Pattern, Project, Shape, Source,
+            Pattern, Project, Shape, Source, VersionKind,
         },
         template::Template,
     },
@@ -65,7 +65,7 @@ impl Line<'_> {
             forms: Vec::new(),
             sources: self.files("sources"),
             env: Vec::new(),
-            version: None,
+            code_version: None,
             pool: None,
             retries: 0,
             retry_delay: Duration::ZERO,
@@ -109,6 +109,7 @@ pub(crate) fn project(text: &str) -> Project {
                 format: Some("csv".into()),
                 shape: Shape::File,
                 identity: Identity::Bytes,
+                version: VersionKind::Content,
             })
         };
         nodes.push(Node {

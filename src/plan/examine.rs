@@ -8,7 +8,7 @@ use crate::{
     model::{
         fingerprint::{Fingerprint, Part, PartKind, PartValue},
         key::{AssetKey, PartitionKey},
-        project::{NodeId, Op, Project, Shape},
+        project::{NodeId, Op, Project, Shape, VersionKind},
         staleness::{Reason, ReasonCode, Verdict},
     },
     plan::{compare::compare, observe::OpFacts, record::Materialization, world::OutputState},
@@ -127,6 +127,9 @@ pub fn output_parts(project: &Project, output: NodeId, partition: &PartitionKey)
     };
     if let Some(format) = &asset.format {
         config("format", format);
+    }
+    if asset.version != VersionKind::Content {
+        config("version", asset.version.name());
     }
     if asset.shape == Shape::Folder {
         config("shape", "folder");

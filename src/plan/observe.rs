@@ -298,7 +298,7 @@ pub fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
     if op.in_place {
         parts.push(Part::new(PartKind::Config, "in_place", PartValue::Text("true".into())));
     }
-    if let Some(version) = &op.version {
+    if let Some(version) = &op.code_version {
         parts.push(Part::new(PartKind::Version, "version", PartValue::Text(version.as_str().into())));
     }
     parts

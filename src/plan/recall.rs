@@ -46,7 +46,7 @@ pub fn recall(
     };
     let find_in_place = |node, it: &Materialization| in_place(world, node, it);
     let find_any = |node, it: &Materialization| {
-        let kept = || world.probe.keeps(node, &it.data_version).then(|| Recalled::Kept(it.clone()));
+        let kept = || world.probe.keeps(node, &it.content()).then(|| Recalled::Kept(it.clone()));
         in_place(world, node, it).or_else(kept)
     };
     let found = first.iter().find_map(|it| of_attempt(&it.attempt, &find_in_place));

@@ -11,7 +11,7 @@ use crate::{
         fingerprint::Fingerprint,
         key::{AssetKey, PartitionKey},
     },
-    plan::hash::Signature,
+    plan::hash::{FileKind, Signature},
 };
 
 /// Sortable, unique name of a run: `20261120-231502-4f2a`.
@@ -47,6 +47,8 @@ pub struct Materialization {
     pub duration_ms: u64,
     pub fingerprint: Fingerprint,
     pub data_version: Digest,
+    /// What the IO manager knows the content by, where that is not the data version.
+    pub content: Option<Digest>,
     pub output: StoredOutput,
     pub bytes: Option<u64>,
     pub rows: Option<u64>,
@@ -74,6 +76,20 @@ pub struct TrackedFile {
     pub digest: Digest,
     /// The signature was as young as its own reading: hash again before trusting it.
     pub racy: bool,
+}
+
+impl TrackedFile {
+    /// A file whose content was never looked at: only that nobody wrote to it is known.
+    pub fn is_unread(&self) -> bool {
+        self.signature.kind == FileKind::File && self.digest == Digest([0; 32])
+    }
+}
+
+impl Materialization {
+    /// What an IO manager knows the content by.
+    pub fn content(&self) -> Digest {
+        self.content.unwrap_or(self.data_version)
+    }
 }
 
 /// What a source was found to be. Kept by version, so that `why` can name the file that changed.

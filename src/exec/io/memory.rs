@@ -17,7 +17,7 @@ use rustix::fs::Mode;
 use crate::{
     base::{digest::Digest, fs, path::ProjectPath},
     exec::io::{
-        Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
+        Capabilities, Content, IoError, IoManager, Loaded, Probed, Reading, Recovered, Staged, Target,
         beneath::{Folder, Swaps},
         fs::measure::{Measured, Measurer, check_shape},
     },
@@ -86,7 +86,7 @@ impl MemoryManager {
         let name = staged.target.path.file_name().ok_or_else(missing)?;
         let found = folder.look(name)?.ok_or_else(missing)?;
         check_shape(&staged.target.path, staged.target.shape, found.kind())?;
-        let measured = self.measurer.measure(&folder, name, None)?.ok_or_else(missing)?;
+        let measured = self.measurer.measure(&folder, name, Reading::Bytes)?.ok_or_else(missing)?;
         Ok(measured)
     }
 

@@ -40,13 +40,28 @@ pub struct Target {
 }
 
 impl Target {
-    /// How its rows are read, if they are what it is known by.
-    pub fn table(&self) -> Option<TableFormat> {
+    /// How a file of it is looked at.
+    pub fn reading(&self) -> Reading {
+        let table = || TableFormat::of_extension(self.format.as_deref()?);
         match self.identity {
-            Identity::Bytes => None,
-            Identity::Rows => TableFormat::of_extension(self.format.as_deref()?),
+            Identity::Bytes => Reading::Bytes,
+            Identity::Rows => table().map_or(Reading::Bytes, Reading::Rows),
+            Identity::Json => Reading::Json,
+            Identity::Unread => Reading::Unread,
         }
     }
+}
+
+/// What of a file makes its data version.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reading {
+    Bytes,
+    /// The rows of a table.
+    Rows(TableFormat),
+    /// What a JSON text says.
+    Json,
+    /// Nothing: it is the same as long as nobody writes to it.
+    Unread,
 }
 
 /// What an IO manager can do. What is not declared is never asked of it.

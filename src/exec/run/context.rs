@@ -72,7 +72,7 @@ impl Workspace {
             path: asset.path.clone(),
             format: asset.format.clone(),
             shape: asset.shape,
-            identity: asset.identity,
+            identity: asset.identity(),
             in_place: self.project.ops[asset.op].in_place,
         }
     }

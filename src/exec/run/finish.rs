@@ -15,6 +15,7 @@ use crate::{
         run::{
             context::RunContext,
             prepare::{Attempting, OutputAttempt, PrepareError, report},
+            version,
         },
     },
     model::{
@@ -57,6 +58,8 @@ enum FinishError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Io(#[from] IoError),
+    #[error("{0}")]
+    Version(String),
     /// From here on only recovery knows what became of the outputs; it is left to the next run.
     #[error("the result could not be published: {0}")]
     Publish(IoError),
@@ -144,6 +147,7 @@ pub fn exit_message(exit: &StepExit) -> Option<String> {
 fn help_for(error: &FinishError) -> Vec<String> {
     match error {
         FinishError::Io(error) | FinishError::Publish(error) => error.help().map(str::to_owned).into_iter().collect(),
+        FinishError::Version(_) => vec![version::HELP.to_owned()],
         FinishError::Store(_) | FinishError::Record(_) => Vec::new(),
     }
 }
@@ -249,7 +253,7 @@ fn publish(
         .iter()
         .zip(contents)
         .map(|(it, content)| materialization(context, step, attempting, result, it, content))
-        .collect();
+        .collect::<Result<_, _>>()?;
     let unchanged: Vec<Option<StoredOutput>> =
         attempting.outputs.iter().zip(&new).map(|(it, record)| unchanged(it, record)).collect();
     if unchanged.iter().any(Option::is_none) && !Protection::Intent.is_off() {
@@ -270,7 +274,7 @@ fn publish(
         workspace.store.commit(&[Change::AttemptEnded { id: attempting.id.clone(), state, at }])?;
     }
     for (((it, mut record), same), content) in attempting.outputs.iter().zip(new).zip(unchanged).zip(contents) {
-        let kept = same.is_some();
+        let kept = same.is_some() && it.standing.as_ref().is_some_and(|it| it.data_version == record.data_version);
         record.output = match same {
             // Same content: the old file and its times stay, and nothing downstream is disturbed.
             Some(output) => {
@@ -304,7 +308,7 @@ fn publish(
 fn published(context: &RunContext<'_>, output: &OutputAttempt, content: &Content) -> Result<StoredOutput, IoError> {
     let io = context.workspace.io_of(output.node);
     match &output.standing {
-        Some(older) => io.publish_keeping(&output.staged, content, &older.data_version),
+        Some(older) => io.publish_keeping(&output.staged, content, &older.content()),
         None => io.publish(&output.staged, content),
     }
 }
@@ -316,8 +320,10 @@ fn materialization(
     result: &StepResult,
     output: &OutputAttempt,
     content: &Content,
-) -> Materialization {
-    Materialization {
+) -> Result<Materialization, FinishError> {
+    let kind = context.workspace.project.nodes[output.node].asset().expect("an output is an asset").version;
+    let data_version = version::of(context, attempting, output, kind, content).map_err(FinishError::Version)?;
+    Ok(Materialization {
         key: context.workspace.project.key(output.node).clone(),
         partition: step.partition.clone(),
         attempt: attempting.id.clone(),
@@ -325,19 +331,20 @@ fn materialization(
         at: context.workspace.clock.now(),
         duration_ms: result.wall_ms,
         fingerprint: output.fingerprint.clone(),
-        data_version: content.data_version,
+        data_version,
+        content: (data_version != content.data_version).then_some(content.data_version),
         output: StoredOutput::Files(Vec::new()),
         bytes: content.bytes,
         rows: content.rows,
         accepted: None,
         session: context.run.0.clone(),
-    }
+    })
 }
 
 /// The stored output, if what is visible is known to be what was just made.
 fn unchanged(output: &OutputAttempt, new: &Materialization) -> Option<StoredOutput> {
     let standing = output.standing.as_ref()?;
-    if output.staged.target.in_place || standing.data_version != new.data_version {
+    if output.staged.target.in_place || standing.content() != new.content() {
         return None;
     }
     Some(standing.output.clone())
@@ -396,7 +403,7 @@ pub fn restore(
             Recalled::InPlace(record) => record,
             Recalled::Kept(record) => {
                 let target = workspace.target(*node, &step.partition);
-                match workspace.io_of(*node).restore(&target, &record.data_version)? {
+                match workspace.io_of(*node).restore(&target, &record.content())? {
                     Some(output) => {
                         moved = true;
                         Materialization { output, ..record }

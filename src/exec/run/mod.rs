@@ -22,3 +22,4 @@ pub mod recheck;
 pub mod recover;
 pub mod render;
 pub mod step;
+pub mod version;

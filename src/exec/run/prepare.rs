@@ -21,6 +21,7 @@ use crate::{
             query,
             recover::{recover_held, sweep},
             render::{Given, Place, render},
+            version,
         },
     },
     model::{
@@ -536,6 +537,9 @@ pub fn spec(context: &RunContext<'_>, parts: &SpecParts<'_>) -> Result<StepSpec,
             let parts = secrets(&url);
             rendered.environment.set_secret(&name, url, parts);
         }
+    }
+    for (name, path) in version::files(context, parts.log, &op.outputs) {
+        rendered.environment.set(name, path);
     }
     // Finds what the command left behind, whatever that did to hide.
     rendered.environment.set("ASSETS_ATTEMPT", parts.attempt);

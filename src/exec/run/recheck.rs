@@ -155,7 +155,9 @@ fn begin(context: &RunContext<'_>, node: NodeId) -> Result<Begun, PrepareError> 
     let (Some(record), Some(content)) = (history.first(), io.current(&target)?) else {
         return Ok(Begun::Over(Rechecked::Missing));
     };
-    let before = if record.data_version == content.data_version { history.get(1) } else { Some(record) };
+    let before = if record.content() == content.data_version { history.get(1) } else { Some(record) };
+    let data_version =
+        if record.content() == content.data_version { record.data_version } else { content.data_version };
     let checks: Vec<Check> = project.ops[op].checks.iter().filter(|it| it.asset == node).cloned().collect();
     let step = PlanStep { op, partition, action: StepAction::Build, outputs: Vec::new() };
     let mut copies = Copies::none(&workspace.root);
@@ -179,14 +181,8 @@ fn begin(context: &RunContext<'_>, node: NodeId) -> Result<Begun, PrepareError> 
         log: &log,
         timeout: None,
     };
-    let last = |check: &Check| last_number(context, check, before, Some(&content.data_version));
+    let last = |check: &Check| last_number(context, check, before, Some(&data_version));
     let audited = Audited { parts, staged: &|_| None, last: &last };
     let audit = Audit::prepared(context, &checks, &audited)?;
-    Ok(Begun::Looking(Box::new(Looking {
-        node,
-        audit,
-        data_version: content.data_version,
-        _copies: copies,
-        _locks: locks,
-    })))
+    Ok(Begun::Looking(Box::new(Looking { node, audit, data_version, _copies: copies, _locks: locks })))
 }

@@ -105,7 +105,7 @@ fn finish_one(
     wanted: &Materialization,
     staged: &[u8],
 ) -> Result<Option<Materialization>, PrepareError> {
-    let content = Content { data_version: wanted.data_version, bytes: wanted.bytes, rows: wanted.rows };
+    let content = Content { data_version: wanted.content(), bytes: wanted.bytes, rows: wanted.rows };
     let target = workspace.target(node, &wanted.partition);
     Ok(match workspace.io_of(node).recover(&target, staged, &content)? {
         Recovered::Published(output) => Some(Materialization { output, ..wanted.clone() }),

@@ -98,7 +98,8 @@ fn declared(app: &App, id: NodeId) -> Show {
             told.checks = own.map(named).collect();
             told.op = (op.name != node.key.as_str()).then(|| op.name.clone());
             told.env = op.env.iter().map(|it| it.name.clone()).collect();
-            told.version = op.version.clone();
+            told.code_version = op.code_version.clone();
+            told.version = node.asset().map(|it| it.version.name());
             told.pool = op.pool.map(|it| project.pools[it].name.clone());
             told.retries = op.retries;
             told.timeout_ms = op.timeout.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));

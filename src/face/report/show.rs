@@ -9,7 +9,10 @@ use crate::{
         report::{self, Layout, ReasonDocument},
         ui::{Role, reason, words},
     },
-    model::staleness::{Reason, State},
+    model::{
+        project::VersionKind,
+        staleness::{Reason, State},
+    },
     plan::{
         checked::{Look, Said},
         record::{Attempt, Materialization, Observation},
@@ -43,8 +46,10 @@ pub struct Show {
     pub op: Option<String>,
     /// Names of the variables that count.
     pub env: Vec<String>,
-    /// Declared by hand.
-    pub version: Option<String>,
+    /// Of the code, declared by hand.
+    pub code_version: Option<String>,
+    /// What the data version of an asset is.
+    pub version: Option<&'static str>,
     pub pool: Option<String>,
     pub retries: u32,
     pub timeout_ms: Option<u64>,
@@ -135,8 +140,10 @@ pub struct ShowDocument {
     pub op: Option<String>,
     /// Names of the variables whose values count.
     pub env: Vec<String>,
-    /// Declared by hand.
-    pub version: Option<String>,
+    /// Of the code, declared by hand.
+    pub code_version: Option<String>,
+    /// What the data version of an asset is.
+    pub version: Option<&'static str>,
     pub pool: Option<String>,
     pub retries: u32,
     pub timeout_ms: Option<u64>,
@@ -265,7 +272,8 @@ pub fn document(show: &Show) -> ShowDocument {
         checks: show.checks.clone(),
         op: show.op.clone(),
         env: show.env.clone(),
-        version: show.version.clone(),
+        code_version: show.code_version.clone(),
+        version: show.version,
         pool: show.pool.clone(),
         retries: show.retries,
         timeout_ms: show.timeout_ms,
@@ -305,7 +313,8 @@ pub fn text(show: &Show, layout: Layout) -> String {
         ("code", list(&show.code)),
         ("checks", list(&checks)),
         ("variables", list(&show.env)),
-        ("version", show.version.clone()),
+        ("code version", show.code_version.clone()),
+        ("version", show.version.filter(|it| *it != VersionKind::Content.name()).map(str::to_owned)),
         ("pool", show.pool.clone()),
         ("retries", (show.retries > 0).then(|| show.retries.to_string())),
         ("timeout", show.timeout_ms.map(words::duration)),
@@ -397,6 +406,7 @@ mod tests {
             duration_ms: 812,
             fingerprint: Fingerprint::default(),
             data_version: Digest::of(b"1"),
+            content: None,
             output: StoredOutput::Files(vec![]),
             bytes: Some(1_234_567),
             rows: None,

@@ -7,9 +7,10 @@ use crate::base::{diagnostic::Diagnostic, span::Span};
 
 use super::{
     code, duration,
+    keys::VERSION,
     raw::{Data, Entry, Table, Value},
     report::Report,
-    shape::{Kind, Names, Shape},
+    shape::{Field, Kind, Names, Shape},
 };
 
 pub fn root(root: &Table, shape: &Shape, report: &mut Report) {
@@ -25,6 +26,9 @@ fn table(found: &Table, shape: &Shape, what: &str, report: &mut Report) {
             }
             continue;
         };
+        if is_code_version(entry, field, report) {
+            continue;
+        }
         if field.later && !matches!(field.kind, Kind::Named(..)) {
             not_supported(entry.place, &entry.key, report);
         }
@@ -35,12 +39,35 @@ fn table(found: &Table, shape: &Shape, what: &str, report: &mut Report) {
     }
 }
 
+/// A version of the code under the name of the data's version.
+fn is_code_version(entry: &Entry, field: &Field, report: &mut Report) -> bool {
+    if field.name != VERSION.name || field.about != VERSION.about {
+        return false;
+    }
+    let Kind::Choice(kinds) = &field.kind else { return false };
+    let written = match &entry.value.data {
+        Data::Text(it) if kinds.now.contains(&&**it) => return false,
+        Data::Text(it) => format!("{it:?}"),
+        Data::Integer(it) => format!("\"{it}\""),
+        _ => return false,
+    };
+    let told = Diagnostic::error(code::BAD_VALUE, format!("`version` cannot be {}", written.trim_matches('"')));
+    let told = told.at(entry.value.place).label("says what the data version is");
+    report.push(
+        told.help(format!("it is one of \"{}\"", kinds.now.join("\", \"")))
+            .help(format!("a version of the code, bumped by hand, is written `code_version = {written}`")),
+    );
+    true
+}
+
 fn unknown_key(entry: &Entry, shape: &Shape, what: &str, report: &mut Report) {
     let mut told = Diagnostic::error(code::UNKNOWN_KEY, format!("`{}` is not a key of {what}", entry.key))
         .at(entry.place)
         .label("unknown key");
     let names = || shape.fields.iter().map(|it| it.name);
     told = match report.nearest(&entry.key, names()) {
+        _ if &*entry.key == VERSION.name && shape.field("code_version").is_some() => told
+            .help("a version of the code, bumped by hand, is `code_version`; `version` is for each [asset.*] to say"),
         // `[asset.raw.orders]` is a table in a table; the key raw/orders was meant.
         _ if matches!(shape.name, "asset" | "source") && entry.value.table().is_some() => {
             let name = shape.name;

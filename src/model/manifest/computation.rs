@@ -6,7 +6,7 @@ use crate::{
     base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
     model::{
         format::TableFormat,
-        project::{Action, Asset, EnvName, FileSet, Identity, NodeId, Op, OpId, Pattern, Shape, Source},
+        project::{Action, Asset, EnvName, FileSet, Identity, NodeId, Op, OpId, Pattern, Shape, Source, VersionKind},
         sql::inputs::table_format,
         template::{Names, Template},
     },
@@ -116,8 +116,17 @@ impl<'a> Resolver<'a> {
             };
             ProjectPath::resolve(&ProjectPath::root(), name).unwrap_or_default()
         });
-        let asset = Asset { op, io: io.unwrap_or(Id::new(0)), path, format, shape, identity: Identity::Bytes };
+        let asset = Asset {
+            op,
+            io: io.unwrap_or(Id::new(0)),
+            path,
+            format,
+            shape,
+            identity: Identity::Bytes,
+            version: VersionKind::Content,
+        };
         let asset = self.as_table(declared, asset);
+        let asset = self.versioned(declared, asset);
         self.keepers.push((asset.io, table_format(&asset)));
         asset
     }
@@ -252,7 +261,7 @@ impl<'a> Resolver<'a> {
             forms,
             sources: self.files(table, "sources", folder),
             env,
-            version: table.get("version").and_then(|it| match &it.data {
+            code_version: table.get("code_version").and_then(|it| match &it.data {
                 Data::Text(it) => Some(it.to_string()),
                 Data::Integer(it) => Some(it.to_string()),
                 _ => None,

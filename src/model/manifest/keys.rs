@@ -50,10 +50,16 @@ const RETRIES_FIELD: Field = field("retries", RETRIES, "How often a failed attem
 const RETRY_DELAY: Field =
     field("retry_delay", Duration, "How long to wait before the first retry; doubled for each one after it.");
 pub const TIMEOUT: Field = field("timeout", Duration, "An attempt that takes longer is ended and has failed.");
-const VERSION: Field = field(
-    "version",
+const CODE_VERSION: Field = field(
+    "code_version",
     Either(&[Filled, Count(i64::MIN, i64::MAX)]),
     "A version bumped by hand, for what the tool cannot see.",
+);
+const VERSIONS: Choice = Choice { now: &["content", "canonical", "reported", "inputs", "always"], later: &[] };
+pub const VERSION: Field = field(
+    "version",
+    Kind::Choice(&VERSIONS),
+    "What its data version is: its content, its content whatever the form, what its command reports, what it was made from, or always a new one.",
 );
 const IN_PLACE: Field = field("in_place", Boolean, "The command can only write to the final path.");
 const IO_FIELD: Field = field("io", Filled, "The IO manager that keeps it.");
@@ -184,7 +190,7 @@ pub const COMPUTATION: [&str; 13] = [
     "retries",
     "retry_delay",
     "timeout",
-    "version",
+    "code_version",
     "in_place",
 ];
 
@@ -215,6 +221,7 @@ pub static ASSET: Shape = shape(
         RETRIES_FIELD,
         RETRY_DELAY,
         TIMEOUT,
+        CODE_VERSION,
         VERSION,
         IN_PLACE,
         field("op", Filled, "The `[op.*]` that makes it, together with others."),
@@ -246,7 +253,7 @@ static OP: Shape = shape(
         RETRIES_FIELD,
         RETRY_DELAY,
         TIMEOUT,
-        VERSION,
+        CODE_VERSION,
         IN_PLACE,
         field("python", Filled, "`module:function`.").later(),
         PARTITIONS_FIELD,
@@ -277,6 +284,8 @@ static MODELS: Shape = shape(
         KINDS,
         MATERIALIZED_FIELD,
         PARTITIONS_FIELD,
+        CODE_VERSION,
+        VERSION,
         POOL_FIELD,
         RETRIES_FIELD,
         RETRY_DELAY,

@@ -35,6 +35,7 @@ mod schema;
 mod shape;
 mod sql;
 mod validate;
+mod versions;
 
 use std::collections::BTreeMap;
 

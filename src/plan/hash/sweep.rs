@@ -121,6 +121,20 @@ impl Sweep {
         Tree::of(nodes, inside.into_iter().zip(facts))
     }
 
+    /// The file or folder at `path` as nobody has read it: no content is opened, and what it is known by is that
+    /// nobody wrote to it. Digests of its files are all zero.
+    ///
+    /// # Errors
+    /// It is not there, or something in it is not content.
+    pub fn unread(&self, path: &ProjectPath) -> Result<Tree, TreeError> {
+        let nodes = match self.signatures(1, |_| path.as_bytes(), Links::Keep).pop() {
+            Some(Seen::Found(it)) if it.kind == FileKind::Folder => tree::walk(&self.world, path, Links::Keep)?,
+            _ => vec![tree::Node { path: path.clone(), depth: 0, folder: None }],
+        };
+        let seen = self.signatures(nodes.len(), |it| nodes[it].path.as_bytes(), Links::Keep);
+        Tree::unread(path, nodes, seen)
+    }
+
     /// The folder that `path` leads to as its reader gets it: links inside stand for what they lead to.
     /// A folder in `seen` counts already, so that a link to it is kept as it is: no link leads round in circles.
     fn tree_through(&self, path: &ProjectPath, seen: &mut HashSet<(u64, u64)>) -> Result<Tree, TreeError> {
@@ -272,7 +286,7 @@ impl Sweep {
             }
             it.signature = now;
         }
-        let files = after.iter().filter(|it| it.signature.kind == FileKind::File);
+        let files = after.iter().filter(|it| it.signature.kind == FileKind::File && !it.is_unread());
         let entry = |it: &TrackedFile| Entry { signature: it.signature, digest: it.digest, racy: it.racy };
         self.write_cache().update(files.map(|it| (it.path.as_bytes(), Some(entry(it)))).collect());
         Some(after)
@@ -302,6 +316,11 @@ impl Sweep {
                 _ => verified.changed.push(index),
             }
         }
+        // What was never read can only be what it was if nobody wrote to it.
+        let (unread, doubtful): (Vec<_>, Vec<_>) = doubtful.into_iter().partition(|it| tracked[*it].is_unread());
+        if !unread.is_empty() {
+            self.verify_unread(tracked, &unread, &mut verified);
+        }
         if !doubtful.is_empty() {
             self.verify_content(tracked, &doubtful, &mut verified);
         }
@@ -311,6 +330,22 @@ impl Sweep {
         verified.changed.sort_unstable();
         verified.refreshed.sort_unstable_by_key(|it| it.0);
         verified
+    }
+
+    fn verify_unread(&self, tracked: &[TrackedFile], unread: &[usize], verified: &mut Verified) {
+        let seen = self.signatures(unread.len(), |at| tracked[unread[at]].path.as_bytes(), Links::Keep);
+        for (&index, seen) in unread.iter().zip(seen) {
+            let recorded = &tracked[index];
+            match seen {
+                Seen::Found(now) if tree::written_as(&now) == tree::written_as(&recorded.signature) => {
+                    if now != recorded.signature {
+                        let now = TrackedFile { signature: now, ..recorded.clone() };
+                        verified.refreshed.push((index, now));
+                    }
+                }
+                _ => verified.changed.push(index),
+            }
+        }
     }
 
     fn verify_content(&self, tracked: &[TrackedFile], doubtful: &[usize], verified: &mut Verified) {

@@ -23,6 +23,7 @@ use crate::{
 };
 
 const CONTEXT: &str = "assets folder 1";
+const UNREAD_CONTEXT: &str = "assets unread 1";
 
 /// A folder and everything in it as it was at one time.
 #[derive(Clone, PartialEq, Debug)]
@@ -31,6 +32,11 @@ pub struct Tree {
     /// The folder itself first, each folder before what is in it, names in byte order. A folder's own
     /// signature is there so that names added to it or taken away are seen; its digest is all zero.
     pub entries: Vec<TrackedFile>,
+}
+
+/// What stays if a file is renamed, and changes if it is written to.
+pub(super) fn written_as(signature: &Signature) -> (u64, i64, u64) {
+    (signature.size, signature.mtime_ns, signature.ino)
 }
 
 /// Why a folder has no digest.
@@ -51,6 +57,36 @@ impl Tree {
 
     pub fn bytes(&self) -> u64 {
         self.entries.iter().filter(|it| it.signature.kind == FileKind::File).map(|it| it.signature.size).sum()
+    }
+
+    /// Of what nobody has read; `seen` is what was found of each.
+    pub(super) fn unread(top: &ProjectPath, nodes: Vec<Node>, seen: Vec<Seen>) -> Result<Tree, TreeError> {
+        let mut hasher = blake3::Hasher::new_derive_key(UNREAD_CONTEXT);
+        let mut entries = Vec::with_capacity(nodes.len());
+        for (node, seen) in nodes.into_iter().zip(seen) {
+            let signature = match seen {
+                Seen::Found(it) if it.kind == FileKind::Odd => return Err(TreeError::Odd(node.path)),
+                Seen::Found(it) => it,
+                Seen::Missing => return Err(TreeError::Missing(node.path)),
+                Seen::Failed(errno) => {
+                    return Err(TreeError::Unreadable(node.path, std::io::Error::from(errno).to_string()));
+                }
+            };
+            let below = node.path.as_path().strip_prefix(top.as_path()).unwrap_or(node.path.as_path());
+            let name = below.as_os_str().as_bytes();
+            hasher.update(&(name.len() as u64).to_le_bytes());
+            hasher.update(name);
+            // Of a folder its names count, which follow.
+            if node.folder.is_none() {
+                let (size, mtime, ino) = written_as(&signature);
+                for number in [size.to_le_bytes(), mtime.to_le_bytes(), ino.to_le_bytes()] {
+                    hasher.update(&number);
+                }
+            }
+            let (signature, racy) = node.folder.unwrap_or((signature, false));
+            entries.push(TrackedFile { path: node.path, signature, digest: Digest([0; 32]), racy });
+        }
+        Ok(Tree { digest: hasher.finalize().into(), entries })
     }
 
     /// Puts a tree together from what was found; `facts` are those of the entries that are no folders.

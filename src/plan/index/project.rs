@@ -20,7 +20,7 @@ use crate::{
         project::{
             Action, Asset, Check, CheckBody, Durability, EnvName, FileSet, Identity, IoId, IoKind, IoManager, Job,
             Node, NodeBody, NodeId, ObjectOptions, Op, OpId, Pattern, Pool, PoolId, Project, Severity, Shape, Source,
-            Sql, SqlTable, SqlTemplate, VarValue,
+            Sql, SqlTable, SqlTemplate, VarValue, VersionKind,
         },
         sql::Dialect,
         template::{Template, placed::Run},
@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Also tells projects of another version of this program apart: what a manifest means may have changed.
-const FORM: &str = concat!("assets project 7, ", env!("CARGO_PKG_VERSION"));
+const FORM: &str = concat!("assets project 8, ", env!("CARGO_PKG_VERSION"));
 
 /// What a project was read from, and what it was read with.
 #[derive(Clone, PartialEq, Debug)]
@@ -147,7 +147,7 @@ impl<I: Id, T: Coded> Coded for IdVec<I, T> {
 }
 
 coded_struct!(Node { key, place, description, group, tags, owners, kinds, body });
-coded_struct!(Asset { op, io, path, format, shape, identity });
+coded_struct!(Asset { op, io, path, format, shape, identity, version });
 coded_struct!(FileSet { folder, patterns });
 coded_struct!(Pattern { text, place });
 coded_struct!(Op {
@@ -160,7 +160,7 @@ coded_struct!(Op {
     forms,
     sources,
     env,
-    version,
+    code_version,
     pool,
     retries,
     retry_delay,
@@ -186,7 +186,8 @@ coded_struct!(Job { select, place });
 coded_struct!(Span { file, start, end });
 coded_cases!(TableFormat { 0 = Csv, 1 = Jsonl, 2 = Parquet, 3 = Arrow });
 coded_cases!(Shape { 0 = File, 1 = Folder });
-coded_cases!(Identity { 0 = Bytes, 1 = Rows });
+coded_cases!(Identity { 0 = Bytes, 1 = Rows, 2 = Json, 3 = Unread });
+coded_cases!(VersionKind { 0 = Content, 1 = Canonical, 2 = Reported, 3 = Inputs, 4 = Always });
 
 macro_rules! coded_id {
     ($($name:ident),*) => {

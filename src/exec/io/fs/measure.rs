@@ -13,11 +13,12 @@ use std::{
     sync::OnceLock,
 };
 
+use super::canonical;
 use crate::{
-    base::{digest::Digest, path::ProjectPath},
+    base::{digest::Digest, fs, path::ProjectPath},
     exec::{
         io::{
-            IoError,
+            IoError, Reading,
             beneath::{Folder, Found},
         },
         table::{digest::TableDigest, read},
@@ -74,19 +75,16 @@ impl Measurer {
     }
 
     /// What is at the name in an open folder below the root; `None` if nothing is.
-    pub fn measure(
-        &self,
-        folder: &Folder,
-        name: &OsStr,
-        table: Option<TableFormat>,
-    ) -> Result<Option<Measured>, IoError> {
+    pub fn measure(&self, folder: &Folder, name: &OsStr, reading: Reading) -> Result<Option<Measured>, IoError> {
         let Some(found) = folder.look(name)? else { return Ok(None) };
         let path = folder.path().join(name);
         let measured = match found.kind() {
-            FileKind::Folder => self.measure_folder(folder, name, &path)?,
-            FileKind::File => match table {
-                Some(format) => self.measure_table(&path, format)?,
-                None => self.measure_file(&path)?,
+            FileKind::Folder => self.measure_folder(folder, name, &path, reading)?,
+            FileKind::File => match reading {
+                Reading::Bytes => self.measure_file(&path)?,
+                Reading::Rows(format) => self.measure_table(&path, format)?,
+                Reading::Json => self.measure_json(&path)?,
+                Reading::Unread => self.unread(&path)?,
             },
             kind @ (FileKind::Link | FileKind::Odd) => {
                 return Err(IoError::WrongKind {
@@ -125,9 +123,27 @@ impl Measurer {
         Ok(Measured { data_version: version.digest, rows: Some(version.rows), ..measured })
     }
 
-    fn measure_folder(&self, parent: &Folder, name: &OsStr, path: &ProjectPath) -> Result<Measured, IoError> {
+    fn measure_json(&self, path: &ProjectPath) -> Result<Measured, IoError> {
+        let measured = self.measure_file(path)?;
+        let bytes = fs::read(&path.under(&self.root)).map_err(|it| unreadable(path, it.to_string()))?;
+        let digest = canonical::json(&bytes).map_err(|it| unreadable(path, format!("it is not JSON: {it}")))?;
+        Ok(Measured { data_version: digest, ..measured })
+    }
+
+    fn unread(&self, path: &ProjectPath) -> Result<Measured, IoError> {
+        let tree = self.sweep()?.unread(path).map_err(|it| unreadable(path, it.to_string()))?;
+        Ok(Measured { data_version: tree.digest, bytes: tree.bytes(), rows: None, parts: tree.entries })
+    }
+
+    fn measure_folder(
+        &self,
+        parent: &Folder,
+        name: &OsStr,
+        path: &ProjectPath,
+        reading: Reading,
+    ) -> Result<Measured, IoError> {
         let sweep = self.sweep()?;
-        let tree = sweep.tree(path);
+        let tree = if reading == Reading::Unread { sweep.unread(path) } else { sweep.tree(path) };
         let tree = tree.map_err(|error| match error {
             TreeError::Missing(at) => IoError::Unstable { path: at.to_string() },
             TreeError::Odd(at) => IoError::WrongKind {

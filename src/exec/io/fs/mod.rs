@@ -4,6 +4,7 @@
 //! by one rename; nothing older goes before what is newer is visible (I4), because it is removed or
 //! kept afterwards. What is opened is opened from the project's folder down (see `beneath`).
 
+mod canonical;
 pub(super) mod measure;
 mod names;
 mod publish;
@@ -116,7 +117,7 @@ impl FsManager {
         let measured = match place.look()? {
             // Never content, so never what was recorded.
             Some(found) if matches!(found.kind(), FileKind::Odd | FileKind::Link) => None,
-            _ => self.measurer.measure(&place.folder, &place.name, target.table())?,
+            _ => self.measurer.measure(&place.folder, &place.name, target.reading())?,
         };
         Ok(measured.map(|it| (place, it)))
     }
@@ -168,7 +169,7 @@ impl IoManager for FsManager {
         let name = Self::staged_name(&place, &staged.target, &staged.attempt);
         let found = place.folder.look(&name)?.ok_or_else(missing)?;
         check_shape(&place.path, staged.target.shape, found.kind())?;
-        let measured = self.measurer.measure(&place.folder, &name, staged.target.table())?.ok_or_else(missing)?;
+        let measured = self.measurer.measure(&place.folder, &name, staged.target.reading())?.ok_or_else(missing)?;
         let content = Content { data_version: measured.data_version, bytes: Some(measured.bytes), rows: measured.rows };
         if self.durable {
             place.folder.sync(&name)?;

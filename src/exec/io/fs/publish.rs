@@ -40,7 +40,7 @@ impl FsManager {
         let seen = self.inspected().remove(&(staged.attempt.clone(), place.path.clone()));
         let measured = match seen {
             Some(it) => it,
-            None => self.measurer.measure(&place.folder, &name, staged.target.table())?.ok_or_else(missing)?,
+            None => self.measurer.measure(&place.folder, &name, staged.target.reading())?.ok_or_else(missing)?,
         };
         // A process that outlived the command may still be writing.
         let now = place.folder.look(&name)?.ok_or_else(missing)?;
@@ -198,7 +198,7 @@ impl FsManager {
         if check_shape(&folder.path().join(name), target.shape, found.kind()).is_err() {
             return Ok(None);
         }
-        match self.measurer.measure(folder, name, target.table()) {
+        match self.measurer.measure(folder, name, target.reading()) {
             Err(IoError::WrongKind { .. } | IoError::Other { .. }) => Ok(None),
             other => other,
         }

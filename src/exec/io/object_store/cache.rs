@@ -14,12 +14,11 @@ use crate::{
     exec::{
         copies,
         io::{
-            IoError,
+            IoError, Reading,
             beneath::{Folder, Swaps},
             fs::measure::{Measured, Measurer},
         },
     },
-    model::format::TableFormat,
 };
 
 /// Tells partial downloads of one process apart.
@@ -38,22 +37,17 @@ impl Cache {
     }
 
     /// Reads in full what is at a name in a folder of the project.
-    pub fn measure(
-        &self,
-        folder: &ProjectPath,
-        name: &str,
-        table: Option<TableFormat>,
-    ) -> Result<Option<Measured>, IoError> {
+    pub fn measure(&self, folder: &ProjectPath, name: &str, reading: Reading) -> Result<Option<Measured>, IoError> {
         match Folder::open_root(&self.root, Swaps::Allowed)?.open(folder)? {
-            Some(folder) => self.measurer.measure(&folder, name.as_ref(), table),
+            Some(folder) => self.measurer.measure(&folder, name.as_ref(), reading),
             None => Ok(None),
         }
     }
 
     /// The copy of a version, if it is one.
-    pub fn find(&self, version: &Digest, name: &str, table: Option<TableFormat>) -> Result<Option<PathBuf>, IoError> {
+    pub fn find(&self, version: &Digest, name: &str, reading: Reading) -> Result<Option<PathBuf>, IoError> {
         let folder = copies::objects().join(version.hex());
-        let measured = self.measure(&folder, name, table)?;
+        let measured = self.measure(&folder, name, reading)?;
         if measured.is_some_and(|it| it.data_version == *version) {
             return Ok(Some(folder.join(name).under(&self.root)));
         }

@@ -111,7 +111,7 @@ impl ObjectStoreManager {
         let place = self.place(&staged.target)?;
         let missing = || IoError::OutputMissing(staged.target.path.to_string());
         let folder = self.stage_folder(&staged.target, &staged.attempt);
-        let measured = self.cache.measure(&folder, place.name, place.table)?.ok_or_else(missing)?;
+        let measured = self.cache.measure(&folder, place.name, place.reading)?.ok_or_else(missing)?;
         check_shape(&staged.target.path, staged.target.shape, measured.kind())?;
         Ok(measured)
     }
@@ -155,7 +155,7 @@ impl ObjectStoreManager {
             Shape::File => place.content_key(&version.name).and_then(|key| self.bucket.download(&key, &to)),
             Shape::Folder => tree::download(place, &version.name, &to),
         };
-        let measured = fetched.and_then(|()| self.cache.measure(&folder, place.name, place.table));
+        let measured = fetched.and_then(|()| self.cache.measure(&folder, place.name, place.reading));
         match measured {
             Ok(Some(measured)) => Ok(Some((folder, measured))),
             Ok(None) | Err(IoError::NotFound(_)) => {
@@ -336,7 +336,7 @@ impl IoManager for ObjectStoreManager {
         let missing = || IoError::NotFound(self.shown(target));
         let pointer = place.sight()?.pointer.ok_or_else(missing)?;
         let version = pointer.current.digest();
-        if let Some(path) = self.cache.find(&version, place.name, place.table)? {
+        if let Some(path) = self.cache.find(&version, place.name, place.reading)? {
             return Ok(Loaded::Path(path));
         }
         let (folder, measured) = self.fetched(&place, &pointer.current)?.ok_or_else(missing)?;
@@ -348,7 +348,7 @@ impl IoManager for ObjectStoreManager {
                 help: "somebody wrote over it: materialize the asset to make it anew, or `assets accept` it as it is",
             });
         }
-        self.cache.find(&version, place.name, place.table)?.map(Loaded::Path).ok_or_else(missing)
+        self.cache.find(&version, place.name, place.reading)?.map(Loaded::Path).ok_or_else(missing)
     }
 
     fn delete(&self, target: &Target) -> Result<(), IoError> {

@@ -10,10 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     base::{digest::Digest, process},
     exec::io::{
-        Content, IoError, Target,
+        Content, IoError, Reading, Target,
         object_store::bucket::{Bucket, Replaced, Seen},
     },
-    model::format::TableFormat,
     model::{object_url::RESERVED, project::Shape},
     plan::record::AttemptId,
 };
@@ -87,8 +86,8 @@ pub struct Place<'a> {
     parts: Vec<&'a str>,
     /// The last part of the asset's path: what its content is called.
     pub name: &'a str,
-    /// How its rows are read, if they are what it is known by.
-    pub table: Option<TableFormat>,
+    /// What of its content makes its version.
+    pub reading: Reading,
 }
 
 impl<'a> Place<'a> {
@@ -96,8 +95,13 @@ impl<'a> Place<'a> {
         let path = std::str::from_utf8(target.path.as_bytes());
         let path = path.map_err(|_| IoError::NotSupported("a path that is not UTF-8"))?;
         let parts: Vec<&str> = path.split('/').collect();
+        // It is read to be sent.
+        let reading = match target.reading() {
+            Reading::Unread => Reading::Bytes,
+            other => other,
+        };
         match parts.last() {
-            Some(name) if !name.is_empty() => Ok(Place { bucket, name, parts, table: target.table() }),
+            Some(name) if !name.is_empty() => Ok(Place { bucket, name, parts, reading }),
             _ => Err(IoError::NotSupported("an output without a name")),
         }
     }

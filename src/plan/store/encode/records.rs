@@ -21,21 +21,6 @@ use crate::{
     },
 };
 
-coded_struct!(Materialization {
-    key,
-    partition,
-    attempt,
-    run,
-    at,
-    duration_ms,
-    fingerprint,
-    data_version,
-    output,
-    bytes,
-    rows,
-    accepted,
-    session,
-});
 coded_struct!(TrackedFile { path, signature, digest, racy });
 coded_struct!(Signature { dev, ino, size, mtime_ns, ctime_ns, kind, executable });
 coded_struct!(Observation { key, data_version, at, shown, files });
@@ -158,6 +143,57 @@ impl Coded for Part {
         Ok(Part::new(kind, name, value))
     }
 }
+
+impl Coded for Materialization {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.key.write(out);
+        self.partition.write(out);
+        self.attempt.write(out);
+        self.run.write(out);
+        self.at.write(out);
+        self.duration_ms.write(out);
+        self.fingerprint.write(out);
+        self.data_version.write(out);
+        // Where it is the data version it is not written: that is how it was before there was another.
+        if let Some(content) = &self.content {
+            out.push(CONTENT);
+            content.write(out);
+        }
+        self.output.write(out);
+        self.bytes.write(out);
+        self.rows.write(out);
+        self.accepted.write(out);
+        self.session.write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Materialization {
+            key: Coded::read(from)?,
+            partition: Coded::read(from)?,
+            attempt: Coded::read(from)?,
+            run: Coded::read(from)?,
+            at: Coded::read(from)?,
+            duration_ms: Coded::read(from)?,
+            fingerprint: Coded::read(from)?,
+            data_version: Coded::read(from)?,
+            content: match from.rest().first() {
+                Some(&CONTENT) => {
+                    from.byte()?;
+                    Some(Coded::read(from)?)
+                }
+                _ => None,
+            },
+            output: Coded::read(from)?,
+            bytes: Coded::read(from)?,
+            rows: Coded::read(from)?,
+            accepted: Coded::read(from)?,
+            session: Coded::read(from)?,
+        })
+    }
+}
+
+/// Stands where the kind of an output would, and says that the identity of its content comes first.
+const CONTENT: u8 = 2;
 
 impl Coded for StoredOutput {
     fn write(&self, out: &mut Vec<u8>) {
