@@ -189,3 +189,24 @@ fn a_version_of_the_code_has_another_name() {
     project.edit("assets.toml", "code_version = 2", "code_version = 3");
     assert_eq!(project.reasons(&[])[0], ("made".to_owned(), "version_changed".to_owned(), "version".to_owned()));
 }
+
+#[test]
+fn a_table_is_read_in_full_if_that_is_asked_for() {
+    let project = Project::new().manifest(
+        "[io.db]\ntype = \"sqlite\"\npath = \"shop.sqlite\"\n[asset.made]\nsql = \"select 7 as a union all select 8\"\n",
+    );
+    assert_eq!(outcomes(&project), ["made built"]);
+    project.run(&["status", "--verify"]).succeeded();
+    // Changed under the seal: with the count of changes as it was before.
+    let file = project.path("shop.sqlite");
+    let before = std::fs::read(&file).unwrap();
+    rusqlite::Connection::open(&file).unwrap().execute_batch("update made set a = 9 where a = 8").unwrap();
+    let mut after = std::fs::read(&file).unwrap();
+    after[24..28].copy_from_slice(&before[24..28]);
+    std::fs::write(&file, after).unwrap();
+    project.run(&["status"]).succeeded();
+    assert_eq!(project.reasons(&["--verify"])[0].1, "output_modified");
+    let steps = project.materialized(&["--verify"]);
+    assert_eq!(steps, [("made".to_owned(), "built".to_owned())]);
+    project.run(&["status", "--verify"]).succeeded();
+}

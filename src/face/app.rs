@@ -197,7 +197,11 @@ impl App {
             io,
             clock: Arc::new(SystemClock),
             doubted,
-            connections: if verify || access == Access::Write { Connections::Opened } else { Connections::Avoided },
+            connections: match access {
+                _ if verify => Connections::InFull,
+                Access::Write => Connections::Opened,
+                Access::Read => Connections::Avoided,
+            },
             checked: CheckHistory::new(state.path().join("checks")),
         };
         let trace = (read.warnings.is_empty() && !verify).then_some(read.trace);

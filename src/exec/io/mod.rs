@@ -252,6 +252,12 @@ pub trait IoManager: Send + Sync {
     /// Whether what is visible is what was recorded; cheap where that can be told.
     fn probe(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError>;
 
+    /// As [`probe`](IoManager::probe), and nothing that says so without the content is believed: it is read in
+    /// full. Managers whose `probe` always reads need no other.
+    fn probe_in_full(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
+        self.probe(target, stored)
+    }
+
     /// What is taken to be true of a recorded output where no connection may be opened: that it is there,
     /// if this is the place that was recorded. Only asked of a manager that is remote.
     fn believes(&self, target: &Target, stored: &StoredOutput) -> Probed {

@@ -86,6 +86,8 @@ impl Workspace {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Connections {
     Opened,
+    /// And what is there is read in full: nothing is believed.
+    InFull,
     Avoided,
 }
 
@@ -108,6 +110,7 @@ impl Workspace {
         let (io, target) = (self.io_of(node), self.target(node, &PartitionKey::whole()));
         let probed = match connections {
             Connections::Avoided if io.capabilities().remote => Ok(io.believes(&target, stored)),
+            Connections::InFull => io.probe_in_full(&target, stored),
             _ => io.probe(&target, stored),
         };
         match probed {
@@ -129,7 +132,7 @@ impl Probe for Workspace {
         let states: Vec<OnceLock<OutputState>> = outputs.iter().map(|_| OnceLock::new()).collect();
         let all: Vec<_> = states.iter().zip(outputs).collect();
         let waits =
-            self.connections == Connections::Opened && outputs.iter().any(|it| self.io_of(it.0).capabilities().remote);
+            self.connections != Connections::Avoided && outputs.iter().any(|it| self.io_of(it.0).capabilities().remote);
         let threads = if waits { CONNECTIONS_MAX } else { 1 };
         let done: Result<(), Infallible> = at_once(&all, threads, |(state, (node, stored))| {
             state.get_or_init(|| self.probe(*node, stored));

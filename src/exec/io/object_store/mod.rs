@@ -175,15 +175,34 @@ impl ObjectStoreManager {
             None => Ok(Probed::Missing),
             Some(stamp) if stamp == version.stamp => Ok(Probed::Same),
             // A folder that was copied has other stamps and the same content; asking it costs little.
-            Some(_) if !self.bucket.reach.url.is_remote() => Ok(match self.fetched(place, version)? {
-                None => Probed::Missing,
-                Some((folder, measured)) => {
-                    self.cache.take(&folder, &measured.data_version)?;
-                    if measured.data_version == version.digest() { Probed::Same } else { Probed::Modified }
-                }
-            }),
+            Some(_) if !self.bucket.reach.url.is_remote() => self.holds_by_content(place, version),
             Some(_) => Ok(Probed::Modified),
         }
+    }
+
+    /// The same by the objects themselves, which are fetched.
+    fn holds_by_content(&self, place: &Place<'_>, version: &Version) -> Result<Probed, IoError> {
+        let Some((folder, measured)) = self.fetched(place, version)? else { return Ok(Probed::Missing) };
+        self.cache.take(&folder, &measured.data_version)?;
+        Ok(if measured.data_version == version.digest() { Probed::Same } else { Probed::Modified })
+    }
+
+    fn looked_at(
+        &self,
+        target: &Target,
+        stored: &StoredOutput,
+        look: impl FnOnce(&Place<'_>, &Version) -> Result<Probed, IoError>,
+    ) -> Result<Probed, IoError> {
+        let version = match self.version_recorded(target, stored) {
+            Ok(version) => version,
+            Err(probed) => return Ok(probed),
+        };
+        let place = self.place(target)?;
+        let Some(pointer) = place.sight()?.pointer else { return Ok(Probed::Missing) };
+        if version != pointer.current.version {
+            return Ok(Probed::Modified);
+        }
+        look(&place, &pointer.current)
     }
 }
 
@@ -262,16 +281,11 @@ impl IoManager for ObjectStoreManager {
     }
 
     fn probe(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
-        let version = match self.version_recorded(target, stored) {
-            Ok(version) => version,
-            Err(probed) => return Ok(probed),
-        };
-        let place = self.place(target)?;
-        let Some(pointer) = place.sight()?.pointer else { return Ok(Probed::Missing) };
-        if version != pointer.current.version {
-            return Ok(Probed::Modified);
-        }
-        self.holds(&place, &pointer.current)
+        self.looked_at(target, stored, |place, version| self.holds(place, version))
+    }
+
+    fn probe_in_full(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
+        self.looked_at(target, stored, |place, version| self.holds_by_content(place, version))
     }
 
     fn believes(&self, target: &Target, stored: &StoredOutput) -> Probed {

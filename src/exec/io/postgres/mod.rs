@@ -198,6 +198,15 @@ impl PostgresManager {
         let Ok(token) = serde_json::from_slice::<Token>(bytes) else { return Err(Probed::Modified) };
         if token.place == self.shown(target) { Ok(token.version) } else { Err(Probed::Elsewhere(self.shown(target))) }
     }
+
+    fn read_in_full(&self, target: &Target, mut session: Session, version: &str) -> Result<Probed, IoError> {
+        let name = table_name(target);
+        if self.told(table::find(&mut session.client, &session.schema, &name))?.is_none() {
+            return Ok(Probed::Missing);
+        }
+        let found = self.content(session, target, &name)?;
+        Ok(if found.data_version.to_string() == version { Probed::Same } else { Probed::Modified })
+    }
 }
 
 impl IoManager for PostgresManager {
@@ -277,12 +286,14 @@ impl IoManager for PostgresManager {
         {
             return Ok(Probed::Same);
         }
-        let name = table_name(target);
-        if self.told(table::find(&mut session.client, &session.schema, &name))?.is_none() {
-            return Ok(Probed::Missing);
+        self.read_in_full(target, session, &version)
+    }
+
+    fn probe_in_full(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
+        match self.version_recorded(target, stored) {
+            Ok(version) => self.read_in_full(target, self.address.connect()?, &version),
+            Err(probed) => Ok(probed),
         }
-        let found = self.content(session, target, &name)?;
-        Ok(if found.data_version.to_string() == version { Probed::Same } else { Probed::Modified })
     }
 
     fn believes(&self, target: &Target, stored: &StoredOutput) -> Probed {

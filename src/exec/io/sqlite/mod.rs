@@ -211,6 +211,10 @@ impl IoManager for SqliteManager {
         if self.written_down(target)?.is_some_and(|it| token(&it) == *stored) {
             return Ok(Probed::Same);
         }
+        self.probe_in_full(target, stored)
+    }
+
+    fn probe_in_full(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
         Ok(match self.version(target)? {
             None => Probed::Missing,
             Some(it) if token(&it.data_version) == *stored => Probed::Same,
