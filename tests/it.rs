@@ -17,6 +17,7 @@ mod executor;
 mod faults;
 mod generated;
 mod hostile;
+mod incremental;
 mod io;
 mod jobserver;
 mod known;

@@ -68,6 +68,26 @@ impl RunOutcome {
     }
 }
 
+/// How much of an asset that is incremental was made. The names are stable in JSON.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extent {
+    /// All of its rows.
+    Whole,
+    /// Rows that were added to those that are there, or took the place of some.
+    Added,
+}
+
+impl Extent {
+    pub const ALL: [Extent; 2] = [Extent::Whole, Extent::Added];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Extent::Whole => "full",
+            Extent::Added => "incremental",
+        }
+    }
+}
+
 /// What a finished step says of one asset.
 #[derive(Clone, PartialEq, Debug)]
 pub struct StepReport {
@@ -82,6 +102,8 @@ pub struct StepReport {
     pub tried: Option<Digest>,
     /// Built, and the content is what was there before.
     pub unchanged: bool,
+    /// Of one that is incremental, if it was built.
+    pub extent: Option<Extent>,
     pub bytes: Option<u64>,
     pub rows: Option<u64>,
     /// Why it was run, or (skipped) what failed upstream; the first is the most telling.

@@ -9,6 +9,7 @@ pub mod format;
 pub mod graph;
 pub mod key;
 pub mod manifest;
+pub mod materialized;
 pub mod node_set;
 pub mod object_url;
 pub mod partition;

@@ -16,6 +16,7 @@ use crate::{
         format::TableFormat,
         graph::AssetGraph,
         key::AssetKey,
+        materialized::Incremental,
         node_set::NodeSet,
         object_url::ObjectUrl,
         sql::Dialect,
@@ -356,6 +357,8 @@ pub struct Sql {
     pub tables: Vec<SqlTable>,
     /// What `text` was made from; `None`: it stands as it was written.
     pub template: Option<SqlTemplate>,
+    /// `None`: all its rows are made anew each time.
+    pub incremental: Option<Box<Incremental>>,
 }
 
 /// A query as it was written, and what was inserted.
@@ -410,6 +413,22 @@ impl Sql {
     /// The text that tells edits from new values.
     pub fn outline(&self) -> &str {
         self.template.as_ref().and_then(|it| it.outline.as_deref()).unwrap_or(&self.text)
+    }
+
+    /// The query that makes all rows, or the one that adds to them.
+    pub fn face(&self, adds: bool) -> &Sql {
+        self.incremental.as_deref().filter(|_| adds).map_or(self, |it| &it.adding)
+    }
+
+    /// Every query that it may be run as.
+    pub fn faces(&self) -> impl Iterator<Item = &Sql> {
+        let adding = self.incremental.iter().map(|it| &it.adding);
+        std::iter::once(self).chain(adding.filter(|it| it.text != self.text || it.outline() != self.outline()))
+    }
+
+    /// All of them as they tell edits from new values, one after the other.
+    pub fn told(&self) -> String {
+        self.faces().map(Sql::outline).collect::<Vec<_>>().join("\n-- and if it is incremental:\n")
     }
 
     /// What the text is called in messages and reasons.
@@ -503,6 +522,12 @@ impl Project {
     /// The op that makes `id`; `None` for a source.
     pub fn op_of(&self, id: NodeId) -> Option<OpId> {
         self.nodes[id].asset().map(|it| it.op)
+    }
+
+    /// Whether it is made by adding to what is there, if that can be.
+    pub fn is_added_to(&self, id: NodeId) -> bool {
+        let op = self.op_of(id).and_then(|it| self.ops.get(it));
+        op.is_some_and(|it| matches!(&it.action, Action::Sql(sql) if sql.incremental.is_some()))
     }
 
     pub fn assets(&self) -> impl Iterator<Item = (NodeId, &Node, &Asset)> {

@@ -47,7 +47,8 @@ pub struct Case<'a> {
     pub record: Option<&'a Materialization>,
     /// State of the recorded output; not asked if there is no record.
     pub stored: &'a OutputState,
-    pub forced: bool,
+    /// What asks for it although it may be fresh, as it is typed.
+    pub forced: Option<&'static str>,
     pub upstream: &'a dyn Fn(NodeId) -> Upstream,
 }
 
@@ -142,8 +143,8 @@ pub fn output_parts(project: &Project, output: NodeId, partition: &PartitionKey)
 
 fn own_reasons(case: &Case<'_>, inputs: &Inputs, now: &Fingerprint) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    if case.forced {
-        reasons.push(plain(ReasonCode::Forced, case, "asked for with --force"));
+    if let Some(flag) = case.forced {
+        reasons.push(plain(ReasonCode::Forced, case, &format!("asked for with {flag}")));
     }
     let Some(record) = case.record else {
         reasons.push(plain(ReasonCode::NeverBuilt, case, "never built"));

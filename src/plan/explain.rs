@@ -117,7 +117,7 @@ fn text_change(world: &World<'_>, node: NodeId, reason: &Reason) -> Result<Optio
         _ => None,
     });
     let new = match &reason.new {
-        Some(_) if query.is_some() => query.map(|it| it.outline().to_owned()),
+        Some(_) if query.is_some() => query.map(|it| it.told()),
         Some(_) => {
             let path = world.root.join(&reason.subject);
             let bytes = fs::read_at_most(&path, DIFF_BYTES_MAX).ok().flatten();

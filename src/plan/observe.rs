@@ -288,6 +288,12 @@ pub fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
         }
     }
     parts.extend(inserted(world, op));
+    if let Action::Sql(sql) = &op.action
+        && let Some(incremental) = &sql.incremental
+    {
+        let setting = PartValue::Text(incremental.setting().into());
+        parts.push(Part::new(PartKind::Config, "materialized", setting));
+    }
     for (node, form) in &op.forms {
         let name = format!("{}.format", world.project.key(*node));
         parts.push(Part::new(PartKind::Config, &name, PartValue::Text(form.name().into())));
@@ -317,7 +323,11 @@ fn check_text(check: &Check) -> String {
 pub fn computation(action: &Action) -> Part {
     match action {
         Action::Sql(sql) => {
-            let form = [sql.dialect.name().as_bytes(), b"\0", &normal_form(sql.outline(), sql.dialect)].concat();
+            let mut form = sql.dialect.name().as_bytes().to_vec();
+            for face in sql.faces() {
+                form.push(0);
+                form.extend(normal_form(face.outline(), sql.dialect));
+            }
             Part::new(PartKind::Code, sql.name(), PartValue::Digest(Digest::derive(SQL_CONTEXT, &form)))
         }
         Action::Argv(_) | Action::Shell(_) => {
@@ -329,15 +339,18 @@ pub fn computation(action: &Action) -> Part {
 /// What was inserted into a query: each value, and what came of it.
 fn inserted(world: &World<'_>, op: &Op) -> Vec<Part> {
     let Action::Sql(sql) = &op.action else { return Vec::new() };
-    let Some(template) = &sql.template else { return Vec::new() };
     let var = |name: &String| {
         let value = world.project.vars.get(name)?;
         Some(Part::new(PartKind::Var, name, PartValue::Text(value.to_string().into())))
     };
-    let mut parts: Vec<Part> = template.vars.iter().filter_map(var).collect();
-    parts.extend(template.env.iter().map(|it| env_part(world, &it.name, it.secret)));
-    if template.outline.is_some() {
-        let digest = Digest::derive(SQL_CONTEXT, &normal_form(&sql.text, sql.dialect));
+    let (mut parts, mut forms) = (Vec::new(), Vec::new());
+    for (face, template) in sql.faces().filter_map(|it| Some((it, it.template.as_ref()?))) {
+        parts.extend(template.vars.iter().filter_map(var));
+        parts.extend(template.env.iter().map(|it| env_part(world, &it.name, it.secret)));
+        forms.extend(template.outline.is_some().then(|| normal_form(&face.text, face.dialect)));
+    }
+    if !forms.is_empty() {
+        let digest = Digest::derive(SQL_CONTEXT, &forms.join(&0));
         parts.push(Part::new(PartKind::Rendered, sql.name(), PartValue::Digest(digest)));
     }
     parts

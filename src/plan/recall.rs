@@ -31,6 +31,10 @@ pub fn recall(
     outputs: &[(NodeId, &Fingerprint)],
     partition: &PartitionKey,
 ) -> Result<Option<Vec<Recalled>>, StoreError> {
+    // What was made of the same was added to since: it is what is there that counts.
+    if outputs.iter().any(|it| world.project.is_added_to(it.0)) {
+        return Ok(None);
+    }
     let mut known: Vec<Vec<Materialization>> = Vec::with_capacity(outputs.len());
     for (node, fingerprint) in outputs {
         let mut history = world.store.history(world.project.key(*node), partition)?;

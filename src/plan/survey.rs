@@ -8,7 +8,7 @@ use crate::{
         fingerprint::{Fingerprint, Part, PartValue},
         key::PartitionKey,
         node_set::NodeSet,
-        project::{NodeBody, NodeId, OpId, Source},
+        project::{NodeBody, NodeId, OpId, Project, Source},
         staleness::{Reason, ReasonCode, State, Verdict},
     },
     plan::{
@@ -28,7 +28,28 @@ pub struct Request<'a> {
     pub scope: &'a NodeSet,
     /// Assets that are taken to be remade if they are not fresh; the others count as they stand.
     pub runs: &'a NodeSet,
-    pub forced: bool,
+    pub forced: Forced,
+}
+
+/// What is made although it is fresh.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Forced {
+    #[default]
+    Nothing,
+    /// All of what is only added to otherwise.
+    Incremental,
+    All,
+}
+
+impl Forced {
+    /// What asks for `node`, as it is typed.
+    pub fn by(self, project: &Project, node: NodeId) -> Option<&'static str> {
+        match self {
+            Forced::Nothing => None,
+            Forced::Incremental => project.is_added_to(node).then_some("--full-refresh"),
+            Forced::All => Some("--force"),
+        }
+    }
 }
 
 /// What was found of one asset.
@@ -99,7 +120,7 @@ pub fn survey_knowing(world: &World<'_>, request: &Request<'_>, known: Option<&K
 /// # Errors
 /// As [`survey`].
 pub fn survey_states(world: &World<'_>, request: &Request<'_>, known: Option<&Known>) -> Result<Survey, StoreError> {
-    let edited = known.map(|it| &it.edited).filter(|it| it.len() <= FEW && !request.forced);
+    let edited = known.map(|it| &it.edited).filter(|it| it.len() <= FEW && request.forced == Forced::Nothing);
     let decided = match edited {
         Some(edited) => decide_by_files(world, request, edited)?,
         None => HashMap::new(),
@@ -114,7 +135,7 @@ fn survey_but(
     known: Option<&Known>,
     decided: &HashMap<OpId, Verdict>,
 ) -> Result<Survey, StoreError> {
-    let Some(known) = known.filter(|_| !request.forced) else { return survey(world, request) };
+    let Some(known) = known.filter(|_| request.forced == Forced::Nothing) else { return survey(world, request) };
     let verdict = |op: &OpId| if known.ops[*op] { Some(Verdict::Fresh) } else { decided.get(op).cloned() };
     let (mut settled, mut ops) = (Vec::new(), Vec::new());
     for op in ops_of(world, request.scope) {
@@ -402,7 +423,7 @@ impl Walk<'_, '_> {
             facts: &self.survey.facts.ops[&id],
             record: self.survey.records.get(&output),
             stored: self.stored.get(&output).unwrap_or(&OutputState::Same),
-            forced: self.request.forced && self.request.runs.contains(output),
+            forced: self.request.forced.by(self.world.project, output).filter(|_| self.request.runs.contains(output)),
             upstream: &|dep| self.upstream(dep),
         })
     }

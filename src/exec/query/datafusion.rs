@@ -18,18 +18,27 @@ use ::datafusion::{
     physical_plan::SendableRecordBatchStream,
     prelude::{SQLOptions, SessionConfig, SessionContext},
 };
-use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
+use arrow::{
+    compute::cast,
+    datatypes::{DataType, Field, Schema, SchemaRef},
+    record_batch::RecordBatch,
+};
 use futures::StreamExt;
 use tokio::runtime::Runtime;
 use url::Url;
 
-use super::{Failed, From, Input, Request};
+use super::{
+    Failed, From, Input, Request,
+    incremental::{Column, NEW, OLD, check_key, fit, listed, staying},
+};
 use crate::{
     base::{fs, process},
     exec::{
         io::sqlite::rows,
         table::{
-            read, told as told_by_arrow,
+            TableError, read,
+            show::cells,
+            told as told_by_arrow,
             write::{TableWriter, write_all},
         },
     },
@@ -48,10 +57,28 @@ const MEMORY_SHARE: u64 = 2;
 /// Inputs that cannot be read, a query that is refused, an output that cannot be written.
 pub fn run(request: &Request, format: TableFormat, spill: &Path) -> Result<(), Failed> {
     let session = Session::of(&request.inputs, spill)?;
+    let (made, format_made) = match request.old {
+        Some(_) => (session.spill.join(NEW), TableFormat::Arrow),
+        None => (request.output.clone(), format),
+    };
     session.runtime.block_on(async {
         let rows = query(&session.context, &request.sql).await?;
-        write(rows, &request.output, format, &request.sql).await
-    })
+        write(rows, &made, format_made, &request.sql).await
+    })?;
+    if request.old.is_none() && request.unique_key.is_empty() {
+        return Ok(());
+    }
+    let new = read::schema(std::slice::from_ref(&made), format_made).map_err(Failed::plain)?;
+    register_as(&session.context, NEW, &[made], format_made, new.clone())?;
+    let names: Vec<String> = new.fields().iter().map(|it| it.name().clone()).collect();
+    if !request.unique_key.is_empty() {
+        check_key(NEW, &names, &request.unique_key, &mut |sql| session.first(sql))?;
+    }
+    match &request.old {
+        Some(From::Files { paths, format: of_old }) => session.add(request, format, (paths, *of_old), &new),
+        Some(_) => Err(Failed::plain("files are no database")),
+        None => Ok(()),
+    }
 }
 
 /// The engine with the tables of one request, under their names.
@@ -118,6 +145,65 @@ impl Session {
     }
 }
 
+impl Session {
+    /// The first row of a query, as texts.
+    fn first(&self, sql: &str) -> Result<Option<Vec<String>>, Failed> {
+        let mut found = None;
+        self.each(sql, &mut |batch| {
+            found = cells(batch, 1, usize::MAX).map_err(Failed::plain)?.into_iter().next();
+            Ok(found.is_none())
+        })?;
+        Ok(found.map(|row: Vec<Option<String>>| row.into_iter().map(Option::unwrap_or_default).collect()))
+    }
+
+    /// Writes the rows of `old` that stay, and the new ones.
+    fn add(
+        &self,
+        request: &Request,
+        format: TableFormat,
+        old: (&[PathBuf], TableFormat),
+        new: &Schema,
+    ) -> Result<(), Failed> {
+        let (paths, of_old) = old;
+        let old = old_schema(paths, of_old, new)?;
+        register_as(&self.context, OLD, paths, of_old, old.clone())?;
+        let told = |schema: &Schema| -> Vec<Column> {
+            schema.fields().iter().map(|it| (it.name().clone(), it.data_type().to_string())).collect()
+        };
+        fit(&told(&old), &told(new), |a, b| a == b, &mut |name| {
+            let counted = format!("select cast(count({}) as text) from {NEW}", Dialect::DataFusion.quoted(name));
+            Ok(self.first(&counted)?.is_some_and(|it| it == ["0"]))
+        })?;
+        let schema = Arc::new(old);
+        let names: Vec<String> = schema.fields().iter().map(|it| it.name().clone()).collect();
+        let mut writer = TableWriter::create(&request.output, format, &schema).map_err(Failed::plain)?;
+        let stay = staying(OLD, NEW, &names, &request.unique_key);
+        let added = format!("select {} from {NEW}", listed(&names));
+        for rows in [stay, added] {
+            self.each(&rows, &mut |batch| {
+                let columns = batch.columns().iter().zip(schema.fields());
+                let columns = columns.map(|(it, field)| cast(it, field.data_type())).collect::<Result<_, _>>();
+                let batch = columns.and_then(|it| RecordBatch::try_new(Arc::clone(&schema), it));
+                batch.map_err(TableError::from).and_then(|it| writer.write(&it)).map_err(Failed::plain)?;
+                Ok(true)
+            })?;
+        }
+        writer.finish().map_err(Failed::plain)
+    }
+}
+
+/// The columns of the rows that are there. A file of text does not say what they are: they are what they are now.
+fn old_schema(paths: &[PathBuf], format: TableFormat, new: &Schema) -> Result<Schema, Failed> {
+    let found = read::schema(paths, format).map_err(Failed::plain)?;
+    let says = matches!(format, TableFormat::Parquet | TableFormat::Arrow);
+    let fields = found.fields().iter().map(|it| {
+        let now = new.field_with_name(it.name()).ok().map(Field::data_type);
+        let now = now.filter(|now| !says && **now != DataType::Null);
+        Field::new(it.name(), now.unwrap_or(it.data_type()).clone(), true)
+    });
+    Ok(Schema::new(fields.collect::<Vec<_>>()))
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         // A folder that stays is swept away by the next run.
@@ -144,6 +230,16 @@ fn context(spill: &Path) -> Result<SessionContext, Failed> {
 
 fn register(context: &SessionContext, name: &str, paths: &[PathBuf], format: TableFormat) -> Result<(), Failed> {
     let schema = read::schema(paths, format).map_err(Failed::input(name))?;
+    register_as(context, name, paths, format, schema)
+}
+
+fn register_as(
+    context: &SessionContext,
+    name: &str,
+    paths: &[PathBuf],
+    format: TableFormat,
+    schema: Schema,
+) -> Result<(), Failed> {
     let reader: Arc<dyn FileFormat> = match format {
         TableFormat::Csv => Arc::new(CsvFormat::default().with_has_header(true)),
         TableFormat::Jsonl => Arc::new(JsonFormat::default()),

@@ -4,6 +4,7 @@
 //! Reads what it is told of and writes one new file; it never changes what is stored.
 
 pub mod datafusion;
+pub mod incremental;
 pub mod postgres;
 pub mod secret;
 pub mod sqlite;
@@ -46,6 +47,10 @@ pub struct Request {
     pub inputs: Vec<Input>,
     /// Where its rows go. Nothing is there yet.
     pub output: PathBuf,
+    /// The rows that are there, if what it gives is added to them.
+    pub old: Option<From>,
+    /// Columns that no two rows that it gives may have in common.
+    pub unique_key: Vec<String>,
 }
 
 /// The template of a query, and where in it each part of the query stands.

@@ -5,7 +5,10 @@
 use postgres::{Client, Error};
 use serde::{Deserialize, Serialize};
 
-use super::{Failed, From, Input, Request};
+use super::{
+    Failed, From, Input, Request,
+    incremental::{Column, NEW, OLD, check_key, fit, listed, staying},
+};
 use crate::{
     base::env::Environment,
     exec::{
@@ -69,14 +72,53 @@ impl Failed {
 pub fn run(request: &Request, connection: &Connection, table: &str) -> Result<(), Failed> {
     let mut session = connection.open()?;
     session.client.batch_execute("begin").map_err(|it| Failed::of_postgres(&it, "", ""))?;
-    lend(&mut session, connection, &request.inputs)?;
-    let lead = format!("create table {} as ", qualified(&session.schema, table));
+    let old = request.old.iter().map(|it| Input { name: OLD.to_owned(), from: it.clone() });
+    lend(&mut session, connection, &request.inputs.iter().cloned().chain(old).collect::<Vec<_>>())?;
+    let staged = qualified(&session.schema, table);
+    let new = format!("pg_temp.{NEW}");
+    let made = if request.old.is_some() { &new } else { &staged };
+    let lead = format!("create {} {made} as ", if request.old.is_some() { "temp table" } else { "table" });
     let text = request.sql.trim_end().trim_end_matches(';');
-    session
-        .client
-        .execute(&format!("{lead}{text}"), &[])
-        .and_then(|_| session.client.batch_execute("commit"))
-        .map_err(|it| Failed::of_postgres(&it, &lead, text))
+    let client = &mut session.client;
+    client.execute(&format!("{lead}{text}"), &[]).map_err(|it| Failed::of_postgres(&it, &lead, text))?;
+    if !request.unique_key.is_empty() {
+        let columns: Vec<String> = columns(client, made)?.into_iter().map(|it| it.0).collect();
+        check_key(made, &columns, &request.unique_key, &mut |sql| first(client, sql))?;
+    }
+    if request.old.is_some() {
+        add(client, &staged, &new, &request.unique_key)?;
+    }
+    client.batch_execute("commit").map_err(|it| Failed::of_postgres(&it, "", ""))
+}
+
+/// Stages the rows that are there and stay, and the new ones.
+fn add(client: &mut Client, staged: &str, new: &str, key: &[String]) -> Result<(), Failed> {
+    let old = format!("pg_temp.{OLD}");
+    let (of_old, of_new) = (columns(client, &old)?, columns(client, new)?);
+    fit(&of_old, &of_new, |a, b| a == b, &mut |name: &str| {
+        let counted = client.query_one(&format!("select count({}) from {new}", quoted(name)), &[]);
+        counted.map(|it| it.get::<_, i64>(0) == 0).map_err(|it| Failed::of_postgres(&it, "", ""))
+    })?;
+    let names: Vec<String> = of_old.iter().map(|it| it.0.clone()).collect();
+    let typed = of_old.iter().map(|(name, kind)| format!("{}::{kind}", quoted(name))).collect::<Vec<_>>().join(", ");
+    let statements = format!(
+        "analyze {new};\ncreate table {staged} as {};\ninsert into {staged} ({}) select {typed} from {new}",
+        staying(&old, new, &names, key),
+        listed(&names)
+    );
+    client.batch_execute(&statements).map_err(|it| Failed::of_postgres(&it, "", ""))
+}
+
+fn columns(client: &mut Client, table: &str) -> Result<Vec<Column>, Failed> {
+    let of = "select attname::text, pg_catalog.format_type(atttypid, atttypmod) from pg_catalog.pg_attribute \
+         where attrelid = $1::text::regclass and attnum > 0 and not attisdropped order by attnum";
+    let rows = client.query(of, &[&table]).map_err(|it| Failed::of_postgres(&it, "", ""))?;
+    Ok(rows.iter().map(|it| (it.get(0), it.get(1))).collect())
+}
+
+fn first(client: &mut Client, sql: &str) -> Result<Option<Vec<String>>, Failed> {
+    let row = client.query_opt(&format!("{sql} limit 1"), &[]).map_err(|it| Failed::of_postgres(&it, "", ""))?;
+    Ok(row.map(|row| (0..row.len()).map(|it| row.get::<_, Option<String>>(it).unwrap_or_default()).collect()))
 }
 
 /// Makes everything that a query reads known by the names that it uses. Temporary names come before all others.

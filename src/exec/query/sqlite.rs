@@ -4,15 +4,18 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{Failed, From, Input, Request};
+use super::{
+    Failed, From, Input, Request,
+    incremental::{NEW, OLD, check_key, fit, listed, staying},
+};
 use crate::{
     base::fs,
     exec::{
         io::sqlite::{
             BUSY_MAX, rows,
-            table::{STAGED, quoted},
+            table::{STAGED, columns, quoted},
         },
         table::read,
     },
@@ -30,11 +33,58 @@ pub fn run(request: &Request, database: &Path) -> Result<(), Failed> {
     let connection = Connection::open_with_flags(&request.output, flags).map_err(Failed::plain)?;
     // Nobody but this attempt sees the output: it is whole, or thrown away.
     connection.execute_batch("pragma journal_mode = off; pragma synchronous = off").map_err(Failed::plain)?;
-    lend(&connection, database, &request.inputs)?;
-    let lead = format!("create table main.{STAGED} as ");
+    let old = request.old.iter().map(|it| Input { name: OLD.to_owned(), from: it.clone() });
+    lend(&connection, database, &request.inputs.iter().cloned().chain(old).collect::<Vec<_>>())?;
+    let made = if request.old.is_some() { format!("temp.{NEW}") } else { format!("main.{STAGED}") };
+    let lead = format!("create table {made} as ");
     let text = request.sql.trim_end().trim_end_matches(';');
     connection.execute(&format!("{lead}{text}"), []).map_err(|it| Failed::of_sqlite(it, lead.len()))?;
-    Ok(())
+    if !request.unique_key.is_empty() {
+        let columns = if request.old.is_some() {
+            columns(&connection, "temp", NEW)
+        } else {
+            columns(&connection, "main", STAGED)
+        };
+        let columns: Vec<String> = columns.map_err(Failed::plain)?.into_iter().map(|it| it.0).collect();
+        check_key(&made, &columns, &request.unique_key, &mut |sql| first(&connection, sql))?;
+    }
+    if request.old.is_some() { add(&connection, &request.unique_key) } else { Ok(()) }
+}
+
+/// Stages the rows that are there and stay, and after them the new ones.
+fn add(connection: &Connection, key: &[String]) -> Result<(), Failed> {
+    let of = |table| columns(connection, "temp", table).map_err(Failed::plain);
+    let (old, new) = (of(OLD)?, of(NEW)?);
+    let mut is_empty = |name: &str| {
+        let counted = format!("select count({}) from temp.{NEW}", quoted(name));
+        connection.query_row(&counted, [], |it| it.get::<_, i64>(0)).map(|it| it == 0).map_err(Failed::plain)
+    };
+    fit(&old, &new, is_alike, &mut is_empty)?;
+    let names: Vec<String> = old.into_iter().map(|it| it.0).collect();
+    let list = listed(&names);
+    let index = format!("create index temp._assets_key on {NEW} ({})", listed(key));
+    let index = if key.is_empty() { String::new() } else { index };
+    let staying = staying(&format!("temp.{OLD}"), &format!("temp.{NEW}"), &names, key);
+    let statements = format!(
+        "{index};\ncreate table main.{STAGED} as {staying};\n\
+         insert into main.{STAGED} ({list}) select {list} from temp.{NEW} order by rowid;"
+    );
+    connection.execute_batch(&statements).map_err(Failed::plain)
+}
+
+/// Whether a column may hold values of another type. A number is kept as the number that it is.
+fn is_alike(old: &str, new: &str) -> bool {
+    let is_number = |it: &str| ["INT", "REAL", "NUM"].contains(&it);
+    old == new || is_number(old) && is_number(new)
+}
+
+fn first(connection: &Connection, sql: &str) -> Result<Option<Vec<String>>, Failed> {
+    let row = connection.query_row(sql, [], |row| {
+        (0..row.as_ref().column_count())
+            .map(|it| row.get::<_, Option<String>>(it).map(Option::unwrap_or_default))
+            .collect()
+    });
+    row.optional().map_err(Failed::plain)
 }
 
 /// Makes everything that a query reads known by the names that it uses, and the tables of `database` too, if it

@@ -1,7 +1,7 @@
 //! What every step of a run shares: the project, the world, the places where data is kept.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     convert::Infallible,
     path::PathBuf,
     sync::{Arc, OnceLock},
@@ -159,7 +159,7 @@ pub struct RunContext<'a> {
     pub host: String,
     /// Of this run, below the project.
     pub log_folder: String,
-    pub forced: HashSet<NodeId>,
+    pub forced: HashMap<NodeId, &'static str>,
     /// Between the polite signal and the final one.
     pub grace_ms: u64,
     /// A query that fails is told as it was run.

@@ -19,7 +19,7 @@ use crate::{
         },
     },
     model::{
-        event::{StepError, StepOutcome, StepReport},
+        event::{Extent, StepError, StepOutcome, StepReport},
         fingerprint::{PartKind, PartValue},
         plan::PlanStep,
         project::{Action, NodeId, Op},
@@ -38,7 +38,6 @@ use crate::{
 
 /// Code files up to this size are kept in state, so that `why` can show a diff.
 const TEXT_BYTES_MAX: u64 = 64 << 10;
-
 /// How an attempt ended.
 pub enum Finished {
     Done(Vec<StepReport>),
@@ -86,7 +85,7 @@ pub fn finish(context: &RunContext<'_>, step: &PlanStep, attempting: Attempting,
     let finished = match finished {
         Finished::Failed(mut error) => {
             error.output_tail.clone_from(&result.tail);
-            error.output_tail.extend(as_run(context, step));
+            error.output_tail.extend(as_run(context, step, attempting.extent));
             error.log.clone_from(&attempting.log);
             match result.exit {
                 StepExit::Cancelled => Finished::Interrupted(error),
@@ -120,10 +119,16 @@ pub fn give_up(context: &RunContext<'_>, attempting: &Attempting, state: Attempt
 }
 
 /// The query of a step with everything inserted but secrets, if that is to be told.
-fn as_run(context: &RunContext<'_>, step: &PlanStep) -> Vec<String> {
+fn as_run(context: &RunContext<'_>, step: &PlanStep, extent: Option<Extent>) -> Vec<String> {
     match &context.workspace.project.ops[step.op].action {
         Action::Sql(sql) if context.tells_queries => {
-            let lines = sql.shown().trim_end().lines().map(|it| format!("  {it}")).collect();
+            let lines = sql
+                .face(extent == Some(Extent::Added))
+                .shown()
+                .trim_end()
+                .lines()
+                .map(|it| format!("  {it}"))
+                .collect();
             [vec!["as it was run:".to_owned()], lines].concat()
         }
         _ => Vec::new(),
@@ -287,6 +292,7 @@ fn publish(
             duration_ms: record.duration_ms,
             data_version: Some(record.data_version),
             unchanged: kept,
+            extent: attempting.extent,
             bytes: record.bytes,
             rows: record.rows,
             reasons: it.reasons.clone(),
@@ -354,7 +360,7 @@ fn unchanged(output: &OutputAttempt, new: &Materialization) -> Option<StoredOutp
 pub fn texts(root: &Path, op: &Op, facts: &OpFacts) -> Vec<Change> {
     let mut changes = Vec::new();
     if let (Action::Sql(sql), PartValue::Digest(digest)) = (&op.action, computation(&op.action).value) {
-        changes.push(Change::Text { digest, text: sql.outline().to_owned() });
+        changes.push(Change::Text { digest, text: sql.told() });
     }
     for part in facts.parts.iter().filter(|it| it.kind == PartKind::Code) {
         let PartValue::Digest(digest) = &part.value else { continue };

@@ -15,6 +15,7 @@ pub mod context;
 pub mod dispatcher;
 pub mod environment;
 pub mod finish;
+pub mod incremental;
 pub mod prepare;
 pub mod query;
 pub mod queue;

@@ -18,6 +18,7 @@ use crate::{
             audit::{Audit, Audited},
             context::RunContext,
             finish::{Restoring, restore},
+            incremental::extent,
             query,
             recover::{recover_held, sweep},
             render::{Given, Place, render},
@@ -26,7 +27,7 @@ use crate::{
     },
     model::{
         check::Rule,
-        event::{StepError, StepOutcome, StepReport},
+        event::{Extent, StepError, StepOutcome, StepReport},
         fingerprint::Fingerprint,
         key::PartitionKey,
         plan::{PlanStep, StepAction},
@@ -68,6 +69,7 @@ pub struct Attempting {
     /// The sources as they were found, to be recorded with the result.
     pub observations: Vec<Observation>,
     pub log: Option<String>,
+    pub extent: Option<Extent>,
     pub facts: Facts,
     pub audit: Audit,
     /// What it reads that lies elsewhere.
@@ -226,7 +228,7 @@ impl Now {
             facts: &self.facts.ops[&step.op],
             record: self.records.get(&output),
             stored: self.stored.get(&output).unwrap_or(&OutputState::Same),
-            forced: context.forced.contains(&output),
+            forced: context.forced.get(&output).copied(),
             upstream: &|dep| self.upstream(context, dep),
         })
     }
@@ -270,11 +272,17 @@ impl Now {
             .collect()
     }
 
+    /// What the command may read: what is added to is read too.
+    fn read(&self, op: &Op, extent: Option<Extent>) -> Vec<NodeId> {
+        let own = op.outputs.iter().filter(|_| extent == Some(Extent::Added));
+        op.deps.iter().chain(own).copied().collect()
+    }
+
     /// The outputs that the command may read, as they are now (I3). Code and sources are looked at
     /// anew after the run instead: links among them are followed.
-    fn inputs(&self, op: &Op) -> Vec<TrackedFile> {
+    fn inputs(&self, read: &[NodeId]) -> Vec<TrackedFile> {
         let mut inputs = Vec::new();
-        for dep in &op.deps {
+        for dep in read {
             if let Some(Materialization { output: StoredOutput::Files(files), .. }) = self.records.get(dep) {
                 inputs.extend(files.iter().cloned());
             }
@@ -282,9 +290,9 @@ impl Now {
         inputs
     }
 
-    fn stored_inputs(&self, op: &Op) -> Vec<(NodeId, StoredOutput)> {
+    fn stored_inputs(&self, read: &[NodeId]) -> Vec<(NodeId, StoredOutput)> {
         let output = |dep: &NodeId| Some((*dep, self.records.get(dep)?.output.clone()));
-        op.deps.iter().filter_map(output).filter(|it| matches!(it.1, StoredOutput::Token(_))).collect()
+        read.iter().filter_map(output).filter(|it| matches!(it.1, StoredOutput::Token(_))).collect()
     }
 }
 
@@ -301,6 +309,7 @@ pub fn report(context: &RunContext<'_>, node: NodeId, partition: &PartitionKey, 
         data_version: None,
         tried: None,
         unchanged: false,
+        extent: None,
         bytes: None,
         rows: None,
         reasons: Vec::new(),
@@ -324,6 +333,7 @@ fn stage(
     let mut outputs: Vec<OutputAttempt> = Vec::new();
     let mut copies = Copies::none(&workspace.root);
     let all_reasons = told_reasons(&examined);
+    let extent = extent(op, &examined, |it| now.whole(it));
     let log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
     // Before anything is staged: what a crash leaves behind belongs to an attempt that is known.
     let attempt = begun(context, step, &id, started_at, &log);
@@ -357,6 +367,7 @@ fn stage(
             outputs: &places,
             given: &given,
             log: &log,
+            adds: extent == Some(Extent::Added),
             timeout: op.timeout,
         };
         let of = |node: NodeId| outputs.iter().find(|it| it.node == node);
@@ -386,7 +397,8 @@ fn stage(
             SourceFacts::Missing(_) => None,
         })
         .collect();
-    let (inputs, stored) = (now.inputs(op), now.stored_inputs(op));
+    let read = now.read(op, extent);
+    let (inputs, stored) = (now.inputs(&read), now.stored_inputs(&read));
     Ok(Attempting {
         id,
         spec,
@@ -396,6 +408,7 @@ fn stage(
         stored,
         observations,
         log: Some(log),
+        extent,
         facts: now.facts,
         audit,
         _copies: copies,
@@ -522,6 +535,8 @@ pub struct SpecParts<'a> {
     pub given: &'a [(NodeId, Given)],
     /// Relative to the project.
     pub log: &'a str,
+    /// What it makes is added to what is there.
+    pub adds: bool,
     pub timeout: Option<Duration>,
 }
 

@@ -5,7 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use crate::{
     base::{fs, id::Id},
     exec::{
-        io::postgres::{connect::rendered, staged_table},
+        io::{
+            Loaded,
+            postgres::{connect::rendered, staged_table},
+        },
         query::{Engine, From, Input, Request, SUBCOMMAND, Written, postgres::Connection},
         run::{
             context::RunContext,
@@ -42,20 +45,40 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
         },
         _ => unreachable!("the manifest lets queries run only where there is an engine"),
     };
+    let face = sql.face(parts.adds);
+    let old = if parts.adds { Some(own(context, parts)?) } else { None };
+    let of = |it: &SqlTable| match &old {
+        Some(from) if it.node == output.node => Input { name: it.name.clone(), from: from.clone() },
+        _ => input(context, it, io, parts.given),
+    };
     let request = Request {
-        sql: sql.text.clone(),
-        written: sql.template.as_ref().map(Written::of),
-        secrets: sql.template.iter().flat_map(SqlTemplate::secrets).map(str::to_owned).collect(),
+        sql: face.text.clone(),
+        written: face.template.as_ref().map(Written::of),
+        secrets: face.template.iter().flat_map(SqlTemplate::secrets).map(str::to_owned).collect(),
         shown: sql.name(),
         engine,
-        inputs: sql.tables.iter().map(|it| input(context, it, io, parts.given)).collect(),
+        inputs: face.tables.iter().map(of).collect(),
         output: output.path.clone(),
+        unique_key: sql.incremental.as_ref().map(|it| it.unique_key.clone()).unwrap_or_default(),
+        old,
     };
     let file = workspace.root.join(parts.log).with_extension("json");
     let failed = |message: String| PrepareError::Render { message, help: Vec::new() };
     let bytes = serde_json::to_vec_pretty(&request).map_err(|it| failed(it.to_string()))?;
     fs::write(&file, &bytes).map_err(|it| failed(it.to_string()))?;
     Ok(vec![b"/proc/self/exe".to_vec(), SUBCOMMAND.into(), file.as_os_str().as_bytes().to_vec()])
+}
+
+/// What is there of the asset that is made.
+fn own(context: &RunContext<'_>, parts: &SpecParts<'_>) -> Result<From, PrepareError> {
+    let (workspace, node) = (context.workspace, parts.outputs[0].node);
+    let asset = workspace.project.nodes[node].asset().expect("a query makes an asset");
+    if is_in_database(&workspace.project, node) {
+        return Ok(From::Table(asset.path.to_string()));
+    }
+    let loaded = workspace.io_of(node).load(&workspace.target(node, &parts.step.partition))?;
+    let Loaded::Path(path) = loaded else { unreachable!("what no database keeps lies in files") };
+    Ok(From::Files { paths: vec![path], format: readable(table_format(asset)) })
 }
 
 /// Whether a database keeps it, which queries read it in.

@@ -179,6 +179,7 @@ fn begin(context: &RunContext<'_>, node: NodeId) -> Result<Begun, PrepareError> 
         outputs: &[Place { node, path }],
         given: &given,
         log: &log,
+        adds: false,
         timeout: None,
     };
     let last = |check: &Check| last_number(context, check, before, Some(&data_version));

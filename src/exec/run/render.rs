@@ -168,6 +168,7 @@ impl<'a> Values<'a> {
             run_id: self.run,
             quoting,
             refs: None,
+            model: None,
         };
         template.render(&scope).map_err(|TemplateError { message, .. }| PrepareError::Render {
             message: format!("cannot render {:?}: {message}", template.text()),

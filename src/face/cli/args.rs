@@ -258,14 +258,17 @@ pub struct MaterializeArgs {
     /// Remake the selected assets, fresh or not.
     #[arg(short, long)]
     pub force: bool,
+    /// Make all rows of the selected incremental assets anew, fresh or not.
+    #[arg(long)]
+    pub full_refresh: bool,
     /// Do what this plan says, and refuse if the world has moved since.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["select", "words", "force", "dry_run", "exclude"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["select", "words", "force", "full_refresh", "dry_run", "exclude"])]
     pub plan: Option<PathBuf>,
     /// Materialize this partition only (not supported yet).
     #[arg(long, value_name = "KEY", hide = true)]
     pub partition: Option<String>,
     /// Go on as files change, as `assets watch` does.
-    #[arg(short, long, conflicts_with_all = ["dry_run", "plan", "force", "verify"])]
+    #[arg(short, long, conflicts_with_all = ["dry_run", "plan", "force", "full_refresh", "verify"])]
     pub watch: bool,
     /// Read every file again instead of trusting its size and times.
     #[arg(long)]
@@ -326,6 +329,9 @@ pub struct PlanArgs {
     /// Plan to remake the selected assets, fresh or not.
     #[arg(short, long)]
     pub force: bool,
+    /// Plan to make all rows of the selected incremental assets anew.
+    #[arg(long)]
+    pub full_refresh: bool,
     /// Write the plan to this file, for `materialize --plan`.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -410,11 +416,15 @@ pub struct QueryArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   assets render daily_sales
-  assets render daily_sales --var least=5")]
+  assets render daily_sales --var least=5
+  assets render events --incremental")]
 pub struct RenderArgs {
     /// An asset that a query makes.
     #[arg(value_name = "KEY")]
     pub key: String,
+    /// The query as it is run to add to the rows that are there.
+    #[arg(long)]
+    pub incremental: bool,
 }
 
 #[derive(Args, Debug)]

@@ -55,7 +55,7 @@ use crate::{
         planner,
         record::{Materialization, RunId, RunRecord},
         store::{Change, folder::Access},
-        survey::{Known, Request, Survey, survey, survey_knowing},
+        survey::{Forced, Known, Request, Survey, survey, survey_knowing},
         world::World,
     },
 };
@@ -91,13 +91,25 @@ pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
     if let Some(wanted) = &wanted {
         selected = wanted.selected(app.project())?;
     }
-    let forced = args.force || wanted.as_ref().is_some_and(|it| it.forced);
+    let forced = match &wanted {
+        Some(wanted) => wanted.forced(),
+        None => forced(args.force, args.full_refresh),
+    };
     let signals = listen()?;
     let known = vouched.and_then(|it| it.known(&app));
     let answer = if context.json { Answer::Document } else { Answer::Nothing };
     let (wanted, known) = (wanted.as_ref(), known.as_ref());
     let asked = Asked { selected: &selected, forced, how: &args.how, wanted, known, answer };
     bring(context, &app, &signals, &asked).map(|it| exit_of(&it.summary))
+}
+
+/// What the flags ask for.
+pub fn forced(force: bool, full_refresh: bool) -> Forced {
+    match (force, full_refresh) {
+        (true, _) => Forced::All,
+        (false, true) => Forced::Incremental,
+        (false, false) => Forced::Nothing,
+    }
 }
 
 /// Signals as messages, for as long as it lives.
@@ -160,7 +172,7 @@ pub fn materialize(
     app: &App,
     signals: &Signals,
     selected: &NodeSet,
-    forced: bool,
+    forced: Forced,
     how: &RunArgs,
     wanted: Option<&plan::PlanFile>,
 ) -> Result<Exit, Failure> {
@@ -172,7 +184,7 @@ pub fn materialize(
 /// What a run is asked for.
 pub struct Asked<'a> {
     pub selected: &'a NodeSet,
-    pub forced: bool,
+    pub forced: Forced,
     pub how: &'a RunArgs,
     pub wanted: Option<&'a plan::PlanFile>,
     /// What need not be looked at.
@@ -242,7 +254,7 @@ fn still_recorded(app: &App) -> Result<(), Failure> {
 
 /// What is known without opening the project, if this is the plain wish.
 fn quick(context: &Context, args: &MaterializeArgs) -> Told {
-    if args.force || args.verify || args.plan.is_some() || args.watch || context.json {
+    if args.force || args.full_refresh || args.verify || args.plan.is_some() || args.watch || context.json {
         return Told::Nothing;
     }
     quick::ask(&context.opening, Asking::Run, &args.words, &args.selection)
@@ -254,7 +266,7 @@ fn keep_answer(context: &Context, app: &App, all: &NodeSet) -> Result<(), Failur
     // What lies behind a connection was looked at a moment ago, and is no part of the index.
     let offline = Offline(&app.workspace);
     let world = World { probe: &offline, ..app.workspace.world() };
-    let surveyed = survey(&world, &Request { scope: all, runs: all, forced: false })?;
+    let surveyed = survey(&world, &Request { scope: all, runs: all, forced: Forced::Nothing })?;
     quick::keep(app, &context.opening, &surveyed, generation);
     Ok(())
 }
@@ -294,7 +306,7 @@ fn warn_unselected(context: &Context, app: &App, selected: &NodeSet, plan: &Plan
         return Ok(());
     }
     let scope = project.assets_with_upstream(&upstream);
-    let surveyed = survey(&app.workspace.world(), &Request { scope: &scope, runs: &scope, forced: false })?;
+    let surveyed = survey(&app.workspace.world(), &Request { scope: &scope, runs: &scope, forced: Forced::Nothing })?;
     let stale: Vec<String> = upstream
         .iter()
         .filter(|it| surveyed.get(*it).is_some_and(|it| !it.verdict.is_fresh()))
@@ -333,7 +345,7 @@ fn start(
     let log_folder = app.state.logs().join(&run.0);
     let jobs_folder = app.state.path().join("jobs").join(&run.0);
     let run_context = RunContext {
-        forced: if asked.forced { asked.selected.iter().collect() } else { HashSet::new() },
+        forced: asked.selected.iter().filter_map(|it| Some((it, asked.forced.by(app.project(), it)?))).collect(),
         grace_ms: asked.how.grace.saturating_mul(1000),
         ..run_context(context, app, locks, &run, jobs)?
     };
@@ -401,7 +413,7 @@ pub fn run_context<'a>(
             && make_speaks_fifo(context.opening.env.get_os("PATH").map_or(OsStr::new(""), |it| it)),
         host: host(),
         log_folder: below_root(app, &app.state.logs().join(&run.0)),
-        forced: HashSet::new(),
+        forced: HashMap::new(),
         grace_ms: GRACE_MS,
         tells_queries: context.ui.is_verbose(),
     })

@@ -13,6 +13,7 @@ use crate::{
             Context,
             args::{MaterializeArgs, PlanArgs, Selection},
             error::Failure,
+            materialize::forced,
             selecting,
         },
         exit::Exit,
@@ -28,7 +29,7 @@ use crate::{
     plan::{
         planner,
         store::folder::Access,
-        survey::{Request, Survey, survey},
+        survey::{Forced, Request, Survey, survey},
     },
 };
 
@@ -38,7 +39,7 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
     let asked = Asked {
         words: &args.words,
         selection: &args.selection,
-        forced: args.force,
+        forced: forced(args.force, args.full_refresh),
         verify: args.verify,
         out: args.out.as_deref(),
     };
@@ -46,15 +47,20 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
 }
 
 pub fn dry_run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
-    let asked =
-        Asked { words: &args.words, selection: &args.selection, forced: args.force, verify: args.verify, out: None };
+    let asked = Asked {
+        words: &args.words,
+        selection: &args.selection,
+        forced: forced(args.force, args.full_refresh),
+        verify: args.verify,
+        out: None,
+    };
     answer(context, &asked)
 }
 
 struct Asked<'a> {
     words: &'a [String],
     selection: &'a Selection,
-    forced: bool,
+    forced: Forced,
     verify: bool,
     out: Option<&'a Path>,
 }
@@ -101,7 +107,9 @@ fn rows(project: &Project, plan: &Plan) -> Vec<PlanRow> {
 pub struct PlanFile {
     pub schema: String,
     pub project: String,
-    pub forced: bool,
+    forced: bool,
+    #[serde(default)]
+    full_refresh: bool,
     /// Keys of the assets that were selected.
     pub select: Vec<String>,
     /// Each asset that will be remade and why, in words; and what it was fingerprinted as.
@@ -117,14 +125,19 @@ struct PlannedAsset {
 }
 
 impl PlanFile {
-    fn of(project: &Project, surveyed: &Survey, plan: &Plan, selected: &NodeSet, forced: bool) -> PlanFile {
+    fn of(project: &Project, surveyed: &Survey, plan: &Plan, selected: &NodeSet, forced: Forced) -> PlanFile {
         PlanFile {
             schema: FORMAT.to_owned(),
             project: project.name.clone(),
-            forced,
+            forced: forced == Forced::All,
+            full_refresh: forced == Forced::Incremental,
             select: selected.iter().map(|it| project.key(it).to_string()).collect(),
             steps: planned(project, surveyed, plan),
         }
+    }
+
+    pub fn forced(&self) -> Forced {
+        forced(self.forced, self.full_refresh)
     }
 
     /// The assets that the plan was made for.

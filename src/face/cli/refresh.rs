@@ -150,6 +150,7 @@ fn rendered(
         run_id: "source",
         quoting,
         refs: None,
+        model: None,
     };
     match action {
         Action::Argv(words) => words

@@ -18,6 +18,14 @@ pub fn run(context: &Context, args: &RenderArgs) -> Result<Exit, Failure> {
         let failure = Failure::usage(format!("`{}` is not made by a query", args.key));
         return Err(failure.hint("`assets show KEY` tells what makes it"));
     };
-    context.ui.print(&format!("{}\n", sql.shown().trim_end()))?;
+    let face = match (args.incremental, &sql.incremental) {
+        (false, _) => &**sql,
+        (true, Some(it)) => &it.adding,
+        (true, None) => {
+            let failure = Failure::usage(format!("`{}` is not incremental", args.key));
+            return Err(failure.hint("materialized = \"incremental\" makes it so"));
+        }
+    };
+    context.ui.print(&format!("{}\n", face.shown().trim_end()))?;
     Ok(Exit::Done)
 }

@@ -13,6 +13,7 @@ use crate::{
     plan::{
         record::{AttemptState, RunRecord},
         store::folder::Access,
+        survey::Forced,
     },
 };
 
@@ -42,7 +43,7 @@ pub fn run(context: &Context, args: &RetryArgs) -> Result<Exit, Failure> {
         return nothing(context, &format!("in run {} nothing failed and nothing was skipped", run.id.0));
     }
     let signals = materialize::listen()?;
-    materialize::materialize(context, &app, &signals, &selected, false, &args.how, None)
+    materialize::materialize(context, &app, &signals, &selected, Forced::Nothing, &args.how, None)
 }
 
 fn nothing(context: &Context, why: &str) -> Result<Exit, Failure> {

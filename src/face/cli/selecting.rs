@@ -16,7 +16,7 @@ use crate::{
         select::{self, Facts, SelectError},
         staleness::State,
     },
-    plan::survey::{Request, Survey, survey},
+    plan::survey::{Forced, Request, Survey, survey},
 };
 
 /// The world as far as `status:` and `changed:` ask for it; looked at once, and only if they do.
@@ -73,7 +73,8 @@ fn evaluate(project: &Project, app: Option<&App>, words: &[String], ui: &Ui) -> 
         && expression.needs_status()
     {
         let all = all_assets(project);
-        facts.survey = Some(survey(&app.workspace.world(), &Request { scope: &all, runs: &all, forced: false })?);
+        facts.survey =
+            Some(survey(&app.workspace.world(), &Request { scope: &all, runs: &all, forced: Forced::Nothing })?);
     }
     let found = select::eval(&expression, project, &facts).map_err(|them| mistakes(words, &them))?;
     if !found.warnings.is_empty() && !ui.is_quiet() {

@@ -19,7 +19,7 @@ use crate::{
     plan::{
         observe::{SourceFacts, observe},
         store::folder::Access,
-        survey::{Request, load_observations, survey},
+        survey::{Forced, Request, load_observations, survey},
     },
 };
 
@@ -141,7 +141,7 @@ fn stored(app: &App, node: NodeId, told: &mut Show) -> Result<(), Failure> {
     let project = app.project();
     let scope = NodeSet::of(project.len(), [node]);
     let scope = project.assets_with_upstream(&scope);
-    let surveyed = survey(&app.workspace.world(), &Request { scope: &scope, runs: &scope, forced: false })?;
+    let surveyed = survey(&app.workspace.world(), &Request { scope: &scope, runs: &scope, forced: Forced::Nothing })?;
     let found = surveyed.get(node).expect("the asset asked about was looked at");
     told.state = Some(found.state);
     told.reasons = found.verdict.reasons().to_vec();

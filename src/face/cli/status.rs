@@ -22,7 +22,7 @@ use crate::{
     plan::{
         record::Materialization,
         store::folder::Access,
-        survey::{Request, Survey, survey, survey_states},
+        survey::{Forced, Request, Survey, survey, survey_states},
     },
 };
 
@@ -47,7 +47,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
     let world = app.workspace.world();
     let generation = app.workspace.store.generation()?;
     // Given back with the process: piece by piece it would take as long as deciding did.
-    let request = Request { scope: &scope, runs: &scope, forced: false };
+    let request = Request { scope: &scope, runs: &scope, forced: Forced::Nothing };
     let known = vouched.and_then(|it| it.known(&app));
     let surveyed = ManuallyDrop::new(survey_states(&world, &request, known.as_ref())?);
     let rows: Vec<StatusRow> = selected.iter().map(|it| row(project, &surveyed, it)).collect();

@@ -32,7 +32,7 @@ use crate::{
     model::{event::StepOutcome, key::AssetKey, node_set::NodeSet, project::Project},
     plan::{
         store::folder::Access,
-        survey::{Request, Survey, survey},
+        survey::{Forced, Request, Survey, survey},
     },
 };
 
@@ -146,7 +146,7 @@ impl Keeping<'_> {
     fn bring_up_to_date(&mut self) -> Result<Option<Exit>, Failure> {
         let app = self.open()?;
         let mut selected = self.selected(&app)?;
-        let request = Request { scope: &selected, runs: &selected, forced: false };
+        let request = Request { scope: &selected, runs: &selected, forced: Forced::Nothing };
         let surveyed = survey(&app.workspace.world(), &request)?;
         let hopeless = self.hopeless(app.project(), &selected, &surveyed);
         selected.subtract(&hopeless);
@@ -167,7 +167,7 @@ impl Keeping<'_> {
 
     fn bring(&mut self, app: &App, selected: &NodeSet) -> Result<Option<Exit>, Failure> {
         let answer = if self.context.json { Answer::Events } else { Answer::Nothing };
-        let asked = Asked { selected, forced: false, how: self.how, wanted: None, known: None, answer };
+        let asked = Asked { selected, forced: Forced::Nothing, how: self.how, wanted: None, known: None, answer };
         let brought = materialize::bring(self.context, app, &self.signals, &asked)?;
         self.remember(&brought.summary);
         if brought.unheard {

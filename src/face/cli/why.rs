@@ -19,7 +19,7 @@ use crate::{
     plan::{
         explain::{self, explain},
         store::folder::Access,
-        survey::{Request, Survey, survey},
+        survey::{Forced, Request, Survey, survey},
     },
 };
 
@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &WhyArgs) -> Result<Exit, Failure> {
     let scope = NodeSet::of(project.len(), [node]);
     let scope = project.assets_with_upstream(&scope);
     let world = app.workspace.world();
-    let surveyed = survey(&world, &Request { scope: &scope, runs: &scope, forced: false })?;
+    let surveyed = survey(&world, &Request { scope: &scope, runs: &scope, forced: Forced::Nothing })?;
     let roots = explain(&world, &surveyed, node)?;
     let told = told(project, &surveyed, node, &roots);
     app.keep_cache(&context.ui);

@@ -7,7 +7,7 @@ use crate::{
         report::{self, ReasonDocument, check::CheckDocument},
         ui::tally::Counts,
     },
-    model::event::{Listener, RunEvent, StepReport},
+    model::event::{Extent, Listener, RunEvent, StepReport},
 };
 
 pub const SCHEMA: &str = "assets.materialize/1";
@@ -66,6 +66,9 @@ pub struct FinishedStep {
     pub outcome: &'static str,
     /// Built, and the content is what was there before.
     pub unchanged: bool,
+    /// How much of an incremental asset was made; null for others.
+    #[cfg_attr(test, schemars(extend("enum" = report::schema::extents_or_null())))]
+    pub extent: Option<&'static str>,
     pub duration_ms: u64,
     /// Identity of the content: `blake3:` and 64 hex digits.
     pub data_version: Option<String>,
@@ -89,6 +92,7 @@ impl From<&StepReport> for FinishedStep {
             partition: it.partition.name().map(str::to_owned),
             outcome: it.outcome.name(),
             unchanged: it.unchanged,
+            extent: it.extent.map(Extent::name),
             duration_ms: it.duration_ms,
             data_version: it.data_version.map(|it| it.to_string()),
             bytes: it.bytes,

@@ -130,7 +130,7 @@ pub mod schema {
     use crate::{
         base::{env::Environment, fs},
         model::{
-            event::{RunOutcome, StepOutcome},
+            event::{Extent, RunOutcome, StepOutcome},
             plan::StepAction,
             staleness::{ReasonCode, State},
         },
@@ -150,6 +150,11 @@ pub mod schema {
 
     pub fn step_outcomes() -> Vec<&'static str> {
         StepOutcome::ALL.map(StepOutcome::name).to_vec()
+    }
+
+    /// Of an asset that is not incremental there is none.
+    pub fn extents_or_null() -> Vec<Option<&'static str>> {
+        Extent::ALL.map(Extent::name).into_iter().map(Some).chain([None]).collect()
     }
 
     pub fn run_outcomes() -> Vec<&'static str> {

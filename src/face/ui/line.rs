@@ -11,7 +11,7 @@ use crate::{
         words,
     },
     model::{
-        event::{RunOutcome, StepOutcome, StepReport},
+        event::{Extent, RunOutcome, StepOutcome, StepReport},
         key::{AssetKey, PartitionKey},
     },
 };
@@ -160,7 +160,13 @@ fn cause(report: &StepReport) -> String {
             words::visible(&first.message).into_owned()
         }
         (StepOutcome::CutOff | StepOutcome::Fresh, ..) => String::new(),
-        _ => reason::short(&report.reasons, report.key.as_str()),
+        _ => {
+            let why = reason::short(&report.reasons, report.key.as_str());
+            match report.extent.map(Extent::name) {
+                Some(extent) => format!("{extent}, {why}"),
+                None => why,
+            }
+        }
     }
 }
 
@@ -255,6 +261,7 @@ pub mod tests {
             data_version: None,
             tried: None,
             unchanged: false,
+            extent: None,
             bytes: (outcome == StepOutcome::Built).then_some(1_234_567),
             rows: None,
             reasons: match outcome {

@@ -127,6 +127,7 @@ impl<'a> Resolver<'a> {
         };
         let asset = self.as_table(declared, asset);
         let asset = self.versioned(declared, asset);
+        self.idle_settings(declared);
         self.keepers.push((asset.io, table_format(&asset)));
         asset
     }

@@ -48,6 +48,7 @@ pub fn render(
             run_id: "",
             quoting: Quoting::AsIs,
             refs: None,
+            model: None,
         })
     });
     match rendered {

@@ -69,9 +69,23 @@ const EXTERNAL: Field = field(
     "Tables that queries may read although nobody declares them, as `raw.events` or `legacy_*`. They are not tracked.",
 );
 const PARTITIONS_FIELD: Field = field("partitions", Filled, "The `[partitions.*]` that it is cut into.").later();
-const MATERIALIZED: Choice = Choice { now: &["table", "view", "incremental"], later: &[] };
-const MATERIALIZED_FIELD: Field =
-    field("materialized", Kind::Choice(&MATERIALIZED), "How the result of the SQL is kept.").later();
+const MATERIALIZED: Choice = Choice { now: &["table", "incremental"], later: &["view"] };
+const MATERIALIZED_FIELD: Field = field(
+    "materialized",
+    Kind::Choice(&MATERIALIZED),
+    "How the result of the SQL is kept: made anew each time, as a view, or by adding to what is there. Default: table.",
+);
+pub static STRATEGY: Choice = Choice { now: &["append", "delete+insert", "merge"], later: &[] };
+const STRATEGY_FIELD: Field = field(
+    "strategy",
+    Kind::Choice(&STRATEGY),
+    "incremental: what becomes of the rows that are there. Default: merge with a `unique_key`, append without.",
+);
+const UNIQUE_KEY: Field = field(
+    "unique_key",
+    Either(&[Filled, FilledList(&Filled)]),
+    "incremental: the columns that tell rows apart: a new row takes the place of the one with its key.",
+);
 
 static DEP: Shape = shape(
     "dep",
@@ -123,7 +137,20 @@ static TARGET_PROJECT: Shape = shape(
 static DEFAULTS: Shape = shape(
     "defaults",
     "For every asset and op that does not say otherwise.",
-    &[GROUP, TAGS, OWNERS, KINDS, IO_FIELD, ENV, SECRET_ENV, POOL_FIELD, RETRIES_FIELD, RETRY_DELAY, TIMEOUT],
+    &[
+        GROUP,
+        TAGS,
+        OWNERS,
+        KINDS,
+        IO_FIELD,
+        MATERIALIZED_FIELD,
+        ENV,
+        SECRET_ENV,
+        POOL_FIELD,
+        RETRIES_FIELD,
+        RETRY_DELAY,
+        TIMEOUT,
+    ],
 );
 
 /// The types of IO manager.
@@ -178,9 +205,12 @@ static SOURCE: Shape = shape(
 );
 
 /// Keys that say how an asset is computed: not for an asset whose op says it.
-pub const COMPUTATION: [&str; 13] = [
+pub const COMPUTATION: [&str; 16] = [
     "command",
     "sql",
+    "materialized",
+    "strategy",
+    "unique_key",
     "code",
     "deps",
     "sources",
@@ -233,6 +263,8 @@ pub static ASSET: Shape = shape(
         EXTERNAL,
         field("python", Filled, "`module:function`.").later(),
         MATERIALIZED_FIELD,
+        STRATEGY_FIELD,
+        UNIQUE_KEY,
         PARTITIONS_FIELD,
         field("checks", List(&Kind::Table(&CHECK)), "What must be true of its data before it is published."),
     ],
@@ -283,6 +315,8 @@ static MODELS: Shape = shape(
         OWNERS,
         KINDS,
         MATERIALIZED_FIELD,
+        STRATEGY_FIELD,
+        UNIQUE_KEY,
         PARTITIONS_FIELD,
         CODE_VERSION,
         VERSION,

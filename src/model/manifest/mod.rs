@@ -21,6 +21,7 @@ mod duration;
 mod gather;
 mod interpolate;
 mod keys;
+mod materialized;
 mod models;
 mod object_store;
 mod overlap;

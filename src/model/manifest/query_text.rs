@@ -14,7 +14,7 @@ use crate::{
         project::{EnvName, NodeId, SqlTemplate, VarValue, secret_mark},
         select,
         sql::{Dialect, TableName},
-        template::{Quoting, Scope, Template, TemplateError, Uses, placed, refer::Refs},
+        template::{Model, Quoting, Scope, Template, TemplateError, Uses, placed, refer::Refs},
     },
 };
 
@@ -37,6 +37,8 @@ pub struct QueryScope<'a> {
     pub dialect: Dialect,
     /// Declared variables of the environment; `None` where none can be named.
     pub env: Option<&'a [EnvName]>,
+    /// What it is to be, if it is the query of an asset.
+    pub model: Option<Model<'a>>,
 }
 
 impl Resolver<'_> {
@@ -54,7 +56,7 @@ impl Resolver<'_> {
         }
         let refs = Refs::new(self.all_keys(), scope.dialect);
         let rendered = self.uses(&template, scope).and_then(|uses| {
-            let placed = self.rendered(&template, &self.vars, &self.values(&uses, scope)?, &refs)?;
+            let placed = self.rendered(&template, &self.vars, &self.values(&uses, scope)?, &refs, scope.model)?;
             Ok((uses, placed))
         });
         let (uses, placed) = match rendered {
@@ -69,7 +71,7 @@ impl Resolver<'_> {
         let outline = {
             let vars = self.vars.iter().map(|(name, it)| (name.clone(), named(it, &format!("vars.{name}")))).collect();
             let env = uses.env.iter().map(|it| (it.clone(), format!("{{{{ env.{it} }}}}"))).collect();
-            self.rendered(&template, &vars, &env, &refs).ok().map(|it| it.text)
+            self.rendered(&template, &vars, &env, &refs, scope.model).ok().map(|it| it.text)
         };
         let vars = self.vars.keys().filter(|it| uses.all_vars || uses.vars.contains(*it)).cloned().collect();
         let secret = |it: &String| scope.env.unwrap_or_default().iter().any(|own| own.name == *it && own.secret);
@@ -134,6 +136,7 @@ impl Resolver<'_> {
         vars: &BTreeMap<String, VarValue>,
         env: &BTreeMap<String, String>,
         refs: &Arc<Refs>,
+        model: Option<Model<'_>>,
     ) -> Result<placed::Placed, TemplateError> {
         template.render_placed(&Scope {
             vars,
@@ -144,6 +147,7 @@ impl Resolver<'_> {
             run_id: "",
             quoting: Quoting::AsIs,
             refs: Some(refs),
+            model,
         })
     }
 

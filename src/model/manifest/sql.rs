@@ -2,6 +2,8 @@
 //!
 //! Knows the names in a query, not what the engine makes of it.
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use crate::{
     base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
     model::{
@@ -13,6 +15,7 @@ use crate::{
             self, Dialect, TableName,
             inputs::{source_format, table_format},
         },
+        template::Model,
     },
 };
 
@@ -23,6 +26,24 @@ use super::{
     report::Report,
     resolve::Resolver,
 };
+
+/// A query as it stands in a file or the manifest.
+pub struct Face<'e> {
+    pub written: Arc<str>,
+    pub place: Span,
+    pub file: Option<ProjectPath>,
+    pub dialect: Dialect,
+    pub env: &'e [EnvName],
+}
+
+/// What was made of it.
+pub struct Made {
+    pub sql: Sql,
+    /// The keys that it refers to.
+    pub refs: BTreeSet<String>,
+    /// Where it reads its own table, if it does.
+    pub itself: Option<Span>,
+}
 
 /// The form in which a command hands a table over.
 const TABLE_FORMAT: &str = "csv";
@@ -112,7 +133,28 @@ impl<'a> Resolver<'a> {
         };
         let kind = self.keepers.get(asset.index()).and_then(|it| self.io_kinds.get(it.0.index()));
         let dialect = kind.and_then(IoKind::database).unwrap_or(Dialect::DataFusion);
-        let query = self.query_text(&written, place, &QueryScope { dialect, env: Some(env) })?;
+        let this = dialect.quoted(&declared.key);
+        let face = Face { written, place, file, dialect, env };
+        let mut made = self.face(asset, &face, Model { this: &this, incremental: false })?;
+        made.sql.incremental = self.incremental(declared, asset, &face, &mut made, &this).map(Box::new);
+        let tables = made.sql.faces().flat_map(|it| &it.tables).map(|it| it.node);
+        // It may stand where no table does.
+        let refs = made.refs.iter().filter_map(|it| self.keys.get(&**it).copied());
+        let is_own = |it: &NodeId| made.sql.incremental.is_some() && *it == asset;
+        for node in tables.chain(refs).filter(|it| !is_own(it)).collect::<Vec<_>>() {
+            if !deps.contains(&node) {
+                deps.push(node);
+                inputs.push(self.key_of(node));
+            }
+        }
+        Some(made.sql)
+    }
+
+    /// One rendering of a query.
+    pub fn face(&mut self, asset: NodeId, face: &Face<'_>, model: Model<'_>) -> Option<Made> {
+        let dialect = face.dialect;
+        let scope = QueryScope { dialect, env: Some(face.env), model: Some(model) };
+        let query = self.query_text(&face.written, face.place, &scope)?;
         let tables = match sql::tables(&query.text, dialect) {
             Ok(tables) => tables,
             Err(error) => {
@@ -121,25 +163,23 @@ impl<'a> Resolver<'a> {
                 return None;
             }
         };
-        let mut read = Vec::with_capacity(tables.len());
+        let (mut read, mut itself) = (Vec::with_capacity(tables.len()), None);
         for table in tables {
             let place = self.place_in(&query, Some(table.at.clone()));
             let Some(key) = self.table_key(asset, &table, place, dialect) else { continue };
             let node = self.keys[key];
-            if !deps.contains(&node) {
-                deps.push(node);
-                inputs.push(key);
-            }
+            itself = itself.or((node == asset).then_some(place));
             read.push(SqlTable { name: table.parts.join("."), node });
         }
-        for key in &query.refs {
-            // It may stand where no table does.
-            if let Some((key, node)) = self.keys.get_key_value(&**key).filter(|it| !deps.contains(it.1)) {
-                deps.push(*node);
-                inputs.push(key);
-            }
-        }
-        Some(Sql { text: query.text.to_string(), file, dialect, tables: read, template: query.template })
+        let (text, file) = (query.text.to_string(), face.file.clone());
+        let sql = Sql { text, file, dialect, tables: read, template: query.template, incremental: None };
+        Some(Made { sql, refs: query.refs, itself })
+    }
+
+    fn key_of(&self, node: NodeId) -> &'a str {
+        let from = self.from;
+        let assets = &from.asset.entries;
+        assets.get(node.index()).map_or_else(|| &*from.source.entries[node.index() - assets.len()].key, |it| &*it.key)
     }
 
     /// The key that a table's name means: as it is spelt, or as the database calls that table. `None` for one that
@@ -183,7 +223,7 @@ pub fn readable(project: &Project, from: &Gathered, report: &mut Report) {
     for op in project.ops.values() {
         if let Action::Sql(sql) = &op.action {
             let place = from.asset.entries[op.outputs[0].index()].table.entry("sql").map_or(op.place, |it| it.place);
-            unreadable(project, &sql.tables, place, report);
+            sql.faces().for_each(|it| unreadable(project, &it.tables, place, report));
         }
         for (node, form) in &op.forms {
             let node = &project.nodes[*node];

@@ -19,7 +19,7 @@ use minijinja::{
 use crate::model::{
     project::VarValue,
     template::{
-        Quoting, Scope, TemplateError,
+        Model, Quoting, Scope, TemplateError,
         check::{self, unknown_root},
         refer::Function,
         scan::{Reference, Root, Scan},
@@ -207,6 +207,10 @@ fn context(scan: &Scan, scope: &Scope<'_>) -> Result<Value, TemplateError> {
     }
     if let Some(refs) = scope.refs {
         roots.insert("ref", Value::from_object(Function(refs.clone())));
+    }
+    if let Some(Model { this, incremental }) = scope.model {
+        roots.insert("this", this.into());
+        roots.insert("is_incremental", Value::from_function(move || incremental));
     }
     Ok(Value::from(roots))
 }

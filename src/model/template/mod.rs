@@ -66,6 +66,17 @@ pub struct Scope<'a> {
     pub quoting: Quoting,
     /// What `ref("KEY")` is; `None` where nothing is to be referred to.
     pub refs: Option<&'a Arc<Refs>>,
+    /// What only SQL can name; `None` elsewhere.
+    pub model: Option<Model<'a>>,
+}
+
+/// `{{ this }}` and `is_incremental()`.
+#[derive(Clone, Copy, Debug)]
+pub struct Model<'a> {
+    /// The table itself, as it is called in the text.
+    pub this: &'a str,
+    /// Rows are added to those that are there.
+    pub incremental: bool,
 }
 
 /// What happens to a value where it is inserted.

@@ -114,6 +114,7 @@ mod tests {
             run_id: "",
             quoting: Quoting::AsIs,
             refs: None,
+            model: None,
         };
         Template::new(text, None).render_placed(&scope).unwrap()
     }

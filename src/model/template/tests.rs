@@ -39,6 +39,7 @@ fn render_in(text: &str, vars: &BTreeMap<String, VarValue>, quoting: Quoting) ->
         run_id: "r1",
         quoting,
         refs: None,
+        model: None,
     })
 }
 

@@ -16,6 +16,7 @@ use crate::{
         check::{DataCheck, Rule, Share},
         format::TableFormat,
         manifest::graph_of,
+        materialized::{Incremental, Strategy},
         object_url::ObjectUrl,
         project::{
             Action, Asset, Check, CheckBody, Durability, EnvName, FileSet, Identity, IoId, IoKind, IoManager, Job,
@@ -32,7 +33,7 @@ use crate::{
 };
 
 /// Also tells projects of another version of this program apart: what a manifest means may have changed.
-const FORM: &str = concat!("assets project 8, ", env!("CARGO_PKG_VERSION"));
+const FORM: &str = concat!("assets project 20, ", env!("CARGO_PKG_VERSION"));
 
 /// What a project was read from, and what it was read with.
 #[derive(Clone, PartialEq, Debug)]
@@ -173,7 +174,9 @@ coded_struct!(Check { asset, name, place, body, severity, blocking, threshold, s
 coded_struct!(DataCheck { rule, filter, dialect, tables });
 coded_cases!(Severity { 0 = Warn, 1 = Error });
 coded_cases!(Durability { 0 = Strict, 1 = Epoch, 2 = Off });
-coded_struct!(Sql { text, file, dialect, tables, template });
+coded_struct!(Sql { text, file, dialect, tables, template, incremental });
+coded_struct!(Incremental { adding, strategy, unique_key });
+coded_cases!(Strategy { 0 = Append, 1 = DeleteInsert, 2 = Merge });
 coded_struct!(SqlTemplate { written, runs, outline, vars, env });
 coded_struct!(Run { rendered, written, length });
 coded_struct!(SqlTable { name, node });

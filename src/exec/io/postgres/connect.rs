@@ -58,6 +58,7 @@ pub fn rendered(url: &str, vars: &BTreeMap<String, VarValue>, env: &Environment)
         run_id: "",
         quoting: Quoting::AsIs,
         refs: None,
+        model: None,
     };
     Template::new(Arc::from(url), None).render(&scope).map_err(|it| it.message)
 }
