@@ -15,6 +15,8 @@ const AGAIN: &str = "assets materialize --full-refresh makes the whole table ane
 
 /// Name and type of a column, the latter as its engine spells it.
 pub type Column = (String, String);
+/// The first row of a query as texts, if there is one.
+pub type First = Option<Vec<String>>;
 
 /// Refuses new rows that do not have the columns of the old ones, whatever their order. A column in which there is
 /// nothing but NULL is of any type.
@@ -46,7 +48,7 @@ pub fn fit(
     Err(Failed { message, at: None, help: Some(AGAIN.to_owned()) })
 }
 
-/// Refuses rows of `table` without a key, or with the same one. `first` is the first row of a query as texts.
+/// Refuses rows of `table` without a key, or with the same one.
 ///
 /// # Errors
 /// What is wrong with them, and what `first` returns.
@@ -54,7 +56,7 @@ pub fn check_key(
     table: &str,
     columns: &[String],
     key: &[String],
-    first: &mut dyn FnMut(&str) -> Result<Option<Vec<String>>, Failed>,
+    first: &mut dyn FnMut(&str) -> Result<First, Failed>,
 ) -> Result<(), Failed> {
     if let Some(name) = key.iter().find(|it| !columns.contains(it)) {
         let help = Some(format!("it gives `{}`", columns.join("`, `")));
