@@ -11,6 +11,7 @@ mod checks;
 mod cli;
 mod data_checks;
 mod docs;
+mod duckdb;
 mod durability;
 mod examples;
 mod executor;

@@ -470,6 +470,8 @@ pub enum IoKind {
     },
     /// Objects in a bucket or folder.
     ObjectStore { url: ObjectUrl, options: ObjectOptions },
+    /// Tables of a database that is spoken to by an ADBC driver, a library that is loaded.
+    Adbc(Box<AdbcDatabase>),
     /// Kept in this process; for tests of everything that takes an IO manager.
     Memory,
 }
@@ -480,9 +482,27 @@ impl IoKind {
         match self {
             IoKind::Sqlite { .. } => Some(Dialect::Sqlite),
             IoKind::Postgres { .. } => Some(Dialect::Postgres),
+            IoKind::Adbc(it) => Some(it.dialect),
             IoKind::Fs { .. } | IoKind::ObjectStore { .. } | IoKind::Memory => None,
         }
     }
+}
+
+/// A database behind an ADBC driver.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AdbcDatabase {
+    /// Name or path of the library; `None`: wherever that of the dialect is found. A template, as it stands in
+    /// the manifest.
+    pub driver: Option<String>,
+    /// Of the library, if not the usual one.
+    pub entrypoint: Option<String>,
+    pub dialect: Dialect,
+    /// The file that it is, if it is one of the project: `type = "duckdb"`.
+    pub file: Option<ProjectPath>,
+    /// `None`: where the connection looks first.
+    pub schema: Option<String>,
+    /// What the driver is told: templates, as they stand in the manifest. What they become may be secret.
+    pub options: BTreeMap<String, String>,
 }
 
 /// How an object store is reached. Who we are is not said here: that is the environment's.
@@ -551,7 +571,11 @@ impl Project {
             IoKind::Fs { root } => {
                 Some(ProjectPath::resolve(root, asset.path.as_path()).expect("both are below the root"))
             }
-            IoKind::Sqlite { .. } | IoKind::Postgres { .. } | IoKind::ObjectStore { .. } | IoKind::Memory => None,
+            IoKind::Sqlite { .. }
+            | IoKind::Postgres { .. }
+            | IoKind::ObjectStore { .. }
+            | IoKind::Adbc(_)
+            | IoKind::Memory => None,
         }
     }
 

@@ -11,6 +11,7 @@
 //! Output is filtered so that it can be compared whole: the project's folder reads `[ROOT]`, durations
 //! `[TIME]`, run ids `[RUN]`. With `KEEP=1` in the environment the folder stays and its path is printed.
 
+pub mod duckdb;
 mod filter;
 pub mod gcs;
 pub mod postgres;
@@ -61,6 +62,13 @@ pub fn needs_namespaces() {
 
 pub fn needs_strace() {
     needs("strace", &["strace", "-V"]);
+}
+
+/// Where `.ci/run` puts what only tests need.
+pub fn tools() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || PathBuf::from(std::env::var_os("HOME").expect("tests need a HOME")).join(".cache");
+    cache.unwrap_or_else(home).join("assets-test-tools")
 }
 
 /// A project in a temporary folder that goes with it.

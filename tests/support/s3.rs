@@ -6,7 +6,6 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex, OnceLock,
@@ -71,7 +70,7 @@ impl Server {
     }
 
     fn start() -> Server {
-        let program = tools().join("moto/bin/moto_server");
+        let program = super::tools().join("moto/bin/moto_server");
         assert!(program.exists(), "{} is not there: `.ci/run` installs it (section \"tools\")", program.display());
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let script = "\"$0\" -H 127.0.0.1 -p \"$1\" & cat >/dev/null; kill $!";
@@ -91,13 +90,6 @@ impl Server {
         }
         Server { port, _process: process }
     }
-}
-
-/// Where `.ci/run` puts what only tests need.
-fn tools() -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || PathBuf::from(std::env::var_os("HOME").expect("tests need a HOME")).join(".cache");
-    cache.unwrap_or_else(home).join("assets-test-tools")
 }
 
 impl S3 {

@@ -3,6 +3,7 @@
 //!
 //! Knows what is asked and how it is judged. How an engine is asked is behind [`Examiner`].
 
+pub mod adbc;
 pub mod datafusion;
 pub mod postgres;
 pub mod sqlite;
@@ -52,6 +53,8 @@ pub enum Engine {
     Sqlite { database: PathBuf },
     /// The database whose tables are read.
     Postgres { connection: Connection },
+    /// One that this very process has open: see [`adbc::INSIDE`].
+    Adbc { database: String },
 }
 
 /// One check.

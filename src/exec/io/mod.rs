@@ -2,6 +2,7 @@
 //!
 //! An IO manager knows where and how content is stored; it knows nothing of staleness or of runs.
 
+pub mod adbc;
 pub mod beneath;
 pub mod conformance;
 pub mod fs;
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 
 use crate::{
     base::{digest::Digest, fs::FsError, path::ProjectPath},
-    exec::table::Rows,
+    exec::{lock::LockName, table::Rows},
     model::{
         format::TableFormat,
         key::{AssetKey, PartitionKey},
@@ -209,6 +210,18 @@ impl From<FsError> for IoError {
 /// - after a crash at any moment `recover` either finishes the publication or says why not.
 pub trait IoManager: Send + Sync {
     fn capabilities(&self) -> Capabilities;
+
+    /// Takes what one process at a time may have, before anything is asked; `Some`: another one has what this
+    /// lock stands for.
+    ///
+    /// # Errors
+    /// Locks that cannot be used.
+    fn admit(&self) -> Result<Option<LockName>, IoError> {
+        Ok(None)
+    }
+
+    /// Lets go of what is open: nothing is asked for a while.
+    fn rest(&self) {}
 
     /// Makes a place to write, beside the target. With `in_place`, what is visible is moved aside
     /// first and the returned path is the final one; `discard` moves it back.

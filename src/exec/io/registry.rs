@@ -6,6 +6,7 @@ use crate::{
     base::env::Environment,
     exec::io::{
         IoManager,
+        adbc::{AdbcManager, open::database},
         fs::FsManager,
         memory::MemoryManager,
         object_store::ObjectStoreManager,
@@ -35,6 +36,7 @@ pub fn open(
         IoKind::ObjectStore { url, options } => {
             Box::new(ObjectStoreManager::new(project_root.to_owned(), url, options, env))
         }
+        IoKind::Adbc(it) => Box::new(AdbcManager::new(database(project_root, it, vars, env))),
         IoKind::Memory => Box::new(MemoryManager::new(project_root.to_owned())),
     }
 }

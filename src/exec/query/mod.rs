@@ -3,6 +3,7 @@
 //!
 //! Reads what it is told of and writes one new file; it never changes what is stored.
 
+pub mod adbc;
 pub mod datafusion;
 pub mod incremental;
 pub mod postgres;
@@ -88,6 +89,8 @@ pub enum Engine {
     Sqlite { database: PathBuf },
     /// A table beside those of its database.
     Postgres { connection: postgres::Connection, table: String },
+    /// The same in a database that this very process has open: see [`adbc::INSIDE`].
+    Adbc { database: String, table: String },
 }
 
 /// What a name in the query stands for.
@@ -169,10 +172,22 @@ pub fn request(path: &Path) -> Result<Request, Failed> {
 /// # Errors
 /// Inputs that cannot be read, a query that the engine refuses, an output that cannot be written.
 pub fn run(request: &Request) -> Result<(), Failed> {
+    with_secrets(request, &Environment::of_process(), make)
+}
+
+/// Runs it by `make`, with the values of its secrets put in.
+///
+/// # Errors
+/// As [`run`].
+pub fn with_secrets(
+    request: &Request,
+    env: &Environment,
+    make: impl FnOnce(&Request) -> Result<(), Failed>,
+) -> Result<(), Failed> {
     if request.secrets.is_empty() {
         return make(request);
     }
-    let revealed = secret::reveal(&request.sql, &request.secrets, &Environment::of_process())?;
+    let revealed = secret::reveal(&request.sql, &request.secrets, env)?;
     let whole = Request { sql: revealed.text.clone(), ..request.clone() };
     make(&whole).map_err(|it| Failed { at: it.at.map(|at| revealed.origin(at)), ..it })
 }
@@ -182,5 +197,6 @@ fn make(request: &Request) -> Result<(), Failed> {
         Engine::DataFusion { format, spill } => datafusion::run(request, *format, spill),
         Engine::Sqlite { database } => sqlite::run(request, database),
         Engine::Postgres { connection, table } => postgres::run(request, connection, table),
+        Engine::Adbc { .. } => Err(Failed::plain("its database is open in another process")),
     }
 }

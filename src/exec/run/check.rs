@@ -10,7 +10,7 @@ use std::{
 use crate::{
     base::{fs, id::Id},
     exec::{
-        check::{Answer, Asked, Engine, Request, SUBCOMMAND},
+        check::{Answer, Asked, Engine, Request, SUBCOMMAND, adbc::INSIDE},
         io::{
             Loaded, Staged,
             postgres::staged_table,
@@ -20,7 +20,7 @@ use crate::{
         run::{
             context::RunContext,
             prepare::PrepareError,
-            query::{connection, input},
+            query::{connection, input, place_name},
             render::Given,
         },
     },
@@ -77,7 +77,8 @@ pub fn check_argv(
     let bytes = serde_json::to_vec_pretty(&request).map_err(|it| failed(it.to_string()))?;
     let file = log.with_extension("json");
     fs::write(&file, &bytes).map_err(|it| failed(it.to_string()))?;
-    let argv = vec![b"/proc/self/exe".to_vec(), SUBCOMMAND.into(), file.as_os_str().as_bytes().to_vec()];
+    let subcommand = if matches!(request.engine, Engine::Adbc { .. }) { INSIDE } else { SUBCOMMAND };
+    let argv = vec![b"/proc/self/exe".to_vec(), subcommand.into(), file.as_os_str().as_bytes().to_vec()];
     Ok((argv, request.answer))
 }
 
@@ -90,6 +91,13 @@ fn looked_at(context: &RunContext<'_>, subject: &Subject<'_>, asset: &Asset) -> 
             None => From::Table(asset.path.to_string()),
         };
         return Ok((Engine::Sqlite { database: path.under(&workspace.root) }, own));
+    }
+    if let IoKind::Adbc(it) = &workspace.project.io_managers[asset.io].kind {
+        let own = match subject.staged.and_then(|it| staged_table(&it.path)) {
+            Some(table) => From::Table(table),
+            None => From::Table(asset.path.to_string()),
+        };
+        return Ok((Engine::Adbc { database: place_name(it, workspace) }, own));
     }
     if let Some(connection) = connection(&workspace.project, asset.io) {
         let own = match subject.staged.and_then(|it| staged_table(&it.path)) {

@@ -109,7 +109,7 @@ pub fn run(
     let (work, todo) = channel::<Work>();
     let todo = Mutex::new(todo);
     let over = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    let summary = std::thread::scope(|scope| {
         // Preparing and finishing open files: with few to be had, steps wait for their turn instead of failing.
         let room = open_files_max().saturating_sub(FILES_OF_A_RUN) / FILES_OF_A_WORKER;
         for _ in 0..options.at_once().min(plan.steps.len()).min(room).max(1) {
@@ -130,7 +130,9 @@ pub fn run(
         dispatcher.run(&messages, signals);
         over.store(true, std::sync::atomic::Ordering::Release);
         dispatcher.summary()
-    })
+    });
+    context.workspace.io.values().for_each(|it| it.rest());
+    summary
 }
 
 /// Does work until there is no more. A panic is a failed step, not a hung run.

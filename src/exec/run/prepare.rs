@@ -29,6 +29,7 @@ use crate::{
         check::Rule,
         event::{Extent, StepError, StepOutcome, StepReport},
         fingerprint::Fingerprint,
+        format::TableFormat,
         key::PartitionKey,
         plan::{PlanStep, StepAction},
         project::{Action, Check, CheckBody, NodeBody, NodeId, Op},
@@ -132,6 +133,12 @@ pub fn prepare(
         Locked::Held(guard) => guard,
         Locked::Busy(name) => return Ok(Prepared::Contended { name }),
     };
+    let kept = op.outputs.iter().chain(&op.deps).filter(|it| project.nodes[**it].asset().is_some());
+    for node in kept {
+        if let Some(name) = context.workspace.io_of(*node).admit()? {
+            return Ok(Prepared::Contended { name });
+        }
+    }
     // I5: whoever held these locks before us and died may have left a publication to finish, which must
     // never be finished over what we are about to make.
     if !Protection::Inheritance.is_off() {
@@ -486,11 +493,17 @@ fn given_inputs(
     let mut given = Vec::new();
     let op = &workspace.project.ops[step.op];
     for dep in &op.deps {
+        let key = workspace.project.key(*dep).as_str();
         // A query reads tables where they are.
         if matches!(op.action, Action::Sql(_)) && query::is_in_database(&workspace.project, *dep) {
+            let own = workspace.project.nodes[op.outputs[0]].asset().expect("a query makes an asset").io;
+            if query::is_copied(&workspace.project, *dep, own) {
+                let rows = relation(workspace, *dep).map_err(|it| unread(key, it))?.rows();
+                let copy = rows.and_then(|it| copies.of_rows(key, it, TableFormat::Arrow));
+                given.push((*dep, Given::One(copy.map_err(|it| unread(key, it))?.into_os_string())));
+            }
             continue;
         }
-        let key = workspace.project.key(*dep).as_str();
         if let Some((_, form)) = op.forms.iter().find(|it| it.0 == *dep) {
             let rows = relation(workspace, *dep).map_err(|it| unread(key, it))?.rows();
             let copy = rows.and_then(|it| copies.of_rows(key, it, *form)).map_err(|it| unread(key, it))?;

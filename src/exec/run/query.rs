@@ -7,18 +7,19 @@ use crate::{
     exec::{
         io::{
             Loaded,
+            adbc::open::database,
             postgres::{connect::rendered, staged_table},
         },
-        query::{Engine, From, Input, Request, SUBCOMMAND, Written, postgres::Connection},
+        query::{Engine, From, Input, Request, SUBCOMMAND, Written, adbc::INSIDE, postgres::Connection},
         run::{
-            context::RunContext,
+            context::{RunContext, Workspace},
             prepare::{PrepareError, SpecParts},
             render::Given,
         },
     },
     model::{
         format::TableFormat,
-        project::{IoId, IoKind, IoManager, NodeBody, NodeId, Project, Sql, SqlTable, SqlTemplate},
+        project::{AdbcDatabase, IoId, IoKind, IoManager, NodeBody, NodeId, Project, Sql, SqlTable, SqlTemplate},
         sql::inputs::{source_format, table_format},
     },
 };
@@ -33,12 +34,20 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
     let output = &parts.outputs[0];
     let asset = project.nodes[output.node].asset().expect("a query makes an asset");
     let io = asset.io;
+    let mut subcommand = SUBCOMMAND;
     let engine = match (&project.io_managers[io].kind, asset.format.as_deref()) {
         (IoKind::Sqlite { path }, _) => Engine::Sqlite { database: path.under(&workspace.root) },
         (IoKind::Postgres { .. }, _) => Engine::Postgres {
             connection: connection(project, io).expect("it is a Postgres database"),
             table: staged_table(&output.path).expect("it is staged in a folder that is called so"),
         },
+        (IoKind::Adbc(it), _) => {
+            subcommand = INSIDE;
+            Engine::Adbc {
+                database: place_name(it, workspace),
+                table: staged_table(&output.path).expect("it is staged in a folder that is called so"),
+            }
+        }
         (IoKind::Fs { .. } | IoKind::ObjectStore { .. }, Some(format)) => Engine::DataFusion {
             format: TableFormat::of_extension(format).expect("the manifest lets queries write tables only"),
             spill: workspace.root.join(".assets/tmp").join(format!("query-{}", parts.attempt)),
@@ -66,7 +75,18 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
     let failed = |message: String| PrepareError::Render { message, help: Vec::new() };
     let bytes = serde_json::to_vec_pretty(&request).map_err(|it| failed(it.to_string()))?;
     fs::write(&file, &bytes).map_err(|it| failed(it.to_string()))?;
-    Ok(vec![b"/proc/self/exe".to_vec(), SUBCOMMAND.into(), file.as_os_str().as_bytes().to_vec()])
+    Ok(vec![b"/proc/self/exe".to_vec(), subcommand.into(), file.as_os_str().as_bytes().to_vec()])
+}
+
+/// How the database is called in this process.
+pub fn place_name(it: &AdbcDatabase, workspace: &Workspace) -> String {
+    database(&workspace.root, it, &workspace.project.vars, &workspace.env).place.name.clone()
+}
+
+/// Whether a query of `io` needs a copy of the rows of `node`: its database is another, and open to this process only.
+pub fn is_copied(project: &Project, node: NodeId, io: IoId) -> bool {
+    let asset = project.nodes[node].asset();
+    asset.is_some_and(|it| it.io != io && matches!(project.io_managers[it.io].kind, IoKind::Adbc(_)))
 }
 
 /// What is there of the asset that is made.
@@ -130,6 +150,7 @@ pub fn input(context: &RunContext<'_>, table: &SqlTable, io: IoId, given: &[(Nod
                 connection: connection(&workspace.project, it.io).expect("it is a Postgres database"),
                 table: it.path.to_string(),
             },
+            IoKind::Adbc(_) => From::Files { paths: given(), format: TableFormat::Arrow },
             _ => From::Files { paths: given(), format: readable(table_format(it)) },
         },
         NodeBody::Source(source) => From::Files { paths: given(), format: readable(source_format(source)) },

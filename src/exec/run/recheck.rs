@@ -118,6 +118,7 @@ pub fn recheck(
             }
         }
     }
+    context.workspace.io.values().for_each(|it| it.rest());
     stopped
 }
 

@@ -18,6 +18,7 @@ use crate::{
             Context,
             args::CheckArgs,
             error::Failure,
+            inside,
             materialize::{self, listen},
             selecting,
         },
@@ -81,10 +82,10 @@ fn look(
     fs::create_folder(&log_folder)?;
     let run_context = materialize::run_context(context, app, &locks, run, jobs)?;
     let shared = locks.share().map_err(|it| state_error(it.to_string()))?;
-    let executor = LocalExecutor::new(materialize::this_program(), Some(shared));
+    let executor = inside::executor(app.project(), LocalExecutor::new(materialize::this_program(), Some(shared)));
     let mut found: HashMap<NodeId, CheckedAsset> = HashMap::new();
     let mut told = |node: NodeId, it: Rechecked| drop(found.insert(node, checked(context, app, run, node, it)));
-    let signal = signals.heard(|| recheck(&run_context, nodes, jobs, &executor, &signals.messages, &mut told));
+    let signal = signals.heard(|| recheck(&run_context, nodes, jobs, &*executor, &signals.messages, &mut told));
     let _ = fs::remove(&jobs_folder);
     // What said nothing left nothing.
     fs::remove_empty_folder(&log_folder);

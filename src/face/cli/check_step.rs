@@ -32,6 +32,7 @@ pub fn step(request: Option<&Path>) -> Exit {
 fn run(request: &Request, log: &mut impl Write) -> Result<(), Failed> {
     let now = SystemClock.now();
     let looked = match &request.engine {
+        Engine::Adbc { .. } => return Err(Failed::plain("its database is open in another process")),
         Engine::DataFusion { spill } => check::examine(request, &FileExaminer::of(request, spill)?, now)?,
         Engine::Postgres { connection } => check::examine(request, &PostgresExaminer::of(request, connection)?, now)?,
         Engine::Sqlite { database } => check::examine(request, &SqliteExaminer::of(request, database)?, now)?,
@@ -42,7 +43,8 @@ fn run(request: &Request, log: &mut impl Write) -> Result<(), Failed> {
     check::answer(request, looked.into_iter().map(|it| it.0).collect())
 }
 
-fn line(name: &str, finding: &Finding, trouble: Option<&Trouble>) -> String {
+/// What the log says of one check.
+pub fn line(name: &str, finding: &Finding, trouble: Option<&Trouble>) -> String {
     let told = trouble.map(|it| drawn("the check's query", &it.sql, &it.failed)).unwrap_or_default();
     match &finding.failure {
         None => format!("passed: {name}\n"),

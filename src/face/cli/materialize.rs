@@ -30,7 +30,7 @@ use crate::{
             Context, again,
             args::{MaterializeArgs, RunArgs},
             error::Failure,
-            plan, refresh, selecting, watch,
+            inside, plan, refresh, selecting, watch,
         },
         exit::Exit,
         quick::{self, Asking, Told},
@@ -351,7 +351,7 @@ fn start(
     };
     fs::create_folder(&log_folder)?;
     let shared = locks.share().map_err(|it| state_error(it.to_string()))?;
-    let executor = LocalExecutor::new(this_program(), Some(shared));
+    let executor = inside::executor(app.project(), LocalExecutor::new(this_program(), Some(shared)));
     let mut events = EventLog::new(fs::open_append(&log_folder.join("events.jsonl"))?, workspace.clock.clone());
     let mut told = EventLog::new(context.ui.out().sink().clone(), workspace.clock.clone());
     let mut collected = Collector::new(prepared.plan.fresh.len());
@@ -366,7 +366,7 @@ fn start(
         all.0.push(Box::new(&mut recorder));
         all.0.push(Box::new(&mut events));
         let durations = durations(app, prepared.survey);
-        dispatch(&run_context, prepared.plan, &durations, options, &executor, &signals.messages, &mut all)
+        dispatch(&run_context, prepared.plan, &durations, options, &*executor, &signals.messages, &mut all)
     };
     let broken = events.failure().map(|it| format!("the event log of this run is not complete: {it}"));
     for trouble in recorder.trouble().into_iter().chain(broken) {

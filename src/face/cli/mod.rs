@@ -16,6 +16,7 @@ mod git;
 mod graph;
 mod help;
 mod init;
+mod inside;
 mod list;
 mod logs;
 mod man;

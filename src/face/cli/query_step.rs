@@ -31,7 +31,7 @@ pub fn step(request: Option<&Path>) -> Exit {
 }
 
 /// Where it was written, if that can be told; otherwise in the query as it is run.
-fn told(request: &Request, failed: &Failed) -> String {
+pub fn told(request: &Request, failed: &Failed) -> String {
     let Some(written) = &request.written else { return drawn(&request.shown, &request.sql, failed) };
     let Some(place) = failed.at.and_then(|it| written.origin(it)) else {
         return drawn(&format!("{} as it is run", request.shown), &request.sql, failed);

@@ -284,7 +284,7 @@ impl Rule {
 /// The one place that decides where data checks can be used.
 pub fn dialect_of(io: &IoKind, form: Option<TableFormat>) -> Option<Dialect> {
     match io {
-        IoKind::Sqlite { .. } | IoKind::Postgres { .. } => io.database(),
+        IoKind::Sqlite { .. } | IoKind::Postgres { .. } | IoKind::Adbc(_) => io.database(),
         IoKind::Fs { .. } | IoKind::ObjectStore { .. } => form.map(|_| Dialect::DataFusion),
         IoKind::Memory => None,
     }

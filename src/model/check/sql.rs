@@ -152,7 +152,7 @@ fn literal(it: &Literal, dialect: Dialect) -> String {
         (Literal::Boolean(it), Dialect::Sqlite) => i64::from(*it).to_string(),
         (Literal::Integer(i64::MIN), _) => "(-9223372036854775807 - 1)".to_owned(),
         (Literal::Integer(it), _) => it.to_string(),
-        (Literal::Boolean(it), Dialect::DataFusion | Dialect::Postgres) => it.to_string(),
+        (Literal::Boolean(it), _) => it.to_string(),
         // Written so that it stays a number with a fraction.
         (Literal::Float(it), _) => format!("{it:?}"),
         (Literal::Text(it), _) => text(it),
@@ -165,7 +165,10 @@ fn matches(column: &str, pattern: &str, dialect: Dialect) -> String {
         // A function that whoever runs checks must lend it: `regexp(pattern, text)`.
         Dialect::Sqlite => format!("({column} regexp {})", text(pattern)),
         Dialect::Postgres => format!("({column}::text ~ {})", text(pattern)),
-        Dialect::DataFusion => format!("regexp_like(cast({column} as varchar), {})", text(pattern)),
+        Dialect::DuckDb => format!("regexp_matches(cast({column} as varchar), {})", text(pattern)),
+        Dialect::Snowflake => format!("(regexp_instr(cast({column} as varchar), {}) > 0)", text(pattern)),
+        Dialect::BigQuery => format!("regexp_contains(cast({column} as string), {})", text(pattern)),
+        Dialect::DataFusion | Dialect::Ansi => format!("regexp_like(cast({column} as varchar), {})", text(pattern)),
     }
 }
 

@@ -155,9 +155,13 @@ static DEFAULTS: Shape = shape(
 
 /// The types of IO manager.
 pub static IO_TYPES: Choice = Choice {
-    now: &["fs", "sqlite", "postgres", "object_store", "memory"],
-    later: &["duckdb", "mysql", "adbc", "plugin"],
+    now: &["fs", "sqlite", "postgres", "duckdb", "adbc", "object_store", "memory"],
+    later: &["mysql", "plugin"],
 };
+
+/// Whose SQL is spoken behind an ADBC driver.
+static DIALECTS: Choice =
+    Choice { now: &["sqlite", "postgres", "duckdb", "snowflake", "bigquery", "ansi"], later: &[] };
 
 pub static IO: Shape = shape(
     "io",
@@ -176,9 +180,16 @@ pub static IO: Shape = shape(
         field("allow_http", Boolean, "object_store: an endpoint without encryption is fine."),
         field("skip_signature", Boolean, "object_store: ask without credentials."),
         field("schema", Filled, "Databases: the schema that tables are kept in."),
-        field("driver", Filled, "adbc: the driver."),
+        field("library", Filled, "duckdb: where its library is, if it is not found by itself."),
+        field(
+            "driver",
+            Filled,
+            "adbc: the driver: the path of its library, or a name that is looked for as ADBC does.",
+        ),
+        field("entrypoint", Filled, "adbc: the function of the library that sets it up, if not the usual one."),
+        field("dialect", Kind::Choice(&DIALECTS), "adbc: whose SQL the database speaks."),
         field("command", COMMAND, "plugin: the program to run."),
-        field("options", Map(&Text), "Further options of the type."),
+        field("options", Map(&Text), "duckdb, adbc: what the driver is told when it connects."),
         EXTERNAL,
     ],
 );

@@ -11,6 +11,7 @@
 //! Every stage goes on after a mistake and adds to one report. Files come through [`Files`]; nothing
 //! here touches a disk or an environment.
 
+mod adbc;
 mod check;
 mod check_keys;
 mod checks;

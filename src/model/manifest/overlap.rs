@@ -180,9 +180,12 @@ fn files_read(project: &Project) -> HashMap<Vec<u8>, Read<'_>> {
     }
     let local = ProjectPath::root().join(LOCAL_FILE);
     for io in project.io_managers.values() {
-        if let IoKind::Sqlite { path } = &io.kind
-            && !path.is_root()
-        {
+        let path = match &io.kind {
+            IoKind::Sqlite { path } => Some(path),
+            IoKind::Adbc(it) => it.file.as_ref(),
+            _ => None,
+        };
+        if let Some(path) = path.filter(|it| !it.is_root()) {
             read.insert(folded(path.as_bytes()), Read { what: "a database", place: io.place, by: None });
         }
     }

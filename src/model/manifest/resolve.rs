@@ -26,7 +26,7 @@ use crate::{
 };
 
 use super::{
-    Options, code,
+    Options, adbc, code,
     gather::{Declared, Gathered, Section},
     interpolate,
     keys::{IO, IO_TYPES},
@@ -105,6 +105,7 @@ pub fn resolve<'a>(
     };
     overlap::check(&project, from, it.report);
     object_store::check(&project, from, it.report);
+    adbc::check(&project, it.report);
     postgres::check(&project, it.report);
     sql::readable(&project, from, it.report);
     validate::jobs(&project, sources, it.report);
@@ -228,6 +229,8 @@ impl<'a> Resolver<'a> {
             "fs" => &["type", "root"],
             "sqlite" => &["type", "path", "external_tables"],
             "postgres" => &["type", "url", "schema", "external_tables"],
+            "duckdb" => &["type", "path", "library", "options", "external_tables"],
+            "adbc" => &["type", "driver", "entrypoint", "dialect", "schema", "options", "external_tables"],
             "object_store" => &["type", "url", "endpoint", "region", "allow_http", "skip_signature"],
             _ => &["type"],
         };
@@ -248,6 +251,9 @@ impl<'a> Resolver<'a> {
         }
         if kind == "object_store" {
             return self.object_store(io);
+        }
+        if kind == "duckdb" || kind == "adbc" {
+            return self.adbc(io, kind == "duckdb");
         }
         if kind != "fs" {
             return IoKind::Memory;

@@ -60,7 +60,9 @@ impl<'a> Resolver<'a> {
     pub fn as_table(&mut self, declared: &Declared, asset: Asset) -> Asset {
         let query = declared.table.entry("sql");
         match (self.io_kinds.get(asset.io.index()), query) {
-            (Some(IoKind::Sqlite { .. } | IoKind::Postgres { .. }), _) => self.in_database(declared, asset),
+            (Some(IoKind::Sqlite { .. } | IoKind::Postgres { .. } | IoKind::Adbc(_)), _) => {
+                self.in_database(declared, asset)
+            }
             (_, None) => asset,
             (Some(IoKind::Fs { .. } | IoKind::ObjectStore { .. }), Some(entry)) => {
                 self.in_file(declared, entry.place, asset)

@@ -9,7 +9,10 @@ mod tokens;
 
 use std::ops::Range;
 
-use sqlparser::dialect::{Dialect as Rules, GenericDialect, PostgreSqlDialect, SQLiteDialect};
+use sqlparser::dialect::{
+    AnsiDialect, BigQueryDialect, Dialect as Rules, DuckDbDialect, GenericDialect, PostgreSqlDialect, SQLiteDialect,
+    SnowflakeDialect,
+};
 
 pub use tables::{TableName, tables, tables_of_expression};
 pub use tokens::normal_form;
@@ -21,14 +24,33 @@ pub enum Dialect {
     DataFusion,
     Sqlite,
     Postgres,
+    DuckDb,
+    Snowflake,
+    BigQuery,
+    /// What all others have in common.
+    Ansi,
 }
 
 impl Dialect {
+    pub const ALL: [Dialect; 7] = [
+        Dialect::DataFusion,
+        Dialect::Sqlite,
+        Dialect::Postgres,
+        Dialect::DuckDb,
+        Dialect::Snowflake,
+        Dialect::BigQuery,
+        Dialect::Ansi,
+    ];
+
     fn rules(self) -> &'static dyn Rules {
         match self {
             Dialect::DataFusion => &GenericDialect {},
             Dialect::Sqlite => &SQLiteDialect {},
             Dialect::Postgres => &PostgreSqlDialect {},
+            Dialect::DuckDb => &DuckDbDialect {},
+            Dialect::Snowflake => &SnowflakeDialect {},
+            Dialect::BigQuery => &BigQueryDialect {},
+            Dialect::Ansi => &AnsiDialect {},
         }
     }
 
@@ -37,12 +59,23 @@ impl Dialect {
             Dialect::DataFusion => "datafusion",
             Dialect::Sqlite => "sqlite",
             Dialect::Postgres => "postgres",
+            Dialect::DuckDb => "duckdb",
+            Dialect::Snowflake => "snowflake",
+            Dialect::BigQuery => "bigquery",
+            Dialect::Ansi => "ansi",
         }
+    }
+
+    pub fn named(name: &str) -> Option<Dialect> {
+        Dialect::ALL.into_iter().find(|it| it.name() == name)
     }
 
     /// `name` as the engine takes it for a name, whatever is in it.
     pub fn quoted(self, name: &str) -> String {
-        format!("\"{}\"", name.replace('"', "\"\""))
+        match self {
+            Dialect::BigQuery => format!("`{}`", name.replace('\\', "\\\\").replace('`', "\\`")),
+            _ => format!("\"{}\"", name.replace('"', "\"\"")),
+        }
     }
 }
 

@@ -19,9 +19,9 @@ use crate::{
         materialized::{Incremental, Strategy},
         object_url::ObjectUrl,
         project::{
-            Action, Asset, Check, CheckBody, Durability, EnvName, FileSet, Identity, IoId, IoKind, IoManager, Job,
-            Node, NodeBody, NodeId, ObjectOptions, Op, OpId, Pattern, Pool, PoolId, Project, Severity, Shape, Source,
-            Sql, SqlTable, SqlTemplate, VarValue, VersionKind,
+            Action, AdbcDatabase, Asset, Check, CheckBody, Durability, EnvName, FileSet, Identity, IoId, IoKind,
+            IoManager, Job, Node, NodeBody, NodeId, ObjectOptions, Op, OpId, Pattern, Pool, PoolId, Project, Severity,
+            Shape, Source, Sql, SqlTable, SqlTemplate, VarValue, VersionKind,
         },
         sql::Dialect,
         template::{Template, placed::Run},
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Also tells projects of another version of this program apart: what a manifest means may have changed.
-const FORM: &str = concat!("assets project 20, ", env!("CARGO_PKG_VERSION"));
+const FORM: &str = concat!("assets project 21, ", env!("CARGO_PKG_VERSION"));
 
 /// What a project was read from, and what it was read with.
 #[derive(Clone, PartialEq, Debug)]
@@ -180,7 +180,7 @@ coded_cases!(Strategy { 0 = Append, 1 = DeleteInsert, 2 = Merge });
 coded_struct!(SqlTemplate { written, runs, outline, vars, env });
 coded_struct!(Run { rendered, written, length });
 coded_struct!(SqlTable { name, node });
-coded_cases!(Dialect { 0 = Sqlite, 1 = DataFusion, 2 = Postgres });
+coded_cases!(Dialect { 0 = Sqlite, 1 = DataFusion, 2 = Postgres, 3 = DuckDb, 4 = Snowflake, 5 = BigQuery, 6 = Ansi });
 coded_struct!(EnvName { name, secret });
 coded_struct!(IoManager { name, place, kind });
 coded_struct!(ObjectOptions { endpoint, region, allow_http, skip_signature });
@@ -421,6 +421,15 @@ impl Coded for IoKind {
                 url.write(out);
                 schema.write(out);
             }
+            IoKind::Adbc(it) => {
+                out.push(5);
+                it.driver.write(out);
+                it.entrypoint.write(out);
+                it.dialect.write(out);
+                it.file.write(out);
+                it.schema.write(out);
+                it.options.write(out);
+            }
         }
     }
 
@@ -435,6 +444,14 @@ impl Coded for IoKind {
                 Ok(IoKind::ObjectStore { url, options: Coded::read(from)? })
             }
             4 => Ok(IoKind::Postgres { url: Coded::read(from)?, schema: Coded::read(from)? }),
+            5 => Ok(IoKind::Adbc(Box::new(AdbcDatabase {
+                driver: Coded::read(from)?,
+                entrypoint: Coded::read(from)?,
+                dialect: Coded::read(from)?,
+                file: Coded::read(from)?,
+                schema: Coded::read(from)?,
+                options: Coded::read(from)?,
+            }))),
             _ => Err(Malformed("unknown IO manager")),
         }
     }

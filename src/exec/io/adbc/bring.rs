@@ -1,0 +1,94 @@
+//! Rows and files into a database: as a table that is staged, or under a name that one connection knows.
+
+use std::path::PathBuf;
+
+use arrow::datatypes::{DataType, Schema};
+
+use super::session::{Refused, Session};
+use crate::{
+    exec::table::{Rows, read},
+    model::{format::TableFormat, sql::Dialect},
+};
+
+/// Makes a table of the schema.
+///
+/// # Errors
+/// Rows that cannot be read or kept.
+pub fn table(session: &mut Session, name: &str, rows: Rows) -> Result<(), Refused> {
+    session.insert(name, false, rows)
+}
+
+/// Makes `name`, as it stands in a query, mean what `from` selects from: for this connection alone.
+///
+/// # Errors
+/// What the engine says.
+pub fn view(session: &mut Session, name: &str, from: &str) -> Result<(), Refused> {
+    let engine = session.engine;
+    session.run(&format!("create temporary view {} as select * from {from}", engine.quoted(name)))
+}
+
+/// The same for rows, which are copied.
+///
+/// # Errors
+/// Rows that cannot be read or kept.
+pub fn rows(session: &mut Session, name: &str, rows: Rows) -> Result<(), Refused> {
+    session.insert(name, true, rows)
+}
+
+/// The same for files, which are read where they lie if the engine can read them as we do.
+///
+/// # Errors
+/// Files that cannot be read, or do not fit together.
+pub fn files(session: &mut Session, name: &str, paths: &[PathBuf], format: TableFormat) -> Result<(), Refused> {
+    if session.engine.dialect == Dialect::DuckDb
+        && let Some(from) = in_place(session, paths, format)?
+    {
+        return view(session, name, &from);
+    }
+    rows(session, name, read::open(paths, format).map_err(Refused::plain)?)
+}
+
+/// A call of DuckDB that reads files as our own readers do; `None` if there is none.
+fn in_place(session: &Session, paths: &[PathBuf], format: TableFormat) -> Result<Option<String>, Refused> {
+    let engine = session.engine;
+    let Some(texts) = paths.iter().map(|it| it.to_str()).collect::<Option<Vec<_>>>() else { return Ok(None) };
+    // In a pattern other letters mean something; it would read other files.
+    if texts.is_empty() || texts.iter().any(|it| it.contains(['*', '?', '[', '{'])) {
+        return Ok(None);
+    }
+    let list = format!("[{}]", texts.iter().map(|it| engine.literal(it)).collect::<Vec<_>>().join(", "));
+    if format == TableFormat::Parquet {
+        let union = if paths.len() > 1 { ", union_by_name = true" } else { "" };
+        return Ok(Some(format!("read_parquet({list}, hive_partitioning = false{union})")));
+    }
+    let schema = read::schema(paths, format).map_err(Refused::plain)?;
+    let Some(columns) = columns(session, &schema) else { return Ok(None) };
+    Ok(match format {
+        TableFormat::Csv => Some(format!(
+            "read_csv({list}, auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', \
+             columns = {columns}, hive_partitioning = false)"
+        )),
+        TableFormat::Jsonl => Some(format!(
+            "read_json({list}, format = 'newline_delimited', columns = {columns}, hive_partitioning = false)"
+        )),
+        TableFormat::Parquet | TableFormat::Arrow => None,
+    })
+}
+
+/// What our readers found, in DuckDB's words; `None` if one of the types is not plain.
+fn columns(session: &Session, schema: &Schema) -> Option<String> {
+    let columns = schema.fields().iter().map(|it| {
+        let kind = match it.data_type() {
+            DataType::Boolean => "boolean",
+            DataType::Int64 => "bigint",
+            DataType::Float64 => "double",
+            DataType::Utf8 => "varchar",
+            DataType::Date32 => "date",
+            DataType::Timestamp(_, None) => "timestamp",
+            DataType::Timestamp(_, Some(_)) => "timestamptz",
+            _ => return None,
+        };
+        Some(format!("{}: '{kind}'", session.engine.literal(it.name())))
+    });
+    Some(format!("{{{}}}", columns.collect::<Option<Vec<_>>>()?.join(", ")))
+}

@@ -1,0 +1,380 @@
+//! Tables of a database behind an ADBC driver, DuckDB first of all.
+//!
+//! What is staged is a table beside the others, with a name that nobody else uses. In DuckDB it is one that no
+//! other connection sees: query and publication are one transaction, so that a crash leaves nothing. It is
+//! committed where checks follow, as one that fails would take the transaction with it, and in engines that do
+//! not let others write meanwhile.
+//!
+//! Publishing is one transaction: the old table goes, the staged one takes its name, and a row of
+//! `_assets_tables` says whose it is. Its commit is the commit point, and that row is asked after a crash. An
+//! engine that cannot rename inside of a transaction replaces the table in one statement instead, and what is
+//! there is compared after a crash.
+//!
+//! Everything happens in this process: a driver is a library. Nothing is loaded before something is asked that
+//! cannot be known without.
+
+pub mod bring;
+pub mod database;
+pub mod driver;
+pub mod engine;
+pub mod ledger;
+pub mod open;
+pub mod session;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    base::{digest::Digest, fs},
+    exec::{
+        io::{Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target},
+        lock::LockName,
+        table::{TableError, digest::TableDigest, read},
+    },
+    model::format::TableFormat,
+    plan::record::{AttemptId, StoredOutput},
+};
+use database::{Database, Held, OURS, STAGE};
+use session::{Refused, Session};
+
+/// The `duckdb` and `adbc` IO manager.
+pub struct AdbcManager {
+    database: Arc<Database>,
+}
+
+/// What is recorded of an output.
+#[derive(Serialize, Deserialize)]
+struct Token {
+    place: String,
+    version: String,
+}
+
+impl AdbcManager {
+    pub fn new(database: Arc<Database>) -> AdbcManager {
+        AdbcManager { database }
+    }
+
+    fn shown(&self, target: &Target) -> String {
+        format!("{}: {}", self.database.place.shown, table_name(target))
+    }
+
+    /// Where a command writes until its rows are loaded. It is called as the table of the attempt.
+    fn folder(&self, target: &Target, attempt: &AttemptId) -> PathBuf {
+        self.database.place.project_root.join(".assets/tmp").join(self.stage_table(target, attempt))
+    }
+
+    /// What the names of all tables begin with that this project stages for a target.
+    fn stages(&self, target: &Target) -> String {
+        let root = self.database.place.project_root.as_os_str().as_encoded_bytes();
+        let name = [root, b"\0", self.shown(target).as_bytes()].concat();
+        format!("{STAGE}{}_", Digest::of(&name).short())
+    }
+
+    /// The table of one attempt until it is published.
+    fn stage_table(&self, target: &Target, attempt: &AttemptId) -> String {
+        format!("{}{}", self.stages(target), Digest::of(attempt.0.as_bytes()).short())
+    }
+
+    fn told(&self, target: &Target) -> impl Fn(Refused) -> IoError {
+        let path = self.shown(target);
+        move |it| IoError::Other { path: path.clone(), cause: it.message }
+    }
+
+    /// What the command or query made; what a command handed over is loaded when it is first looked at.
+    fn staged(&self, staged: &Staged) -> Result<Held, IoError> {
+        let (target, engine) = (&staged.target, self.database.place.engine);
+        let name = self.stage_table(target, &staged.attempt);
+        let told = self.told(target);
+        if let Some(held) = self.database.take(&name) {
+            return Ok(held);
+        }
+        let mut session = self.database.session()?;
+        if session.kind_of(&name).map_err(&told)?.is_some() {
+            return Ok(Held::default());
+        }
+        let file = self.folder(target, &staged.attempt).join(file_name(target));
+        match fs::look(&file)? {
+            Some(it) if it.is_file() && target.format.is_some() => {}
+            Some(it) if target.format.is_some() => {
+                let found = if it.is_dir() { "a folder" } else { "a link" };
+                return Err(IoError::WrongKind { path: table_name(target), expected: "a csv file", found });
+            }
+            _ => return Err(IoError::OutputMissing(table_name(target))),
+        }
+        if engine.holds {
+            session.run(engine.begin).map_err(&told)?;
+        }
+        let rows = read::open(&[file], TableFormat::Csv);
+        rows.map_err(Refused::plain).and_then(|it| bring::table(&mut session, &name, it)).map_err(&told)?;
+        Ok(Held { session: engine.holds.then_some(session), content: None })
+    }
+
+    fn content(&self, session: &mut Session, target: &Target, table: &str) -> Result<Content, IoError> {
+        let query = format!("select * from {}", session.qualified(table));
+        let rows = session.rows(&query).map_err(self.told(target))?;
+        let found = TableDigest::of(rows).map_err(|it| self.table_error(target, &it))?;
+        Ok(Content { data_version: found.digest, bytes: Some(found.bytes), rows: Some(found.rows) })
+    }
+
+    fn table_error(&self, target: &Target, error: &TableError) -> IoError {
+        IoError::Other { path: self.shown(target), cause: error.to_string() }
+    }
+
+    /// The version of the table that is there, read in full.
+    fn version(&self, target: &Target) -> Result<Option<Content>, IoError> {
+        if !self.database.may_be_there()? {
+            return Ok(None);
+        }
+        let (mut session, name) = (self.database.session()?, table_name(target));
+        if session.kind_of(&name).map_err(self.told(target))?.is_none() {
+            return Ok(None);
+        }
+        let content = self.content(&mut session, target, &name)?;
+        self.database.learn(&name, &content.data_version);
+        Ok(Some(content))
+    }
+
+    /// Makes the staged table the visible one.
+    fn swap(&self, staged: &Staged, content: &Content, held: Option<Session>) -> Result<(), IoError> {
+        let told = self.told(&staged.target);
+        let session = match held {
+            Some(session) => session,
+            None => {
+                let mut session = self.database.session()?;
+                if session.engine.transactional {
+                    session.run(session.engine.begin).map_err(&told)?;
+                }
+                session
+            }
+        };
+        self.swap_in(staged, content, session).map_err(told)
+    }
+
+    fn swap_in(&self, staged: &Staged, content: &Content, mut session: Session) -> Result<(), Refused> {
+        session.stopped_by(None);
+        let session = &mut session;
+        let (engine, name) = (session.engine, table_name(&staged.target));
+        let stage = self.stage_table(&staged.target, &staged.attempt);
+        let (from, to) = (session.qualified(&stage), session.qualified(&name));
+        if engine.transactional {
+            session.drop_table(&name)?;
+            session.run(&format!("alter table {from} rename to {}", engine.quoted(&name)))?;
+            write_down(session, &name, Some((&staged.attempt, &content.data_version)))?;
+            return self.database.commit(session, &name, Some(&content.data_version));
+        }
+        if session.kind_of(&name)?.is_some_and(|it| it.contains("view")) {
+            session.drop_table(&name)?;
+        }
+        session.run(&format!("create or replace table {to} as select * from {from}"))?;
+        write_down(session, &name, Some((&staged.attempt, &content.data_version)))?;
+        session.drop_table(&stage)
+    }
+
+    /// Whether the transaction of `attempt` was committed.
+    fn is_published(&self, target: &Target, attempt: &AttemptId) -> Result<bool, IoError> {
+        if !self.database.may_be_there()? {
+            return Ok(false);
+        }
+        let mut session = self.database.session()?;
+        let (engine, ours) = (session.engine, session.qualified(OURS));
+        let query = format!("select attempt from {ours} where name = {}", engine.literal(&table_name(target)));
+        let found = session.texts(&query).map_err(self.told(target))?;
+        Ok(found.iter().flatten().flatten().any(|it| *it == attempt.0))
+    }
+
+    fn recorded(&self, data_version: &Digest) -> StoredOutput {
+        let token = Token { place: self.database.place.shown.clone(), version: data_version.to_string() };
+        StoredOutput::Token(serde_json::to_vec(&token).expect("two texts are JSON"))
+    }
+
+    /// What was recorded of this very place, or what is to be said instead.
+    fn version_recorded(&self, stored: &StoredOutput) -> Result<Digest, Probed> {
+        let StoredOutput::Token(bytes) = stored else { return Err(Probed::Modified) };
+        // Another kind of manager has other words.
+        let Ok(token) = serde_json::from_slice::<Token>(bytes) else { return Err(Probed::Modified) };
+        if token.place != self.database.place.shown {
+            return Err(Probed::Elsewhere(self.database.place.shown.clone()));
+        }
+        token.version.parse().map_err(|_| Probed::Modified)
+    }
+}
+
+impl IoManager for AdbcManager {
+    fn capabilities(&self) -> Capabilities {
+        let remote = self.database.place.file.is_none();
+        Capabilities { tables: true, sql: true, persistent: true, remote, ..Capabilities::default() }
+    }
+
+    fn admit(&self) -> Result<Option<LockName>, IoError> {
+        self.database.admit()
+    }
+
+    fn rest(&self) {
+        self.database.rest();
+    }
+
+    /// Connects: what cannot be reached is told before anything runs. Takes away what attempts that died have
+    /// left of the same target: its lock is held by us.
+    fn stage(&self, target: &Target, attempt: &AttemptId) -> Result<Staged, IoError> {
+        let mut session = self.database.session()?;
+        let left = self.database.left(&self.stages(target), &mut session).map_err(self.told(target))?;
+        left.iter().try_for_each(|it| session.drop_table(it)).map_err(self.told(target))?;
+        let folder = self.folder(target, attempt);
+        fs::remove(&folder)?;
+        fs::create_folder(&folder)?;
+        let token = attempt.0.as_bytes().to_vec();
+        Ok(Staged { target: target.clone(), attempt: attempt.clone(), path: folder.join(file_name(target)), token })
+    }
+
+    /// Looked at once: nobody else knows its name, and in DuckDB nobody else sees it.
+    fn inspect(&self, staged: &Staged) -> Result<Content, IoError> {
+        let name = self.stage_table(&staged.target, &staged.attempt);
+        let mut held = self.staged(staged)?;
+        if held.content.is_none() {
+            held.content = Some(match &mut held.session {
+                Some(session) => self.content(session, &staged.target, &name)?,
+                None => self.content(&mut self.database.session()?, &staged.target, &name)?,
+            });
+        }
+        let content = held.content.clone().expect("set above");
+        self.database.hold(&name, held);
+        Ok(content)
+    }
+
+    fn current(&self, target: &Target) -> Result<Option<Content>, IoError> {
+        self.version(target)
+    }
+
+    fn publish(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
+        let held = self.staged(staged)?;
+        if let Err(error) = self.swap(staged, content, held.session) {
+            // What became of it is not guessed: an answer may have been lost.
+            if !self.is_published(&staged.target, &staged.attempt).unwrap_or(false) {
+                return Err(error);
+            }
+        }
+        fs::remove(&self.folder(&staged.target, &staged.attempt))?;
+        Ok(self.recorded(&content.data_version))
+    }
+
+    fn discard(&self, staged: &Staged) -> Result<(), IoError> {
+        fs::remove(&self.folder(&staged.target, &staged.attempt))?;
+        let name = self.stage_table(&staged.target, &staged.attempt);
+        match self.database.take(&name) {
+            // Its connection goes, and the transaction with it.
+            Some(Held { session: Some(_), .. }) => return Ok(()),
+            // What a crash left is found when its place is needed again.
+            None if self.database.place.engine.holds => return Ok(()),
+            _ => {}
+        }
+        self.database.session()?.drop_table(&name).map_err(self.told(&staged.target))
+    }
+
+    fn probe(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
+        let version = match self.version_recorded(stored) {
+            Ok(version) => version,
+            Err(probed) => return Ok(probed),
+        };
+        if !self.database.may_be_there()? {
+            return Ok(Probed::Missing);
+        }
+        if let Some(known) = self.database.known(&table_name(target))? {
+            return Ok(if known == version { Probed::Same } else { Probed::Modified });
+        }
+        Ok(match self.version(target)? {
+            None => Probed::Missing,
+            Some(it) if it.data_version == version => Probed::Same,
+            Some(_) => Probed::Modified,
+        })
+    }
+
+    fn believes(&self, _target: &Target, stored: &StoredOutput) -> Probed {
+        self.version_recorded(stored).map_or_else(|probed| probed, |_| Probed::Same)
+    }
+
+    fn adopt(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError> {
+        let found = self.version(target)?;
+        Ok(found.filter(|it| it.data_version == *data_version).map(|it| self.recorded(&it.data_version)))
+    }
+
+    fn recover(&self, target: &Target, token: &[u8], content: &Content) -> Result<Recovered, IoError> {
+        let attempt = AttemptId(String::from_utf8_lossy(token).into_owned());
+        let is_published = self.is_published(target, &attempt)?;
+        let staged = Staged { target: target.clone(), attempt, path: PathBuf::new(), token: token.to_vec() };
+        if let Some(stored) = self.adopt(target, &content.data_version)? {
+            self.discard(&staged)?;
+            return Ok(Recovered::Published(stored));
+        }
+        // Published, and changed since by somebody else.
+        if is_published {
+            return Ok(Recovered::Lost);
+        }
+        match self.inspect(&staged) {
+            Ok(found) if found.data_version == content.data_version => {
+                self.publish(&staged, content).map(Recovered::Published)
+            }
+            Ok(_) | Err(IoError::OutputMissing(_)) => Ok(Recovered::Lost),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn load(&self, target: &Target) -> Result<Loaded, IoError> {
+        let missing = || IoError::NotFound(self.shown(target));
+        if !self.database.may_be_there()? {
+            return Err(missing());
+        }
+        let (mut session, name) = (self.database.session()?, table_name(target));
+        if session.kind_of(&name).map_err(self.told(target))?.is_none() {
+            return Err(missing());
+        }
+        let query = format!("select * from {}", session.qualified(&name));
+        session.rows(&query).map(Loaded::Rows).map_err(self.told(target))
+    }
+
+    fn delete(&self, target: &Target) -> Result<(), IoError> {
+        if !self.database.may_be_there()? {
+            return Ok(());
+        }
+        let (mut session, name) = (self.database.session()?, table_name(target));
+        let deleted = (|| {
+            if session.engine.transactional {
+                session.run(session.engine.begin)?;
+            }
+            session.drop_table(&name)?;
+            write_down(&mut session, &name, None)?;
+            match session.engine.transactional {
+                true => self.database.commit(&mut session, &name, None),
+                false => Ok(()),
+            }
+        })();
+        deleted.map_err(self.told(target))
+    }
+}
+
+/// Whose a table is from now on.
+fn write_down(session: &mut Session, name: &str, of: Option<(&AttemptId, &Digest)>) -> Result<(), Refused> {
+    let (engine, ours) = (session.engine, session.qualified(OURS));
+    session.run(&format!("delete from {ours} where name = {}", engine.literal(name)))?;
+    let Some((attempt, version)) = of else { return Ok(()) };
+    let values = [name, &attempt.0, &version.to_string()].map(|it| engine.literal(it)).join(", ");
+    session.run(&format!("insert into {ours} values ({values})"))
+}
+
+/// The table of a target: its path has one part.
+pub fn table_name(target: &Target) -> String {
+    target.path.to_string()
+}
+
+/// The table of an attempt that stages at `path`.
+pub fn staged_table(path: &Path) -> Option<String> {
+    Some(path.parent()?.file_name()?.to_str()?.to_owned())
+}
+
+/// What a command is to write; a query writes nothing there.
+fn file_name(target: &Target) -> String {
+    format!("{}.{}", table_name(target), target.format.as_deref().unwrap_or("none"))
+}

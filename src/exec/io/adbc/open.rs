@@ -1,0 +1,56 @@
+//! From `[io.*]` to a database: its driver, and its options with everything put in. Opens nothing.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    database::{Database, Place},
+    driver::{DUCKDB_VARIABLE, Driver},
+    engine::Engine,
+};
+use crate::{
+    base::{digest::Digest, env::Environment},
+    exec::io::postgres::connect::rendered,
+    model::project::{AdbcDatabase, VarValue},
+};
+
+/// The database that the manifest means.
+pub fn database(root: &Path, of: &AdbcDatabase, vars: &BTreeMap<String, VarValue>, env: &Environment) -> Arc<Database> {
+    let render = |it: &String| rendered(it, vars, env);
+    let named = of.driver.as_ref().and_then(|it| render(it).ok());
+    let driver = match &of.file {
+        Some(_) => Driver::DuckDb {
+            library: named
+                .map(PathBuf::from)
+                .or_else(|| env.get(DUCKDB_VARIABLE).filter(|it| !it.is_empty()).map(PathBuf::from))
+                .map(|it| root.join(it)),
+            folder: root.to_owned(),
+        },
+        None => Driver::Named { name: named.unwrap_or_default(), entrypoint: of.entrypoint.clone() },
+    };
+    let options: BTreeMap<String, Result<String, String>> =
+        of.options.iter().map(|(key, it)| (key.clone(), render(it))).collect();
+    let from_env = |key: &String| of.options[key].contains("env.");
+    let secrets = options.iter().filter(|(key, _)| from_env(key)).filter_map(|it| it.1.clone().ok());
+    let secrets: Vec<String> = secrets.filter(|it| !it.is_empty()).collect();
+    let file = of.file.as_ref().map(|it| it.under(root));
+    let shown = match &of.file {
+        Some(path) => path.to_string(),
+        // As it is written: what it becomes may be secret.
+        None => {
+            let written = format!("{:?} {:?}", of.options, of.schema);
+            format!("{} {}", of.dialect.name(), Digest::of(written.as_bytes()).short())
+        }
+    };
+    let name = match &file {
+        Some(file) => file.display().to_string(),
+        None => format!("{driver:?} {options:?} {:?}", of.schema),
+    };
+    let name = Digest::of(name.as_bytes()).hex();
+    let engine = Engine::of(of.dialect);
+    let schema = of.schema.as_ref().and_then(|it| render(it).ok());
+    Database::of(Place { driver, engine, options, secrets, file, schema, shown, name, project_root: root.to_owned() })
+}

@@ -1,0 +1,262 @@
+//! One connection to a database: statements, their rows, and how to stop them.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use adbc_core::{
+    CancelHandle, Connection, Optionable, Statement,
+    error::Error,
+    options::{IngestMode, OptionStatement},
+};
+use adbc_driver_manager::{ManagedConnection, ManagedStatement};
+use arrow::{
+    array::{Array, ArrayRef, AsArray},
+    datatypes::{DataType, SchemaRef},
+    error::ArrowError,
+    record_batch::{RecordBatch, RecordBatchReader},
+};
+use serde::Deserialize;
+
+use super::engine::{Engine, Where};
+use crate::{
+    exec::{
+        log::Redactor,
+        table::{Rows, TableError},
+    },
+    model::sql::Dialect,
+};
+
+/// Asked for once, from any thread: whatever runs then, or is begun after, ends.
+#[derive(Default)]
+pub struct Stop {
+    asked: AtomicBool,
+    running: Mutex<Option<Box<dyn CancelHandle>>>,
+}
+
+impl Stop {
+    /// May be said again: a driver may have been between two statements.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::SeqCst);
+        if let Some(running) = &*self.running.lock().unwrap_or_else(PoisonError::into_inner) {
+            // One that cannot be stopped is waited for.
+            let _ = running.try_cancel();
+        }
+    }
+
+    fn watch(&self, statement: &ManagedStatement) -> Result<(), Refused> {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(statement.get_cancel_handle());
+        if self.asked.load(Ordering::SeqCst) { Err(Refused::plain("interrupted")) } else { Ok(()) }
+    }
+}
+
+/// What an engine said no to. `at` is a byte of the statement, if known.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Refused {
+    pub message: String,
+    pub at: Option<usize>,
+}
+
+impl Refused {
+    pub fn plain(message: impl ToString) -> Refused {
+        Refused { message: message.to_string(), at: None }
+    }
+}
+
+impl From<Refused> for TableError {
+    fn from(refused: Refused) -> TableError {
+        TableError(refused.message)
+    }
+}
+
+/// A connection, and the schema that is meant.
+pub struct Session {
+    connection: ManagedConnection,
+    pub engine: &'static Engine,
+    pub schema: String,
+    secrets: Arc<Vec<String>>,
+    stop: Option<Arc<Stop>>,
+}
+
+impl Session {
+    pub fn new(connection: ManagedConnection, engine: &'static Engine, secrets: Arc<Vec<String>>) -> Session {
+        Session { connection, engine, schema: String::new(), secrets, stop: None }
+    }
+
+    /// From now on `stop` ends what runs here.
+    pub fn stopped_by(&mut self, stop: Option<Arc<Stop>>) {
+        self.stop = stop;
+    }
+
+    /// A table of the schema, as it is written in a statement.
+    pub fn qualified(&self, table: &str) -> String {
+        format!("{}.{}", self.engine.quoted(&self.schema), self.engine.quoted(table))
+    }
+
+    /// Whether `name` in a query is this table of the schema without more being done.
+    pub fn finds(&self, table: &str, name: &str) -> bool {
+        let is_first = matches!(self.engine.schema, Where::Named(first) if first == self.schema);
+        is_first && table.eq_ignore_ascii_case(name)
+    }
+
+    fn statement(&mut self) -> Result<ManagedStatement, Refused> {
+        let made = self.connection.new_statement();
+        let statement = made.map_err(|it| self.refused(&it, ""))?;
+        if let Some(stop) = &self.stop {
+            stop.watch(&statement)?;
+        }
+        Ok(statement)
+    }
+
+    /// Runs a statement for what it does.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn run(&mut self, sql: &str) -> Result<(), Refused> {
+        let mut statement = self.statement()?;
+        let done = statement.set_sql_query(sql).and_then(|()| statement.execute_update());
+        done.map(drop).map_err(|it| self.refused(&it, sql))
+    }
+
+    /// The rows of a query, one batch after the other.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn rows(&mut self, sql: &str) -> Result<Rows, Refused> {
+        let mut statement = self.statement()?;
+        let reader = statement.set_sql_query(sql).and_then(|()| statement.execute());
+        let reader = reader.map_err(|it| self.refused(&it, sql))?;
+        Ok(Box::new(Streaming { reader, _statement: statement, _connection: self.connection.clone() }))
+    }
+
+    /// The rows of a query that gives texts, all of them.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn texts(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Refused> {
+        let mut found = Vec::new();
+        for batch in self.rows(sql)? {
+            let batch = batch.map_err(Refused::plain)?;
+            let as_text = |it: &ArrayRef| arrow::compute::cast(it, &DataType::Utf8);
+            let columns = batch.columns().iter().map(as_text).collect::<Result<Vec<_>, _>>().map_err(Refused::plain)?;
+            let cell = |column: &ArrayRef, row: usize| {
+                let texts = column.as_string::<i32>();
+                texts.is_valid(row).then(|| texts.value(row).to_owned())
+            };
+            found.extend((0..batch.num_rows()).map(|row| columns.iter().map(|it| cell(it, row)).collect()));
+        }
+        Ok(found)
+    }
+
+    /// Makes a table of `rows`.
+    ///
+    /// # Errors
+    /// Rows that cannot be read, types that the engine does not have, a name that is taken.
+    pub fn insert(&mut self, table: &str, temporary: bool, rows: Rows) -> Result<(), Refused> {
+        if rows.schema().fields().is_empty() {
+            return Err(Refused::plain("a table has at least one column"));
+        }
+        let mut statement = self.statement()?;
+        let mut options = vec![
+            (OptionStatement::TargetTable, table.into()),
+            (OptionStatement::IngestMode, IngestMode::Create.into()),
+        ];
+        match temporary {
+            true => options.push((OptionStatement::Temporary, "true".into())),
+            false => options.push((OptionStatement::TargetDbSchema, self.schema.as_str().into())),
+        }
+        let done = options.into_iter().try_for_each(|(key, value)| statement.set_option(key, value));
+        let done = done.and_then(|()| statement.bind_stream(rows)).and_then(|()| statement.execute_update());
+        done.map(drop).map_err(|it| self.refused(&it, ""))
+    }
+
+    /// What is called so: `table`, `view`, or what the engine calls it.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn kind_of(&mut self, name: &str) -> Result<Option<String>, Refused> {
+        let engine = self.engine;
+        let listed = self.tables_query();
+        let column = if engine.dialect == Dialect::Sqlite { "name" } else { "table_name" };
+        let word = if listed.contains(" where ") { "and" } else { "where" };
+        let mut found = self.texts(&format!("{listed} {word} {column} = {}", engine.literal(name)))?;
+        let kind = found.pop().and_then(|mut it| it.pop().flatten());
+        Ok(kind.map(|it| if it.eq_ignore_ascii_case("base table") { "table".to_owned() } else { it.to_lowercase() }))
+    }
+
+    /// The names of all tables and views.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn tables(&mut self) -> Result<Vec<String>, Refused> {
+        let listed = self.tables_query();
+        Ok(self.texts(&listed)?.into_iter().filter_map(|it| it.into_iter().next().flatten()).collect())
+    }
+
+    fn tables_query(&self) -> String {
+        let (engine, schema) = (self.engine, &self.schema);
+        engine.tables.replace("$schema", &engine.literal(schema)).replace("$in", &engine.quoted(schema))
+    }
+
+    /// Takes away whatever has this name.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn drop_table(&mut self, name: &str) -> Result<(), Refused> {
+        let Some(kind) = self.kind_of(name)? else { return Ok(()) };
+        let what = if kind.contains("view") { "view" } else { "table" };
+        self.run(&format!("drop {what} {}", self.qualified(name)))
+    }
+
+    fn refused(&self, error: &Error, sql: &str) -> Refused {
+        let mut refused = match self.engine.dialect {
+            Dialect::DuckDb => of_duckdb(&error.message, sql),
+            _ => Refused::plain(error.message.trim()),
+        };
+        if !self.secrets.is_empty() {
+            refused.message = Redactor::new(&self.secrets).redact_text(&refused.message);
+        }
+        refused
+    }
+}
+
+/// As DuckDB tells errors when it is asked for JSON.
+#[derive(Deserialize)]
+struct Told {
+    exception_type: String,
+    exception_message: String,
+    position: Option<String>,
+    candidates: Option<String>,
+}
+
+fn of_duckdb(message: &str, sql: &str) -> Refused {
+    let Ok(told) = serde_json::from_str::<Told>(message) else { return Refused::plain(message) };
+    let candidates = told.candidates.filter(|it| !it.is_empty()).map(|it| format!("; there are: {it}"));
+    let text = told.exception_message.split("\n\nLINE ").next().unwrap_or_default().trim();
+    let text = text.split("\nCandidate bindings").next().unwrap_or_default();
+    let at = told.position.and_then(|it| it.parse().ok()).filter(|it| *it <= sql.len());
+    Refused { message: format!("{text} ({}){}", told.exception_type, candidates.unwrap_or_default()), at }
+}
+
+/// Rows together with what must live as long as they do.
+struct Streaming {
+    reader: Box<dyn RecordBatchReader + Send>,
+    _statement: ManagedStatement,
+    _connection: ManagedConnection,
+}
+
+impl Iterator for Streaming {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.reader.next()
+    }
+}
+
+impl RecordBatchReader for Streaming {
+    fn schema(&self) -> SchemaRef {
+        self.reader.schema()
+    }
+}
