@@ -1,11 +1,11 @@
-//! Queries whose rows are added to those that are there: in files, in SQLite and in Postgres alike.
+//! Queries whose rows are added to those that are there: in files, in SQLite, in Postgres and in DuckDB alike.
 
 use std::time::Duration;
 
 use rustix::process::Signal;
 
 use crate::support::{
-    Project,
+    Project, duckdb,
     postgres::{Database, Server},
     told::text,
 };
@@ -17,9 +17,10 @@ enum Kept {
     Csv,
     Sqlite,
     Postgres,
+    DuckDb,
 }
 
-const ALL: [Kept; 4] = [Kept::Parquet, Kept::Csv, Kept::Sqlite, Kept::Postgres];
+const ALL: [Kept; 5] = [Kept::Parquet, Kept::Csv, Kept::Sqlite, Kept::Postgres, Kept::DuckDb];
 
 impl Kept {
     fn io(self) -> &'static str {
@@ -27,6 +28,7 @@ impl Kept {
             Kept::Parquet | Kept::Csv => "io = \"files\"\n",
             Kept::Sqlite => "io = \"db\"\n",
             Kept::Postgres => "io = \"pg\"\n",
+            Kept::DuckDb => "io = \"wh\"\n",
         }
     }
 
@@ -52,6 +54,9 @@ path = "shop.sqlite"
 [io.pg]
 type = "postgres"
 url = "{{{{ env.DATABASE_URL }}}}"
+[io.wh]
+type = "duckdb"
+path = "shop.duckdb"
 [source."raw/orders"]
 files = ["raw/*.csv"]
 [asset.orders]
@@ -69,6 +74,7 @@ sql = "select count(*) as n, sum(amount) as amount from orders"
         .file("models/orders.sql", QUERY)
         .file("raw/1.csv", FIRST)
         .env("DATABASE_URL", &database.url())
+        .env("ASSETS_DUCKDB_LIBRARY", duckdb::library().to_str().unwrap())
 }
 
 /// Key, outcome and how much of it was made, of everything that a run did.
@@ -133,6 +139,7 @@ fn whatever_else_is_the_reason_makes_all_of_it() {
             Kept::Csv => project.remove("data/orders.csv"),
             Kept::Sqlite => project.remove("shop.sqlite"),
             Kept::Postgres => database.run("drop table orders"),
+            Kept::DuckDb => duckdb::run(&project.path("shop.duckdb"), "drop table orders"),
         };
         let by_hand = || match kept {
             Kept::Parquet => project.write("data/orders.parquet", "x"),
@@ -142,6 +149,7 @@ fn whatever_else_is_the_reason_makes_all_of_it() {
                 database.execute_batch("delete from orders where id = 1").unwrap();
             }
             Kept::Postgres => database.run("delete from orders where id = 1"),
+            Kept::DuckDb => duckdb::run(&project.path("shop.duckdb"), "delete from orders where id = 1"),
         };
         let other_query = || project.edit("models/orders.sql", "select id,", "select id + 0 as id,");
         let other_setting = || project.edit("assets.toml", "unique_key = \"id\"\n", "unique_key = [\"id\", \"day\"]\n");

@@ -61,6 +61,11 @@ impl Opened {
     }
 }
 
+/// Opens, does, closes.
+pub fn run(file: &Path, sql: &str) {
+    Opened::new(file).run(sql);
+}
+
 /// Opens, asks, closes.
 pub fn rows(file: &Path, sql: &str) -> Vec<String> {
     Opened::new(file).rows(sql)

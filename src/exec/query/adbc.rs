@@ -4,7 +4,12 @@
 
 use std::sync::Arc;
 
-use super::{Failed, From, Input, Request};
+use arrow::datatypes::Field;
+
+use super::{
+    Failed, From, Input, Request,
+    incremental::{Column, First, NEW, OLD, check_key, fit, listed, staying},
+};
 use crate::{
     base::env::Environment,
     exec::{
@@ -17,7 +22,7 @@ use crate::{
             },
             postgres::{connect::Address, rows},
         },
-        table::Rows,
+        table::{Rows, columns::kind},
     },
 };
 
@@ -48,11 +53,6 @@ pub fn run(
     env: &Environment,
     stop: Option<Arc<Stop>>,
 ) -> Result<(), Failed> {
-    if request.old.is_some() {
-        return Err(Failed::plain(
-            "rows cannot be added to a table of this database yet: use materialized = \"table\"",
-        ));
-    }
     let database = opened(database)?;
     let mut session = database.session()?;
     session.stopped_by(stop);
@@ -60,10 +60,23 @@ pub fn run(
     if session.engine.transactional {
         session.run(session.engine.begin).map_err(plain)?;
     }
-    lend(&mut session, &request.inputs, env)?;
-    let lead = format!("create table {} as ", session.qualified(table));
+    let old = request.old.iter().map(|it| Input { name: OLD.to_owned(), from: it.clone() });
+    lend(&mut session, &request.inputs.iter().cloned().chain(old).collect::<Vec<_>>(), env)?;
+    let staged = session.qualified(table);
+    let lead = match &request.old {
+        Some(_) => format!("create temporary table {NEW} as "),
+        None => format!("create table {staged} as "),
+    };
     let text = request.sql.trim_end().trim_end_matches(';');
     session.run(&format!("{lead}{text}")).map_err(|it| Failed::of_adbc(it, lead.len()))?;
+    let made = if request.old.is_some() { NEW } else { &staged };
+    if !request.unique_key.is_empty() {
+        let columns: Vec<String> = columns(&mut session, made)?.into_iter().map(|it| it.0).collect();
+        check_key(made, &columns, &request.unique_key, &mut |sql| first(&mut session, sql))?;
+    }
+    if request.old.is_some() {
+        add(&mut session, &staged, &request.unique_key)?;
+    }
     session.stopped_by(None);
     if session.engine.holds {
         database.hold(table, Held { session: Some(session), content: None });
@@ -71,6 +84,38 @@ pub fn run(
         session.run("commit").map_err(plain)?;
     }
     Ok(())
+}
+
+/// Stages the rows that are there and stay, and the new ones.
+fn add(session: &mut Session, staged: &str, key: &[String]) -> Result<(), Failed> {
+    let (old, new) = (columns(session, OLD)?, columns(session, NEW)?);
+    let mut is_empty = |name: &str| {
+        let counted = format!("select count({}) from {NEW}", session.engine.quoted(name));
+        Ok(first(session, &counted)?.is_some_and(|it| it == ["0"]))
+    };
+    fit(&old, &new, |a, b| a == b, &mut is_empty)?;
+    let names: Vec<String> = old.into_iter().map(|it| it.0).collect();
+    let list = listed(&names);
+    for statement in [
+        format!("create table {staged} as {}", staying(OLD, NEW, &names, key)),
+        format!("insert into {staged} ({list}) select {list} from {NEW}"),
+    ] {
+        session.run(&statement).map_err(Failed::plain)?;
+    }
+    Ok(())
+}
+
+/// Names, and what kind of values they hold.
+fn columns(session: &mut Session, table: &str) -> Result<Vec<Column>, Failed> {
+    let rows = session.rows(&format!("select * from {table} where 1 = 0")).map_err(Failed::plain)?;
+    let schema = rows.schema();
+    let of = |it: &Arc<Field>| Ok((it.name().clone(), kind(it.data_type()).map_err(Failed::plain)?));
+    schema.fields().iter().map(of).collect()
+}
+
+fn first(session: &mut Session, sql: &str) -> Result<First, Failed> {
+    let rows = session.texts(&format!("{sql} limit 1")).map_err(Failed::plain)?;
+    Ok(rows.into_iter().next().map(|row| row.into_iter().map(Option::unwrap_or_default).collect()))
 }
 
 /// A database that this process has.
