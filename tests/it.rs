@@ -30,6 +30,7 @@ mod normal_form;
 mod objects;
 mod oracle;
 mod partition;
+mod partitions;
 mod postgres;
 mod promises;
 mod review;

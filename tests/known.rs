@@ -144,7 +144,7 @@ fn compare(project: &Project) -> usize {
     let app = App::open(&opening, Access::Read, false, &ui).unwrap_or_else(|_| panic!("it can be opened"));
     let known = vouched.known(&app).expect("of this manifest");
     let all = NodeSet::of(app.project().len(), app.project().assets().map(|it| it.0));
-    let request = Request { scope: &all, runs: &all, forced: Forced::Nothing };
+    let request = Request { scope: &all, runs: &all, forced: Forced::Nothing, only: None };
     let told = |survey: &Survey| -> BTreeMap<String, Surveyed> {
         let of = |id| Some((app.project().key(id).to_string(), surveyed(survey, id)?));
         all.iter().filter_map(of).collect()

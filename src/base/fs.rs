@@ -176,6 +176,11 @@ pub fn link_if_free(from: &Path, to: &Path) -> Result<()> {
     }
 }
 
+/// Puts a link at `at` that leads to `target`.
+pub fn link_to(target: &Path, at: &Path) -> Result<()> {
+    named("link", at, std::os::unix::fs::symlink(target, at))
+}
+
 /// Takes all rights of others away: mode 0700.
 pub fn make_private(path: &Path) -> Result<()> {
     named("change the mode of", path, fs::set_permissions(path, fs::Permissions::from_mode(0o700)))

@@ -80,7 +80,7 @@ pub fn accept(
     };
     let world = workspace.world();
     let scope = project.assets_with_upstream(&NodeSet::of(project.len(), [node]));
-    let surveyed = survey(&world, &Request { scope: &scope, runs: &scope, forced: Forced::Nothing })?;
+    let surveyed = survey(&world, &Request { scope: &scope, runs: &scope, forced: Forced::Nothing, only: None })?;
     let found = surveyed.get(node).expect("it is in the scope");
     if found.verdict.is_fresh() {
         return Ok(Accepted::Fresh);

@@ -10,7 +10,10 @@ use std::{
 };
 
 use crate::{
-    base::{fs, path::ProjectPath},
+    base::{
+        fs::{self, FsError},
+        path::ProjectPath,
+    },
     exec::{
         io::{
             IoError, Loaded,
@@ -62,15 +65,33 @@ impl Copies {
     /// # Errors
     /// As [`file`](Self::file).
     pub fn of_rows(&mut self, key: &str, rows: Rows, form: TableFormat) -> Result<PathBuf, TableError> {
-        if !self.used {
-            // A process that had this number may have been killed.
-            fs::remove(&self.folder).map_err(TableError::new)?;
-            fs::create_folder(&self.folder).map_err(TableError::new)?;
-            self.used = true;
-        }
+        self.begin().map_err(TableError::new)?;
         let path = self.folder.join(format!("{}.{}", key.replace('/', "_"), form.name()));
         write_all(rows, &path, form)?;
         Ok(path)
+    }
+}
+
+impl Copies {
+    /// A new folder for links to the partitions of the asset or source `key`.
+    ///
+    /// # Errors
+    /// A place that cannot be written to.
+    pub fn of_partitions(&mut self, key: &str) -> Result<PathBuf, FsError> {
+        self.begin()?;
+        let folder = self.folder.join(key.replace('/', "_"));
+        fs::create_folder(&folder)?;
+        Ok(folder)
+    }
+
+    fn begin(&mut self) -> Result<(), FsError> {
+        if !self.used {
+            // A process that had this number may have been killed.
+            fs::remove(&self.folder)?;
+            fs::create_folder(&self.folder)?;
+            self.used = true;
+        }
+        Ok(())
     }
 }
 

@@ -14,7 +14,10 @@ use crate::{
         project::{NodeBody, NodeId},
         sql::inputs::{source_format, table_format},
     },
-    plan::observe::{SourceFacts, observe},
+    plan::{
+        observe::{SourceFacts, observe},
+        partition_files::observe_some,
+    },
 };
 
 /// Why there are no rows to be read.
@@ -62,22 +65,37 @@ pub fn relation(workspace: &Workspace, node: NodeId) -> Result<Relation, Relatio
             if format.is_none() && project.io_managers[asset.io].kind.database().is_none() {
                 return Err(RelationError::NoTable(key()));
             }
-            let loaded = workspace.io_of(node).load(&workspace.target(node, &PartitionKey::whole()));
-            let loaded = loaded.map_err(|error| match error {
-                IoError::NotFound(_) => RelationError::Missing(format!("{} was never built", key())),
-                other => RelationError::Io(other),
-            })?;
-            match loaded {
-                Loaded::Rows(rows) => Ok(Relation::Rows(rows)),
-                Loaded::Path(path) => {
-                    let format = format.ok_or_else(|| RelationError::NoTable(key()))?;
-                    Ok(Relation::Files { paths: vec![path], format })
+            let (mut paths, mut rows) = (Vec::new(), None);
+            for partition in published(workspace, node)? {
+                let loaded = workspace.io_of(node).load(&workspace.target(node, &partition));
+                let loaded = loaded.map_err(|error| match error {
+                    IoError::NotFound(_) => RelationError::Missing(format!("{} was never built", key())),
+                    other => RelationError::Io(other),
+                })?;
+                match loaded {
+                    Loaded::Rows(it) => rows = Some(it),
+                    Loaded::Path(path) => paths.push(path),
                 }
+            }
+            match (rows, format) {
+                (Some(rows), _) => Ok(Relation::Rows(rows)),
+                (None, Some(format)) => Ok(Relation::Files { paths, format }),
+                (None, None) => Err(RelationError::NoTable(key())),
             }
         }
         NodeBody::Source(source) => {
             let format = source_format(source).ok_or_else(|| RelationError::NoTable(key()))?;
-            let facts = observe(&workspace.world(), &[], &[node], &std::collections::HashMap::new());
+            let world = workspace.world();
+            if workspace.partitions.cuts(node) {
+                let all = workspace.partitions.of_node(node).all();
+                let found = observe_some(&world, node, &all).into_values().filter_map(|it| match it {
+                    SourceFacts::Known { observation, .. } => Some(observation.files),
+                    SourceFacts::Missing(_) => None,
+                });
+                let paths = found.flatten().map(|it| it.0.under(&workspace.root)).collect();
+                return Ok(Relation::Files { paths, format });
+            }
+            let facts = observe(&world, &[], &[node], &std::collections::HashMap::new());
             match facts.sources.into_values().next() {
                 Some(SourceFacts::Known { observation, .. }) => {
                     let paths = observation.files.iter().map(|it| it.0.under(&workspace.root)).collect();
@@ -88,4 +106,21 @@ pub fn relation(workspace: &Workspace, node: NodeId) -> Result<Relation, Relatio
             }
         }
     }
+}
+
+/// The one partition of an asset that has none; of others all that were made, in their order.
+fn published(workspace: &Workspace, node: NodeId) -> Result<Vec<PartitionKey>, RelationError> {
+    if !workspace.partitions.cuts(node) {
+        return Ok(vec![PartitionKey::whole()]);
+    }
+    let (key, keys) = (workspace.project.key(node), workspace.partitions.of_node(node));
+    let records = workspace.store.latest_all().map_err(|it| RelationError::Missing(it.to_string()))?;
+    let of_node = records.into_iter().filter(|it| it.key == *key);
+    let mut placed: Vec<(u64, PartitionKey)> =
+        of_node.filter_map(|it| Some((keys.place(it.partition.as_str()).ok()?, it.partition))).collect();
+    placed.sort();
+    if placed.is_empty() {
+        return Err(RelationError::Missing(format!("{key} was never built")));
+    }
+    Ok(placed.into_iter().map(|it| it.1).collect())
 }

@@ -7,9 +7,16 @@ use std::{
     sync::Arc,
 };
 
+use jiff::Timestamp;
+
 use crate::{
     base::{
-        clock::SystemClock, diagnostic::Diagnostic, digest::Digest, env::Environment, fs, path::ProjectPath,
+        clock::{Clock, SystemClock},
+        diagnostic::Diagnostic,
+        digest::Digest,
+        env::Environment,
+        fs,
+        path::ProjectPath,
         span::SourceMap,
     },
     exec::{
@@ -20,14 +27,17 @@ use crate::{
     face::{cli::error::Failure, compiled, exit::Exit, ui::Ui},
     model::{
         manifest,
+        partition::Names,
         project::{FileSet, IoManager, Pattern, Project},
     },
     plan::{
         checked::CheckHistory,
         hash::{FileCache, GlobError, Signature, Sweep, Trust, boot},
+        partitions::{NoKeys, PartitionKeys},
         record::Session,
         store::{
             Change, StateStore,
+            dynamic::DynamicKeys,
             folder::{Access, StateFolder},
             sqlite::Disk,
         },
@@ -186,8 +196,11 @@ impl App {
         let trust = if verify { Trust::Nothing } else { Trust::Signatures };
         let sweep = Sweep::new(&read.root, cache)?.trusting(trust);
         let doubted = doubted(&opened.store.sessions()?);
+        let clock = SystemClock;
+        let partitions = Arc::new(partitions(&project, &state, clock.now())?);
         let workspace = Workspace {
             project,
+            partitions,
             // Without a key nothing was hashed with one, so that there is nothing to compare.
             secret_key: of_project.secret_key()?.unwrap_or_default(),
             root: read.root,
@@ -195,7 +208,7 @@ impl App {
             sweep,
             store: Box::new(opened.store),
             io,
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(clock),
             doubted,
             connections: match access {
                 _ if verify => Connections::InFull,
@@ -232,6 +245,33 @@ impl App {
         }
         let _ = self.workspace.sweep.save(&self.state.path().join("files.idx"));
     }
+}
+
+/// The partitions that there are at this moment.
+fn partitions(project: &Project, state: &StateFolder, now: Timestamp) -> Result<PartitionKeys, Failure> {
+    if project.partitioning.is_empty() {
+        return Ok(PartitionKeys::default());
+    }
+    let dynamic = DynamicKeys::new(state.path());
+    let unreadable = RefCell::new(None);
+    let names = |name: &str| {
+        dynamic.read(name).unwrap_or_else(|error| {
+            *unreadable.borrow_mut() = Some(error);
+            Names::default()
+        })
+    };
+    let keys = PartitionKeys::of(project, now, &names);
+    if let Some(error) = unreadable.into_inner() {
+        return Err(Failure::new(Exit::State, error.to_string()));
+    }
+    keys.map_err(|it| {
+        let hint = match &it {
+            NoKeys::Unrelated { why, .. } => why.help.clone(),
+            NoKeys::TooMany { .. } => None,
+        };
+        let failure = Failure::usage(it.to_string());
+        hint.into_iter().fold(failure, Failure::hint)
+    })
 }
 
 fn of_target(of_project: &StateFolder, target: Option<&str>) -> Result<StateFolder, Failure> {

@@ -63,7 +63,11 @@ pub fn read(opening: &Opening) -> Option<Read> {
 pub fn keep(read: &Read, opening: &Opening, of_project: &StateFolder, state: &StateFolder) {
     let trace = &read.trace;
     let Ok(Some(key)) = of_project.secret_key() else { return };
-    if !read.warnings.is_empty() || trace.searched || trace.folders.iter().any(|(.., racy)| *racy) {
+    if !read.project.partitioning.is_empty()
+        || !read.warnings.is_empty()
+        || trace.searched
+        || trace.folders.iter().any(|(.., racy)| *racy)
+    {
         return;
     }
     let origin = Origin {

@@ -157,6 +157,10 @@ fn all_ops(app: &App) -> Vec<OpId> {
 /// Keeps what was found fresh in a survey of the whole project, as far as that can be told from files
 /// alone. `generation` is of the state before `surveyed` was made. Nothing but speed depends on it.
 pub fn keep(app: &App, opening: &Opening, surveyed: &Survey, generation: u64) {
+    // Of partitions the index knows nothing.
+    if !app.project().partitioning.is_empty() {
+        return;
+    }
     let path = app.state.path().join(FILE);
     let fresh = |it: NodeId| surveyed.get(it).is_some_and(|it| it.verdict.is_fresh());
     if !app.project().assets().all(|(id, ..)| fresh(id))

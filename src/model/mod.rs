@@ -13,6 +13,7 @@ pub mod materialized;
 pub mod node_set;
 pub mod object_url;
 pub mod partition;
+pub mod partitioning;
 pub mod plan;
 pub mod project;
 pub mod select;

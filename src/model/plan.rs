@@ -2,6 +2,7 @@
 
 use crate::model::{
     key::PartitionKey,
+    partition::PartitionSet,
     project::{NodeId, OpId},
     staleness::Reason,
 };
@@ -43,4 +44,6 @@ pub struct Plan {
     pub steps: Vec<PlanStep>,
     /// Selected assets that are fresh already.
     pub fresh: Vec<NodeId>,
+    /// Partitions of selected assets of which nothing is there yet that they could be made from.
+    pub waiting: Vec<(NodeId, PartitionSet)>,
 }

@@ -15,10 +15,11 @@ use crate::{
         check::{DataCheck, Share},
         format::TableFormat,
         graph::AssetGraph,
-        key::AssetKey,
+        key::{AssetKey, PartitionKey},
         materialized::Incremental,
         node_set::NodeSet,
         object_url::ObjectUrl,
+        partitioning::{self, Partitioning},
         sql::Dialect,
         template::{
             Template,
@@ -58,6 +59,7 @@ pub struct Project {
     pub io_managers: IdVec<IoId, IoManager>,
     pub pools: IdVec<PoolId, Pool>,
     pub jobs: BTreeMap<String, Job>,
+    pub partitioning: Partitioning,
     /// Patterns (`AWS_*`) of variables given to every computation and never fingerprinted or stored.
     pub pass_env: Vec<String>,
     pub durability: Durability,
@@ -564,13 +566,38 @@ impl Project {
         NodeSet::of(self.len(), set.iter().filter(|it| self.nodes[*it].asset().is_some()))
     }
 
-    /// Where an asset of an `fs` IO manager lies below the project; `None` for other kinds.
+    /// Where an asset of an `fs` IO manager lies below the project; `None` for other kinds. Of one with
+    /// partitions, the folder that holds them all.
     pub fn output_path(&self, id: NodeId) -> Option<ProjectPath> {
         let asset = self.nodes.get(id)?.asset()?;
-        match &self.io_managers[asset.io].kind {
-            IoKind::Fs { root } => {
-                Some(ProjectPath::resolve(root, asset.path.as_path()).expect("both are below the root"))
+        match self.partitioning.of(id) {
+            None => self.below_root(asset, asset.path.clone()),
+            Some(_) => {
+                let folder = partitioning::common_folder(&asset.path.to_string()).to_owned();
+                self.below_root(asset, ProjectPath::resolve(&ProjectPath::root(), folder).ok()?)
             }
+        }
+    }
+
+    /// Where one partition of such an asset lies.
+    pub fn output_path_of(&self, id: NodeId, partition: &PartitionKey) -> Option<ProjectPath> {
+        let asset = self.nodes.get(id)?.asset()?;
+        self.below_root(asset, self.path_of(id, partition))
+    }
+
+    /// The path of one partition of an asset below the root of its IO manager.
+    pub fn path_of(&self, id: NodeId, partition: &PartitionKey) -> ProjectPath {
+        let asset = self.nodes[id].asset().expect("only assets have a path");
+        if partition.is_whole() {
+            return asset.path.clone();
+        }
+        let path = partitioning::path_of(&asset.path.to_string(), partition);
+        ProjectPath::resolve(&ProjectPath::root(), path).unwrap_or_else(|_| asset.path.clone())
+    }
+
+    fn below_root(&self, asset: &Asset, path: ProjectPath) -> Option<ProjectPath> {
+        match &self.io_managers[asset.io].kind {
+            IoKind::Fs { root } => Some(ProjectPath::resolve(root, path.as_path()).expect("both are below the root")),
             IoKind::Sqlite { .. }
             | IoKind::Postgres { .. }
             | IoKind::ObjectStore { .. }

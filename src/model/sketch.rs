@@ -130,6 +130,7 @@ pub(crate) fn project(text: &str) -> Project {
     }
     let keys = nodes.values().map(|it| it.key.clone()).collect();
     Project {
+        partitioning: Default::default(),
         name: "sketch".into(),
         target: None,
         vars: BTreeMap::new(),

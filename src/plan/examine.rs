@@ -8,10 +8,14 @@ use crate::{
     model::{
         fingerprint::{Fingerprint, Part, PartKind, PartValue},
         key::{AssetKey, PartitionKey},
+        partition::PartitionSet,
         project::{NodeId, Op, Project, Shape, VersionKind},
         staleness::{Reason, ReasonCode, Verdict},
     },
-    plan::{compare::compare, observe::OpFacts, record::Materialization, world::OutputState},
+    plan::{
+        compare::compare, observe::OpFacts, parted::part_name, partitions::PartitionKeys, record::Materialization,
+        world::OutputState,
+    },
 };
 
 /// What a dependency is at the moment of asking.
@@ -25,6 +29,27 @@ pub enum Upstream {
     Pending,
     /// It is not there and nothing in this plan makes it. The text says why.
     Missing(String),
+    /// Of several partitions: what is true of them.
+    Partitions(Partial),
+}
+
+/// Partitions of a dependency, as far as they are there.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Partial {
+    /// So many are asked for.
+    pub wanted: u64,
+    pub known: Vec<(PartitionKey, Digest)>,
+    /// Those that will be made, or made sure of, first.
+    pub pending: PartitionSet,
+    /// What is wrong with some.
+    pub missing: Vec<String>,
+}
+
+impl Partial {
+    /// Some are asked for, and none is there or will be.
+    fn lacks_all(&self) -> bool {
+        self.wanted > 0 && self.known.is_empty() && self.pending.is_empty() && self.missing.is_empty()
+    }
 }
 
 /// What was found out about one output of an op.
@@ -35,11 +60,14 @@ pub struct Examined {
     pub fingerprint: Option<Fingerprint>,
     /// It cannot be made now.
     pub blocked: bool,
+    /// Only because none of the partitions that it is made from is there yet.
+    pub waiting: bool,
 }
 
 /// Everything that the decision depends on.
 pub struct Case<'a> {
     pub project: &'a Project,
+    pub partitions: &'a PartitionKeys,
     pub op: &'a Op,
     pub output: NodeId,
     pub partition: &'a PartitionKey,
@@ -56,6 +84,7 @@ pub struct Case<'a> {
 pub fn examine(case: &Case<'_>) -> Examined {
     let inputs = Inputs::of(case);
     let blocked = !inputs.missing.is_empty() || !case.facts.missing.is_empty();
+    let waiting = blocked && case.facts.missing.is_empty() && inputs.missing.len() == inputs.lacking;
     let now = inputs.fingerprint(case);
     // What keeps it from being made at all is told first.
     let mut reasons: Vec<Reason> = inputs.missing.iter().chain(&case.facts.missing).cloned().collect();
@@ -66,24 +95,30 @@ pub fn examine(case: &Case<'_>) -> Examined {
     } else if inputs.pending.is_empty() && inputs.expired.is_empty() {
         Verdict::Fresh
     } else {
-        let mut reasons: Vec<Reason> = inputs.pending.iter().map(|it| upstream_stale(case.project.key(*it))).collect();
+        let mut reasons: Vec<Reason> =
+            inputs.pending.iter().map(|(it, _)| upstream_stale(case.project.key(*it))).collect();
         reasons.extend(inputs.expired.iter().map(|it| expired(case.project.key(*it))));
-        Verdict::Undecided { waits_for: inputs.pending.into_iter().chain(inputs.expired).collect(), reasons }
+        let pending = inputs.pending.into_iter().map(|it| it.0);
+        Verdict::Undecided { waits_for: pending.chain(inputs.expired).collect(), reasons }
     };
-    Examined { verdict, fingerprint: is_whole.then_some(now), blocked }
+    Examined { verdict, fingerprint: is_whole.then_some(now), blocked, waiting }
 }
 
 /// The dependencies, sorted by what is known of them.
 struct Inputs {
     known: Vec<Part>,
-    pending: Vec<NodeId>,
+    /// Of a dependency with partitions, which of them.
+    pending: Vec<(NodeId, Option<PartitionSet>)>,
     expired: Vec<NodeId>,
     missing: Vec<Reason>,
+    /// So many of `missing` are partitions that are not there yet.
+    lacking: usize,
 }
 
 impl Inputs {
     fn of(case: &Case<'_>) -> Inputs {
-        let mut inputs = Inputs { known: Vec::new(), pending: Vec::new(), expired: Vec::new(), missing: Vec::new() };
+        let mut inputs =
+            Inputs { known: Vec::new(), pending: Vec::new(), expired: Vec::new(), missing: Vec::new(), lacking: 0 };
         for dep in &case.op.deps {
             let node = &case.project.nodes[*dep];
             let kind = if node.asset().is_some() { PartKind::Input } else { PartKind::Source };
@@ -95,22 +130,50 @@ impl Inputs {
                 Upstream::Version(version) | Upstream::Expired(version) => {
                     inputs.known.push(Part::new(kind, node.key.as_str(), PartValue::Digest(version)));
                 }
-                Upstream::Pending => inputs.pending.push(*dep),
-                Upstream::Missing(message) => inputs.missing.push(Reason {
-                    code: ReasonCode::UpstreamMissing,
-                    subject: node.key.to_string(),
-                    old: None,
-                    new: None,
-                    message,
-                }),
+                Upstream::Pending => inputs.pending.push((*dep, None)),
+                Upstream::Missing(message) => inputs.missing.push(upstream_missing(&node.key, message)),
+                Upstream::Partitions(it) => inputs.partitions(*dep, kind, &node.key, it),
             }
         }
         inputs
     }
 
+    fn partitions(&mut self, dep: NodeId, kind: PartKind, key: &AssetKey, found: Partial) {
+        if found.lacks_all() {
+            self.lacking += 1;
+            let message = format!("no partition of {key} that it is made from is there yet");
+            self.missing.push(upstream_missing(key, message));
+        }
+        let part = |(partition, version): &(PartitionKey, Digest)| {
+            Part::new(kind, part_name(key.as_str(), partition), PartValue::Digest(*version))
+        };
+        self.known.extend(found.known.iter().map(part));
+        self.missing.extend(found.missing.into_iter().map(|it| upstream_missing(key, it)));
+        if !found.pending.is_empty() {
+            self.pending.push((dep, Some(found.pending)));
+        }
+    }
+
+    /// Whether a part is a dependency of which nobody knows yet what it will be.
+    fn leaves_open(&self, case: &Case<'_>, part: &Part) -> bool {
+        let none = self.pending.is_empty() && self.missing.is_empty();
+        if none || !matches!(part.kind, PartKind::Input | PartKind::Source) {
+            return false;
+        }
+        let name = String::from_utf8_lossy(&part.name);
+        let (of, partition) = name.split_once('@').map_or((&*name, None), |it| (it.0, Some(it.1)));
+        self.pending.iter().any(|(dep, places)| match (places, partition) {
+            _ if case.project.key(*dep).as_str() != of => false,
+            (None, None) => true,
+            (Some(places), Some(key)) => case.partitions.of_node(*dep).place(key).is_ok_and(|it| places.contains(it)),
+            _ => false,
+        }) || self.missing.iter().any(|it| it.subject == of)
+            && !self.known.iter().any(|it| it.kind == part.kind && it.name == part.name)
+    }
+
     /// As far as dependencies are known.
     fn fingerprint(&self, case: &Case<'_>) -> Fingerprint {
-        let of_output = output_parts(case.project, case.output, case.partition);
+        let of_output = output_parts(case.project, case.partitions, case.output, case.partition);
         let more = of_output.iter().chain(&self.known);
         // In a list of exactly that length: it may be one of a million files.
         let mut parts = Vec::with_capacity(case.facts.parts.len() + of_output.len() + self.known.len());
@@ -120,7 +183,12 @@ impl Inputs {
 }
 
 /// Settings of one output that change what is stored; where it is stored is not among them.
-pub fn output_parts(project: &Project, output: NodeId, partition: &PartitionKey) -> Vec<Part> {
+pub fn output_parts(
+    project: &Project,
+    partitions: &PartitionKeys,
+    output: NodeId,
+    partition: &PartitionKey,
+) -> Vec<Part> {
     let asset = project.nodes[output].asset().expect("an output is an asset");
     let mut parts = Vec::new();
     let mut config = |name: &str, value: &str| {
@@ -137,6 +205,12 @@ pub fn output_parts(project: &Project, output: NodeId, partition: &PartitionKey)
     }
     if let Some(name) = partition.name() {
         parts.push(Part::new(PartKind::Partition, "", PartValue::Text(name.into())));
+        // The same key may stand for another time by now.
+        let keys = partitions.of_node(output);
+        if let Some(window) = keys.place(name).ok().and_then(|it| keys.window(it)) {
+            let text = format!("{}/{}", window.start, window.end);
+            parts.push(Part::new(PartKind::Partition, "window", PartValue::Text(text.into())));
+        }
     }
     parts
 }
@@ -151,23 +225,26 @@ fn own_reasons(case: &Case<'_>, inputs: &Inputs, now: &Fingerprint) -> Vec<Reaso
         return reasons;
     };
     // Dependencies that are not known yet are left out on both sides: they decide later.
-    let unknown = |part: &Part| {
-        matches!(part.kind, PartKind::Input | PartKind::Source)
-            && case.op.deps.iter().any(|it| {
-                case.project.key(*it).as_str().as_bytes() == &*part.name
-                    && !inputs.known.iter().any(|known| known.kind == part.kind && known.name == part.name)
-            })
-    };
+    let unknown = |part: &Part| inputs.leaves_open(case, part);
     let was = &record.fingerprint;
     reasons.extend(if was.parts().iter().any(unknown) {
         compare(&Fingerprint::new(was.parts().iter().filter(|it| !unknown(it)).cloned().collect()), now)
     } else {
         compare(was, now)
     });
-    for dep in inputs.pending.iter() {
+    for (dep, places) in inputs.pending.iter() {
         let key = case.project.key(*dep);
         let kind = if case.project.nodes[*dep].asset().is_some() { PartKind::Input } else { PartKind::Source };
-        if record.fingerprint.get(kind, key.as_str().as_bytes()).is_none() {
+        let is_new = match places {
+            None => was.get(kind, key.as_str().as_bytes()).is_none(),
+            // As many as are pending were read the last time, or else some are new.
+            Some(places) => {
+                let read = was.parts().iter().filter(|it| inputs.leaves_open(case, it));
+                let of_dep = |it: &&Part| it.name.starts_with(format!("{key}@").as_bytes());
+                (read.filter(of_dep).count() as u64) < places.count()
+            }
+        };
+        if is_new {
             reasons.push(Reason {
                 code: ReasonCode::InputAdded,
                 subject: key.to_string(),
@@ -177,6 +254,7 @@ fn own_reasons(case: &Case<'_>, inputs: &Inputs, now: &Fingerprint) -> Vec<Reaso
             });
         }
     }
+    let mut reasons = if case.partitions.is_empty() { reasons } else { in_short(reasons) };
     match case.stored {
         OutputState::Same => {}
         OutputState::Missing(what) => reasons.push(output(ReasonCode::OutputMissing, what, "output is missing")),
@@ -191,6 +269,30 @@ fn own_reasons(case: &Case<'_>, inputs: &Inputs, now: &Fingerprint) -> Vec<Reaso
         OutputState::Unknown(what) => reasons.push(output(ReasonCode::OutputModified, what, "output cannot be read")),
     }
     reasons
+}
+
+fn upstream_missing(key: &AssetKey, message: String) -> Reason {
+    Reason { code: ReasonCode::UpstreamMissing, subject: key.to_string(), old: None, new: None, message }
+}
+
+/// Of many partitions of one dependency that changed alike, the first is told, and how many there are.
+fn in_short(reasons: Vec<Reason>) -> Vec<Reason> {
+    let mut told: Vec<(Reason, usize)> = Vec::with_capacity(reasons.len());
+    for it in reasons {
+        let of = it.subject.split_once('@').map(|it| it.0.to_owned());
+        let alike = told.iter_mut().find(|(first, _)| {
+            first.code == it.code && of.is_some() && first.subject.split_once('@').map(|it| it.0) == of.as_deref()
+        });
+        match alike {
+            Some((_, more)) => *more += 1,
+            None => told.push((it, 0)),
+        }
+    }
+    let with_more = |(it, more): (Reason, usize)| match more {
+        0 => it,
+        _ => Reason { message: format!("{} and {more} more", it.message), ..it },
+    };
+    told.into_iter().map(with_more).collect()
 }
 
 fn output(code: ReasonCode, what: &str, message: &str) -> Reason {

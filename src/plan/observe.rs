@@ -2,7 +2,7 @@
 //!
 //! Reads files and the environment, decides nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     base::{
@@ -65,14 +65,20 @@ pub enum SourceFacts {
 pub struct Facts {
     pub ops: HashMap<OpId, OpFacts>,
     pub sources: HashMap<NodeId, SourceFacts>,
+    /// Of sources with partitions, those that are there, by place.
+    pub partitions: HashMap<NodeId, SourceParts>,
     /// Something was looked at that is not among the files: a folder taken as one thing.
     pub untracked: bool,
 }
 
+/// The partitions of a source that are there, by place.
+pub type SourceParts = BTreeMap<u64, SourceFacts>;
+
 impl Facts {
     /// Every code and source file among the facts.
     pub fn files(&self) -> impl Iterator<Item = &TrackedFile> {
-        let of_sources = self.sources.values().filter_map(|it| match it {
+        let parts = self.partitions.values().flat_map(BTreeMap::values);
+        let of_sources = self.sources.values().chain(parts).filter_map(|it| match it {
             SourceFacts::Known { files, .. } => Some(files),
             SourceFacts::Missing(_) => None,
         });
@@ -103,7 +109,14 @@ pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &H
             None => (*id, asked_source(world, *id, observed.get(id))),
         })
         .collect();
-    Facts { ops, sources, untracked }
+    Facts { ops, sources, partitions: HashMap::new(), untracked }
+}
+
+/// What files of a source are, set by set; `None` where none of them is there.
+pub fn observe_sets(world: &World<'_>, source: NodeId, sets: &[FileSet]) -> Vec<Option<SourceFacts>> {
+    let (expansions, looked) = look(world, &sets.iter().collect::<Vec<_>>());
+    let one = |it: Expansion| (!it.absent).then(|| files_source(world, source, it, &looked));
+    expansions.into_iter().map(one).collect()
 }
 
 /// The files of one set, or what is wrong with it.
@@ -116,6 +129,8 @@ struct Expansion {
     /// What was listed for it.
     folders: Vec<TrackedFile>,
     problems: Vec<String>,
+    /// Nothing matches any of the patterns.
+    absent: bool,
 }
 
 /// With the pattern as it is written, which the error only counts.
@@ -141,7 +156,9 @@ impl Expansion {
             }
             Err(errors) => {
                 let problems = errors.iter().map(|it| problem(it, set)).collect();
-                Expansion { problems, ..Expansion::default() }
+                let bring = set.patterns.iter().filter(|it| !it.text.starts_with('!')).count();
+                let absent = errors.len() == bring && errors.iter().all(|it| matches!(it, GlobError::NoMatch { .. }));
+                Expansion { problems, absent, ..Expansion::default() }
             }
         }
     }
@@ -452,7 +469,7 @@ fn asked_source(world: &World<'_>, id: NodeId, observed: Option<&Observation>) -
     }
 }
 
-/// The sources among the dependencies of `ops`, each once.
+/// The sources among the dependencies of `ops` that have no partitions, each once.
 pub fn sources_of(world: &World<'_>, ops: &[OpId]) -> Vec<NodeId> {
     let mut seen = IdVec::<NodeId, bool>::filled(false, world.project.len());
     let mut found = Vec::new();

@@ -7,7 +7,7 @@ use crate::{
     plan::{
         record::{AttemptId, Materialization, StoredOutput},
         store::StoreError,
-        survey::check_stored,
+        survey::check_each,
         world::{OutputState, World},
     },
 };
@@ -50,7 +50,7 @@ pub fn recall(
     };
     let find_in_place = |node, it: &Materialization| in_place(world, node, it);
     let find_any = |node, it: &Materialization| {
-        let kept = || world.probe.keeps(node, &it.content()).then(|| Recalled::Kept(it.clone()));
+        let kept = || world.probe.keeps(node, partition, &it.content()).then(|| Recalled::Kept(it.clone()));
         in_place(world, node, it).or_else(kept)
     };
     let found = first.iter().find_map(|it| of_attempt(&it.attempt, &find_in_place));
@@ -59,7 +59,7 @@ pub fn recall(
 
 fn in_place(world: &World<'_>, node: NodeId, record: &Materialization) -> Option<Recalled> {
     let StoredOutput::Files(_) = record.output else { return None };
-    let (states, refreshed) = check_stored(world, std::iter::once((node, record)));
-    let same = states.get(&node) == Some(&OutputState::Same);
-    same.then(|| Recalled::InPlace(refreshed.into_iter().next().unwrap_or_else(|| record.clone())))
+    let (states, refreshed) = check_each(world, &[(node, record)]);
+    let same = states[0] == OutputState::Same;
+    same.then(|| Recalled::InPlace(refreshed.into_iter().next().map_or_else(|| record.clone(), |it| it.1)))
 }

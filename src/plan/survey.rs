@@ -1,6 +1,6 @@
 //! The state of every asset in a scope: one pass over the graph, upstream first.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     base::{id::IdVec, path::ProjectPath, process, sabotage::Protection},
@@ -8,6 +8,7 @@ use crate::{
         fingerprint::{Fingerprint, Part, PartValue},
         key::PartitionKey,
         node_set::NodeSet,
+        partition::PartitionSet,
         project::{NodeBody, NodeId, OpId, Project, Source},
         staleness::{Reason, ReasonCode, State, Verdict},
     },
@@ -16,6 +17,8 @@ use crate::{
         examine::{Case, Examined, Upstream, examine},
         hash::{FileFact, Verified},
         observe::{Facts, SourceFacts, observe, sources_of},
+        parted::{Parted, Recorded},
+        partition_files::observe_partitions,
         record::{Attempt, AttemptState, Materialization, Observation, StoredOutput, TrackedFile},
         store::StoreError,
         world::{OutputState, World},
@@ -29,6 +32,8 @@ pub struct Request<'a> {
     /// Assets that are taken to be remade if they are not fresh; the others count as they stand.
     pub runs: &'a NodeSet,
     pub forced: Forced,
+    /// Of these assets with partitions, those among them that are taken to be remade; else all.
+    pub only: Option<&'a HashMap<NodeId, PartitionSet>>,
 }
 
 /// What is made although it is fresh.
@@ -64,10 +69,14 @@ pub struct Surveyed {
 /// Everything that was found.
 pub struct Survey {
     pub nodes: IdVec<NodeId, Option<Surveyed>>,
+    /// Of those with partitions, what is true of which.
+    pub parted: HashMap<NodeId, Parted>,
     pub facts: Facts,
     pub records: HashMap<NodeId, Materialization>,
     /// The latest attempt of each op.
     pub attempts: HashMap<OpId, Attempt>,
+    /// Records of partitions.
+    pub recorded: HashMap<NodeId, BTreeMap<u64, Materialization>>,
     /// Records whose files were touched and are the same: new signatures to remember.
     pub refreshed: Vec<Materialization>,
 }
@@ -103,7 +112,7 @@ const FEW: usize = 64;
 /// Only if the state cannot be read; files that cannot be read are reasons.
 pub fn survey(world: &World<'_>, request: &Request<'_>) -> Result<Survey, StoreError> {
     let ops = ops_of(world, request.scope);
-    look_at(world, request, &ops, Vec::new(), (load_records(world)?, load_attempts(world)?))
+    look_at(world, request, &ops, Vec::new(), load_all(world)?)
 }
 
 /// The same verdicts; of what is known to be fresh, nothing but that is told.
@@ -148,9 +157,9 @@ fn survey_but(
         // What will be made anew is no version of anything.
         let stale =
             |it: NodeId| world.project.op_of(it).and_then(|it| decided.get(&it)).is_some_and(|it| !it.is_fresh());
-        (load_records_of(world, &ops, stale)?, load_attempts_of(world, &ops)?)
+        (load_records_of(world, &ops, stale)?, load_attempts_of(world, &ops)?, Recorded::default())
     } else {
-        (load_records(world)?, load_attempts(world)?)
+        load_all(world)?
     };
     // Read after them: they are of the same state.
     if world.store.generation()? != known.generation {
@@ -196,17 +205,25 @@ fn look_at(
     request: &Request<'_>,
     ops: &[OpId],
     settled: Vec<(OpId, Verdict)>,
-    (records, attempts): (HashMap<NodeId, Materialization>, HashMap<OpId, Attempt>),
+    (records, attempts, recorded): Loaded,
 ) -> Result<Survey, StoreError> {
     let project = world.project;
     let sources = sources_of(world, ops);
     let facts = observe(world, ops, &sources, &load_observations(world, &sources)?);
-    let mut walk = Walk {
-        world,
-        request,
-        stored: HashMap::new(),
-        survey: Survey { nodes: IdVec::filled(None, project.len()), facts, records, attempts, refreshed: Vec::new() },
+    let survey = Survey {
+        nodes: IdVec::filled(None, project.len()),
+        parted: HashMap::new(),
+        facts,
+        records,
+        attempts,
+        recorded: HashMap::new(),
+        refreshed: Vec::new(),
     };
+    let mut walk = Walk { world, request, stored: HashMap::new(), recorded, survey };
+    if !world.partitions.is_empty() {
+        let all = |op: OpId| walk.looked(project.ops[op].outputs[0]);
+        walk.survey.facts.partitions = observe_partitions(world, ops, &all);
+    }
     for (op, verdict) in settled {
         let state = if verdict.is_fresh() { State::Fresh } else { State::Stale };
         for node in &project.ops[op].outputs {
@@ -215,8 +232,12 @@ fn look_at(
     }
     walk.check_outputs(ops);
     for op in ops {
-        walk.op(*op);
+        match world.partitions.cuts_op(*op) {
+            true => walk.parted_op(*op),
+            false => walk.op(*op),
+        }
     }
+    walk.survey.recorded = walk.recorded.records;
     Ok(walk.survey)
 }
 
@@ -236,13 +257,24 @@ pub fn ops_of(world: &World<'_>, scope: &NodeSet) -> Vec<OpId> {
     ops
 }
 
-fn load_records(world: &World<'_>) -> Result<HashMap<NodeId, Materialization>, StoreError> {
-    let latest = world.store.latest_all()?;
-    Ok(latest
-        .into_iter()
-        .filter(|it| it.partition.is_whole())
-        .filter_map(|it| Some((world.project.node(it.key.as_str())?, it)))
-        .collect())
+/// Records and attempts, and those of partitions.
+type Loaded = (HashMap<NodeId, Materialization>, HashMap<OpId, Attempt>, Recorded);
+
+fn load_all(world: &World<'_>) -> Result<Loaded, StoreError> {
+    let mut recorded = Recorded::default();
+    let mut whole = HashMap::new();
+    for record in world.store.latest_all()? {
+        let Some(node) = world.project.node(record.key.as_str()) else { continue };
+        if record.partition.is_whole() != world.partitions.cuts(node) {
+            if record.partition.is_whole() {
+                whole.insert(node, record);
+            } else if let Ok(place) = world.partitions.of_node(node).place(record.partition.as_str()) {
+                recorded.records.entry(node).or_default().insert(place, record);
+            }
+        }
+    }
+    let attempts = load_attempts(world, &mut recorded)?;
+    Ok((whole, attempts, recorded))
 }
 
 /// Of what `ops` make and read, but for what is `left_out`.
@@ -284,10 +316,23 @@ pub fn load_observations(world: &World<'_>, sources: &[NodeId]) -> Result<HashMa
     Ok(observed.into_iter().filter_map(|it| Some((world.project.node(it.key.as_str())?, it))).collect())
 }
 
-fn load_attempts(world: &World<'_>) -> Result<HashMap<OpId, Attempt>, StoreError> {
+fn load_attempts(world: &World<'_>, recorded: &mut Recorded) -> Result<HashMap<OpId, Attempt>, StoreError> {
     let by_name: HashMap<&str, OpId> = world.project.ops.iter().map(|(id, op)| (op.name.as_str(), id)).collect();
-    let attempts = world.store.last_attempts()?;
-    Ok(attempts.into_iter().filter_map(|it| Some((*by_name.get(it.op.as_str())?, it))).collect())
+    let mut attempts = HashMap::new();
+    for attempt in world.store.last_attempts()? {
+        let Some(op) = by_name.get(attempt.op.as_str()).copied() else { continue };
+        if !world.partitions.cuts_op(op) {
+            if attempt.partition.is_whole() {
+                attempts.insert(op, attempt);
+            }
+        } else if let Ok(place) = world.partitions.of_op(op).place(attempt.partition.as_str())
+            && !matches!(attempt.state, AttemptState::Succeeded(_))
+        {
+            // One that came to something has a record.
+            recorded.attempts.entry(op).or_default().insert(place, attempt);
+        }
+    }
+    Ok(attempts)
 }
 
 /// What became of the stored outputs of `records`, in one sweep. Files that were touched and are
@@ -296,20 +341,33 @@ pub fn check_stored<'r>(
     world: &World<'_>,
     records: impl Iterator<Item = (NodeId, &'r Materialization)>,
 ) -> (HashMap<NodeId, OutputState>, Vec<Materialization>) {
-    let mut states = HashMap::new();
+    let records: Vec<(NodeId, &Materialization)> = records.collect();
+    let (states, refreshed) = check_each(world, &records);
+    let states = records.iter().map(|it| it.0).zip(states).collect();
+    (states, refreshed.into_iter().map(|it| it.1).collect())
+}
+
+/// The same, in the order of `records`; what is to be refreshed is told by its place among them.
+pub fn check_each(
+    world: &World<'_>,
+    records: &[(NodeId, &Materialization)],
+) -> (Vec<OutputState>, Vec<(usize, Materialization)>) {
+    let mut states = vec![OutputState::Same; records.len()];
     let mut files: Vec<TrackedFile> = Vec::new();
-    let mut owners: Vec<(NodeId, &Materialization, std::ops::Range<usize>)> = Vec::new();
-    let mut asked: Vec<(NodeId, &StoredOutput)> = Vec::new();
-    for (node, record) in records {
+    let mut owners: Vec<(usize, std::ops::Range<usize>)> = Vec::new();
+    let mut asked: Vec<(NodeId, &PartitionKey, &StoredOutput)> = Vec::new();
+    let mut askers: Vec<usize> = Vec::new();
+    for (index, (node, record)) in records.iter().enumerate() {
+        let node = *node;
         // Another target, `path`, `format`, root or IO manager: what lies in the old place is no answer for
         // the new one.
         if let StoredOutput::Files(them) = &record.output
-            && let path = world.project.output_path(node)
+            && let path = world.project.output_path_of(node, &record.partition)
             && them.first().is_none_or(|it| path.as_ref() != Some(&it.path))
             && !Protection::Place.is_off()
         {
             let place = path.map_or_else(|| world.project.key(node).to_string(), |it| it.to_string());
-            states.insert(node, OutputState::Elsewhere(place));
+            states[index] = OutputState::Elsewhere(place);
             continue;
         }
         match &record.output {
@@ -322,16 +380,21 @@ pub fn check_stored<'r>(
                     them.iter().for_each(|it| world.sweep.forget(&it.path));
                 }
                 files.extend(them.iter().cloned().map(|it| TrackedFile { racy: it.racy || doubted, ..it }));
-                owners.push((node, record, start..files.len()));
+                owners.push((index, start..files.len()));
             }
-            StoredOutput::Token(_) => asked.push((node, &record.output)),
+            StoredOutput::Token(_) => {
+                asked.push((node, &record.partition, &record.output));
+                askers.push(index);
+            }
         }
     }
-    let told = world.probe.probe_all(&asked);
-    states.extend(asked.iter().map(|it| it.0).zip(told));
+    for (index, told) in askers.into_iter().zip(world.probe.probe_all(&asked)) {
+        states[index] = told;
+    }
     let mut verified = if Protection::OutputCheck.is_off() { Verified::default() } else { world.sweep.verify(&files) };
     let mut refreshed = Vec::new();
-    for (node, record, range) in owners {
+    for (owner, range) in owners {
+        let record = records[owner].1;
         let changed = verified.changed.partition_point(|it| *it < range.start);
         let state = match verified.changed.get(changed).filter(|it| range.contains(it)) {
             Some(index) => gone_or_modified(world, &files[*index]),
@@ -345,10 +408,10 @@ pub fn check_stored<'r>(
                 for (index, file) in new {
                     now[index - range.start] = file;
                 }
-                refreshed.push(Materialization { output: StoredOutput::Files(now), ..record.clone() });
+                refreshed.push((owner, Materialization { output: StoredOutput::Files(now), ..record.clone() }));
             }
         }
-        states.insert(node, state);
+        states[owner] = state;
     }
     (states, refreshed)
 }
@@ -362,11 +425,13 @@ fn gone_or_modified(world: &World<'_>, file: &TrackedFile) -> OutputState {
     }
 }
 
-struct Walk<'a, 'w> {
-    world: &'a World<'w>,
-    request: &'a Request<'a>,
+pub(super) struct Walk<'a, 'w> {
+    pub(super) world: &'a World<'w>,
+    pub(super) request: &'a Request<'a>,
     stored: HashMap<NodeId, OutputState>,
-    survey: Survey,
+    /// What is recorded of partitions.
+    pub(super) recorded: Recorded,
+    pub(super) survey: Survey,
 }
 
 impl Walk<'_, '_> {
@@ -384,6 +449,16 @@ impl Walk<'_, '_> {
         let (stored, refreshed) = check_stored(self.world, pairs);
         self.stored = stored;
         self.survey.refreshed = refreshed;
+        let (mut places, mut pairs) = (Vec::new(), Vec::new());
+        for (node, them) in self.recorded.records.iter().filter(|it| wanted.contains(*it.0)) {
+            for (place, record) in them {
+                places.push((*node, *place));
+                pairs.push((*node, record));
+            }
+        }
+        let (states, refreshed) = check_each(self.world, &pairs);
+        self.recorded.stored = places.into_iter().zip(states).filter(|it| it.1 != OutputState::Same).collect();
+        self.survey.refreshed.extend(refreshed.into_iter().map(|it| it.1));
     }
 
     fn op(&mut self, id: OpId) {
@@ -398,12 +473,19 @@ impl Walk<'_, '_> {
             if let (true, Some(with)) = (verdict.is_fresh(), runs) {
                 verdict = Verdict::Undecided { waits_for: vec![with], reasons: vec![self.made_with(with)] };
             }
-            let state = self.state_of(id, node, &mut verdict, examined.blocked || upstream_fails);
+            let (attempt, record) = (self.survey.attempts.get(&id), self.survey.records.get(&node));
+            let blocked = examined.blocked || upstream_fails;
+            let state = state_of(attempt, record, self.world.project.key(node).as_str(), &mut verdict, blocked);
             self.survey.nodes[node] = Some(Surveyed { verdict, state, fingerprint: examined.fingerprint });
         }
     }
 
-    fn made_with(&self, sibling: NodeId) -> Reason {
+    /// What asks for an output, fresh or not.
+    pub(super) fn forced(&self, output: NodeId) -> Option<&'static str> {
+        self.request.forced.by(self.world.project, output).filter(|_| self.request.runs.contains(output))
+    }
+
+    pub(super) fn made_with(&self, sibling: NodeId) -> Reason {
         let key = self.world.project.key(sibling);
         Reason {
             code: ReasonCode::UpstreamStale,
@@ -417,18 +499,22 @@ impl Walk<'_, '_> {
     fn examine(&self, id: OpId, output: NodeId) -> Examined {
         examine(&Case {
             project: self.world.project,
+            partitions: self.world.partitions,
             op: &self.world.project.ops[id],
             output,
             partition: &PartitionKey::whole(),
             facts: &self.survey.facts.ops[&id],
             record: self.survey.records.get(&output),
             stored: self.stored.get(&output).unwrap_or(&OutputState::Same),
-            forced: self.request.forced.by(self.world.project, output).filter(|_| self.request.runs.contains(output)),
-            upstream: &|dep| self.upstream(dep),
+            forced: self.forced(output),
+            upstream: &|dep| match self.world.partitions.related(id, dep) {
+                Some(related) => self.upstream_partitions(dep, &related.upstream(&PartitionSet::one(0))),
+                None => self.upstream(dep),
+            },
         })
     }
 
-    fn upstream(&self, dep: NodeId) -> Upstream {
+    pub(super) fn upstream(&self, dep: NodeId) -> Upstream {
         if let NodeBody::Source(_) = self.world.project.nodes[dep].body {
             return match &self.survey.facts.sources[&dep] {
                 SourceFacts::Known { observation, expired: true, .. } => Upstream::Expired(observation.data_version),
@@ -449,40 +535,45 @@ impl Walk<'_, '_> {
             Upstream::Version,
         )
     }
+}
 
-    fn state_of(&self, op: OpId, node: NodeId, verdict: &mut Verdict, blocked: bool) -> State {
-        if verdict.is_fresh() {
-            return State::Fresh;
+/// What people are told of an output, or of one of its partitions: its latest attempt has a say too.
+pub(super) fn state_of(
+    attempt: Option<&Attempt>,
+    record: Option<&Materialization>,
+    subject: &str,
+    verdict: &mut Verdict,
+    blocked: bool,
+) -> State {
+    if verdict.is_fresh() {
+        return State::Fresh;
+    }
+    if attempt.is_some_and(is_running) {
+        return State::Running;
+    }
+    let failed = attempt.and_then(|it| match &it.state {
+        AttemptState::Failed(why) | AttemptState::Void(why) => {
+            Some((it, ReasonCode::PreviousFailed, format!("the last attempt failed: {why}")))
         }
-        if self.survey.attempts.get(&op).is_some_and(is_running) {
-            return State::Running;
+        AttemptState::Rejected(why) => Some((it, ReasonCode::CheckFailed, format!("what was made last: {why}"))),
+        _ => None,
+    });
+    // A failure older than the record that stands is history.
+    let failed = failed.filter(|(attempt, ..)| record.is_none_or(|it| it.at < attempt.started_at));
+    let has_failed = failed.is_some();
+    if let Some((_, code, message)) = failed {
+        let reason = Reason { code, subject: subject.to_owned(), old: None, new: None, message };
+        match verdict {
+            Verdict::Stale(reasons) | Verdict::Undecided { reasons, .. } => reasons.push(reason),
+            Verdict::Fresh => {}
         }
-        let failed = self.survey.attempts.get(&op).and_then(|it| match &it.state {
-            AttemptState::Failed(why) | AttemptState::Void(why) => {
-                Some((it, ReasonCode::PreviousFailed, format!("the last attempt failed: {why}")))
-            }
-            AttemptState::Rejected(why) => Some((it, ReasonCode::CheckFailed, format!("what was made last: {why}"))),
-            _ => None,
-        });
-        // A failure older than the record that stands is history.
-        let record = self.survey.records.get(&node);
-        let failed = failed.filter(|(attempt, ..)| record.is_none_or(|it| it.at < attempt.started_at));
-        let has_failed = failed.is_some();
-        if let Some((_, code, message)) = failed {
-            let reason =
-                Reason { code, subject: self.world.project.key(node).to_string(), old: None, new: None, message };
-            match verdict {
-                Verdict::Stale(reasons) | Verdict::Undecided { reasons, .. } => reasons.push(reason),
-                Verdict::Fresh => {}
-            }
-        }
-        let gone = |it: &Reason| matches!(it.code, ReasonCode::NeverBuilt | ReasonCode::OutputMissing);
-        match (has_failed, blocked) {
-            (true, _) => State::Failed,
-            (false, true) => State::Blocked,
-            (false, false) if verdict.reasons().iter().any(gone) => State::Missing,
-            (false, false) => State::Stale,
-        }
+    }
+    let gone = |it: &Reason| matches!(it.code, ReasonCode::NeverBuilt | ReasonCode::OutputMissing);
+    match (has_failed, blocked) {
+        (true, _) => State::Failed,
+        (false, true) => State::Blocked,
+        (false, false) if verdict.reasons().iter().any(gone) => State::Missing,
+        (false, false) => State::Stale,
     }
 }
 

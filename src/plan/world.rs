@@ -8,9 +8,13 @@ use jiff::Timestamp;
 
 use crate::{
     base::{digest::Digest, env::Environment},
-    model::project::{NodeId, Project},
+    model::{
+        key::PartitionKey,
+        project::{NodeId, Project},
+    },
     plan::{
         hash::Sweep,
+        partitions::PartitionKeys,
         record::{Materialization, StoredOutput},
         store::StateStore,
     },
@@ -19,15 +23,15 @@ use crate::{
 /// Asks an IO manager about content that only it can see. `exec` implements it.
 pub trait Probe: Sync {
     /// Whether what is visible is what was recorded; cheap, and opens no connection unless asked.
-    fn probe(&self, node: NodeId, stored: &StoredOutput) -> OutputState;
+    fn probe(&self, node: NodeId, partition: &PartitionKey, stored: &StoredOutput) -> OutputState;
 
     /// The same of many, in their order: waits that can be waited together are.
-    fn probe_all(&self, outputs: &[(NodeId, &StoredOutput)]) -> Vec<OutputState> {
-        outputs.iter().map(|(node, stored)| self.probe(*node, stored)).collect()
+    fn probe_all(&self, outputs: &[(NodeId, &PartitionKey, &StoredOutput)]) -> Vec<OutputState> {
+        outputs.iter().map(|(node, partition, stored)| self.probe(*node, partition, stored)).collect()
     }
 
     /// Whether an older version of the content is still kept and can be put back.
-    fn keeps(&self, node: NodeId, data_version: &Digest) -> bool;
+    fn keeps(&self, node: NodeId, partition: &PartitionKey, data_version: &Digest) -> bool;
 }
 
 /// Whether a recorded output is still there.
@@ -55,6 +59,8 @@ pub struct World<'a> {
     pub now: Timestamp,
     /// Sessions whose writes may have been lost with the power: their outputs are hashed again.
     pub doubted: &'a HashSet<String>,
+    /// Those that there are now.
+    pub partitions: &'a PartitionKeys,
 }
 
 impl World<'_> {

@@ -21,6 +21,7 @@ use crate::{
     plan::{
         checked::CheckHistory,
         hash::Sweep,
+        partitions::PartitionKeys,
         record::{RunId, StoredOutput},
         store::StateStore,
         world::{OutputState, Probe, World},
@@ -42,6 +43,8 @@ pub struct Workspace {
     pub connections: Connections,
     /// What checks said in the past.
     pub checked: CheckHistory,
+    /// Those that there were when it was opened.
+    pub partitions: Arc<PartitionKeys>,
 }
 
 /// Connections that are waited for at the same time.
@@ -59,6 +62,7 @@ impl Workspace {
             probe: self,
             now: self.clock.now(),
             doubted: &self.doubted,
+            partitions: &self.partitions,
         }
     }
 
@@ -69,7 +73,7 @@ impl Workspace {
         Target {
             key: it.key.clone(),
             partition: partition.clone(),
-            path: asset.path.clone(),
+            path: self.project.path_of(node, partition),
             format: asset.format.clone(),
             shape: asset.shape,
             identity: asset.identity(),
@@ -95,19 +99,25 @@ pub enum Connections {
 pub struct Offline<'a>(pub &'a Workspace);
 
 impl Probe for Offline<'_> {
-    fn probe(&self, node: NodeId, stored: &StoredOutput) -> OutputState {
-        self.0.probed(node, stored, Connections::Avoided)
+    fn probe(&self, node: NodeId, partition: &PartitionKey, stored: &StoredOutput) -> OutputState {
+        self.0.probed(node, partition, stored, Connections::Avoided)
     }
 
-    fn keeps(&self, node: NodeId, data_version: &crate::base::digest::Digest) -> bool {
-        self.0.keeps(node, data_version)
+    fn keeps(&self, node: NodeId, partition: &PartitionKey, data_version: &crate::base::digest::Digest) -> bool {
+        self.0.keeps(node, partition, data_version)
     }
 }
 
 impl Workspace {
-    fn probed(&self, node: NodeId, stored: &StoredOutput, connections: Connections) -> OutputState {
+    fn probed(
+        &self,
+        node: NodeId,
+        partition: &PartitionKey,
+        stored: &StoredOutput,
+        connections: Connections,
+    ) -> OutputState {
         let key = self.project.key(node).to_string();
-        let (io, target) = (self.io_of(node), self.target(node, &PartitionKey::whole()));
+        let (io, target) = (self.io_of(node), self.target(node, partition));
         let probed = match connections {
             Connections::Avoided if io.capabilities().remote => Ok(io.believes(&target, stored)),
             Connections::InFull => io.probe_in_full(&target, stored),
@@ -124,26 +134,26 @@ impl Workspace {
 }
 
 impl Probe for Workspace {
-    fn probe(&self, node: NodeId, stored: &StoredOutput) -> OutputState {
-        self.probed(node, stored, self.connections)
+    fn probe(&self, node: NodeId, partition: &PartitionKey, stored: &StoredOutput) -> OutputState {
+        self.probed(node, partition, stored, self.connections)
     }
 
-    fn probe_all(&self, outputs: &[(NodeId, &StoredOutput)]) -> Vec<OutputState> {
+    fn probe_all(&self, outputs: &[(NodeId, &PartitionKey, &StoredOutput)]) -> Vec<OutputState> {
         let states: Vec<OnceLock<OutputState>> = outputs.iter().map(|_| OnceLock::new()).collect();
         let all: Vec<_> = states.iter().zip(outputs).collect();
         let waits =
             self.connections != Connections::Avoided && outputs.iter().any(|it| self.io_of(it.0).capabilities().remote);
         let threads = if waits { CONNECTIONS_MAX } else { 1 };
-        let done: Result<(), Infallible> = at_once(&all, threads, |(state, (node, stored))| {
-            state.get_or_init(|| self.probe(*node, stored));
+        let done: Result<(), Infallible> = at_once(&all, threads, |(state, (node, partition, stored))| {
+            state.get_or_init(|| self.probe(*node, partition, stored));
             Ok(())
         });
         let Ok(()) = done;
         states.into_iter().map(|it| it.into_inner().expect("each was asked")).collect()
     }
 
-    fn keeps(&self, node: NodeId, data_version: &crate::base::digest::Digest) -> bool {
-        self.io_of(node).keeps(&self.target(node, &PartitionKey::whole()), data_version)
+    fn keeps(&self, node: NodeId, partition: &PartitionKey, data_version: &crate::base::digest::Digest) -> bool {
+        self.io_of(node).keeps(&self.target(node, partition), data_version)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
         io::{Content, IoError},
         run::{
             context::RunContext,
-            prepare::{Attempting, OutputAttempt, PrepareError, report},
+            prepare::{Attempting, OutputAttempt, PrepareError, report, source_parts},
             version,
         },
     },
@@ -27,7 +27,7 @@ use crate::{
     plan::{
         examine::Examined,
         hash::FileKind,
-        observe::{OpFacts, computation, observe, sources_of},
+        observe::{OpFacts, SourceFacts, computation, observe, sources_of},
         recall::{Recalled, recall},
         record::{AttemptState, Intent, Materialization, StoredOutput, TrackedFile},
         store::{Change, StoreError},
@@ -206,8 +206,8 @@ fn moved_input(
     if let Some((_, now)) = verified.refreshed.iter().find(|(index, now)| written(&attempting.inputs[*index], now)) {
         return Ok(Some(format!("{} was written during the run", now.path)));
     }
-    for (node, stored) in &attempting.stored {
-        if workspace.probe(*node, stored) != OutputState::Same {
+    for (node, partition, stored) in &attempting.stored {
+        if workspace.probe(*node, partition, stored) != OutputState::Same {
             return Ok(Some(format!("{} changed during the run", workspace.project.key(*node))));
         }
     }
@@ -215,19 +215,31 @@ fn moved_input(
     let op = &world.project.ops[step.op];
     let listed = !op.code.patterns.is_empty() || !op.sources.patterns.is_empty();
     let sources = sources_of(&world, &[step.op]);
-    if !listed && sources.is_empty() {
+    let parts = source_parts(&world, step);
+    if !listed && sources.is_empty() && parts.is_empty() {
         return Ok(None);
     }
     // A file that appeared in a pattern's reach may have been read, or not: nobody knows.
-    let now = observe(&world, &[step.op], &sources, &load_observations(&world, &sources)?);
+    let mut now = observe(&world, &[step.op], &sources, &load_observations(&world, &sources)?);
+    now.partitions = parts;
     let before = &attempting.facts;
     if now.ops[&step.op].parts != before.ops[&step.op].parts {
         return Ok(Some("the files that it reads changed during the run".to_owned()));
     }
     let version = |facts: &crate::plan::observe::Facts, node: NodeId| match facts.sources.get(&node) {
-        Some(crate::plan::observe::SourceFacts::Known { observation, .. }) => Some(observation.data_version),
+        Some(SourceFacts::Known { observation, .. }) => Some(observation.data_version),
         _ => None,
     };
+    let versions = |facts: &crate::plan::observe::Facts, node: NodeId| -> Option<Vec<(u64, Option<Digest>)>> {
+        let version = |it: &SourceFacts| match it {
+            SourceFacts::Known { observation, .. } => Some(observation.data_version),
+            SourceFacts::Missing(_) => None,
+        };
+        Some(facts.partitions.get(&node)?.iter().map(|(place, it)| (*place, version(it))).collect())
+    };
+    if let Some(source) = now.partitions.keys().find(|it| versions(&now, **it) != versions(before, **it)) {
+        return Ok(Some(format!("source {} changed during the run", world.project.key(*source))));
+    }
     let moved = sources.iter().find(|it| version(&now, **it) != version(before, **it));
     if let Some(source) = moved {
         return Ok(Some(format!("source {} changed during the run", world.project.key(*source))));

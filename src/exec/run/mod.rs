@@ -16,6 +16,7 @@ pub mod dispatcher;
 pub mod environment;
 pub mod finish;
 pub mod incremental;
+mod partitions;
 pub mod prepare;
 pub mod query;
 pub mod queue;

@@ -19,6 +19,7 @@ use crate::{
             context::RunContext,
             finish::{Restoring, restore},
             incremental::extent,
+            partitions::{self, ReadParts},
             query,
             recover::{recover_held, sweep},
             render::{Given, Place, render},
@@ -31,17 +32,19 @@ use crate::{
         fingerprint::Fingerprint,
         format::TableFormat,
         key::PartitionKey,
+        partition::PartitionSet,
         plan::{PlanStep, StepAction},
         project::{Action, Check, CheckBody, NodeBody, NodeId, Op},
         staleness::Reason,
     },
     plan::{
         examine::{Case, Examined, Upstream, examine},
-        observe::{Facts, SourceFacts, observe, sources_of},
+        observe::{Facts, SourceFacts, SourceParts, observe, sources_of},
+        partition_files::observe_partitions,
         record::{Attempt, AttemptId, AttemptState, Materialization, Observation, StoredOutput, TrackedFile},
         store::{Change, StoreError},
         survey::{check_stored, load_observations, standing},
-        world::OutputState,
+        world::{OutputState, World},
     },
 };
 
@@ -66,7 +69,7 @@ pub struct Attempting {
     /// Outputs that the command may read, as they were when its fingerprint was taken (I3).
     pub inputs: Vec<TrackedFile>,
     /// The same of those that only their IO manager can look at.
-    pub stored: Vec<(NodeId, StoredOutput)>,
+    pub stored: Vec<(NodeId, PartitionKey, StoredOutput)>,
     /// The sources as they were found, to be recorded with the result.
     pub observations: Vec<Observation>,
     pub log: Option<String>,
@@ -125,10 +128,8 @@ pub fn prepare(
 ) -> Result<Prepared, PrepareError> {
     let project = &*context.workspace.project;
     let op = &project.ops[step.op];
-    let lock_name = |it: &NodeId| LockName::of(project.key(*it), &step.partition);
-    let upstream: Vec<LockName> =
-        op.deps.iter().filter(|it| project.nodes[**it].asset().is_some()).map(lock_name).collect();
-    let own: Vec<LockName> = op.outputs.iter().map(lock_name).collect();
+    let own: Vec<LockName> = op.outputs.iter().map(|it| LockName::of(project.key(*it), &step.partition)).collect();
+    let upstream = upstream_locks(context, step)?;
     let locks = match context.locks.try_lock(&upstream, &own)? {
         Locked::Held(guard) => guard,
         Locked::Busy(name) => return Ok(Prepared::Contended { name }),
@@ -164,6 +165,21 @@ pub fn prepare(
     stage(context, step, id, now, examined, locks).map(|it| Prepared::Ready(Box::new(it)))
 }
 
+/// Of what the step reads. A partition that is recorded after this was asked for is not locked, and is
+/// told by its files if it matters.
+fn upstream_locks(context: &RunContext<'_>, step: &PlanStep) -> Result<Vec<LockName>, StoreError> {
+    let workspace = context.workspace;
+    let project = &*workspace.project;
+    let mut names = Vec::new();
+    for dep in project.ops[step.op].deps.iter().filter(|it| project.nodes[**it].asset().is_some()) {
+        match partitions::recorded(workspace, step.op, *dep, &step.partition)? {
+            Some((records, _)) => names.extend(records.iter().map(|it| LockName::of(&it.key, &it.partition))),
+            None => names.push(LockName::of(project.key(*dep), &PartitionKey::whole())),
+        }
+    }
+    Ok(names)
+}
+
 fn told_reasons(examined: &[(NodeId, Examined)]) -> Vec<Reason> {
     let mut told: Vec<Reason> = Vec::new();
     for (_, it) in examined {
@@ -192,6 +208,8 @@ struct Now {
     facts: Facts,
     records: HashMap<NodeId, Materialization>,
     stored: HashMap<NodeId, OutputState>,
+    /// Of dependencies with partitions.
+    parts: HashMap<NodeId, ReadParts>,
 }
 
 impl Now {
@@ -205,16 +223,27 @@ impl Now {
     fn look(context: &RunContext<'_>, step: &PlanStep) -> Result<Now, StoreError> {
         let world = context.workspace.world();
         let op = &world.project.ops[step.op];
-        let mut records = HashMap::new();
-        for node in op.outputs.iter().chain(&op.deps) {
-            if world.project.nodes[*node].asset().is_some()
-                && let Some(record) = world.store.latest(world.project.key(*node), &step.partition)?
-            {
+        let (mut records, mut parts) = (HashMap::new(), HashMap::new());
+        for node in &op.outputs {
+            if let Some(record) = world.store.latest(world.project.key(*node), &step.partition)? {
                 records.insert(*node, record);
             }
         }
+        for node in op.deps.iter().filter(|it| world.project.nodes[**it].asset().is_some()) {
+            match partitions::recorded(context.workspace, step.op, *node, &step.partition)? {
+                Some((them, wanted)) => {
+                    parts.insert(*node, ReadParts::look(context.workspace, *node, them, wanted));
+                }
+                None => {
+                    if let Some(record) = world.store.latest(world.project.key(*node), &PartitionKey::whole())? {
+                        records.insert(*node, record);
+                    }
+                }
+            }
+        }
         let sources = sources_of(&world, &[step.op]);
-        let facts = observe(&world, &[step.op], &sources, &load_observations(&world, &sources)?);
+        let mut facts = observe(&world, &[step.op], &sources, &load_observations(&world, &sources)?);
+        facts.partitions = source_parts(&world, step);
         let (stored, refreshed) = check_stored(&world, records.iter().map(|(node, it)| (*node, it)));
         // What was only touched is from now on what it looks like now.
         for record in refreshed {
@@ -222,13 +251,14 @@ impl Now {
                 records.insert(node, record);
             }
         }
-        Ok(Now { facts, records, stored })
+        Ok(Now { facts, records, stored, parts })
     }
 
     fn examine(&self, context: &RunContext<'_>, step: &PlanStep, output: NodeId) -> Examined {
         let project = &*context.workspace.project;
         examine(&Case {
             project,
+            partitions: &context.workspace.partitions,
             op: &project.ops[step.op],
             output,
             partition: &step.partition,
@@ -236,7 +266,7 @@ impl Now {
             record: self.records.get(&output),
             stored: self.stored.get(&output).unwrap_or(&OutputState::Same),
             forced: context.forced.get(&output).copied(),
-            upstream: &|dep| self.upstream(context, dep),
+            upstream: &|dep| self.upstream(context, step, dep),
         })
     }
 
@@ -246,8 +276,15 @@ impl Now {
     }
 
     /// The version that is really there: nothing is pending any more.
-    fn upstream(&self, context: &RunContext<'_>, dep: NodeId) -> Upstream {
-        let project = &*context.workspace.project;
+    fn upstream(&self, context: &RunContext<'_>, step: &PlanStep, dep: NodeId) -> Upstream {
+        let workspace = context.workspace;
+        let project = &*workspace.project;
+        if let Some(parts) = self.parts.get(&dep) {
+            return parts.upstream(workspace);
+        }
+        if let Some(parts) = self.facts.partitions.get(&dep) {
+            return partitions::upstream_of_source(workspace, step.op, dep, &step.partition, parts);
+        }
         match &project.nodes[dep].body {
             NodeBody::Source(_) => match &self.facts.sources[&dep] {
                 SourceFacts::Known { observation, .. } => Upstream::Version(observation.data_version),
@@ -294,12 +331,14 @@ impl Now {
                 inputs.extend(files.iter().cloned());
             }
         }
+        inputs.extend(self.parts.values().flat_map(ReadParts::files).cloned());
         inputs
     }
 
-    fn stored_inputs(&self, read: &[NodeId]) -> Vec<(NodeId, StoredOutput)> {
-        let output = |dep: &NodeId| Some((*dep, self.records.get(dep)?.output.clone()));
-        read.iter().filter_map(output).filter(|it| matches!(it.1, StoredOutput::Token(_))).collect()
+    fn stored_inputs(&self, read: &[NodeId]) -> Vec<(NodeId, PartitionKey, StoredOutput)> {
+        let output = |dep: &NodeId| Some((*dep, PartitionKey::whole(), self.records.get(dep)?.output.clone()));
+        let whole = read.iter().filter_map(output).filter(|it| matches!(it.2, StoredOutput::Token(_)));
+        whole.chain(self.parts.values().flat_map(ReadParts::tokens)).collect()
     }
 }
 
@@ -477,7 +516,7 @@ pub fn given_now(
     given_inputs(context, step, &Now::look(context, step)?, copies)
 }
 
-fn unread(key: &str, why: impl ToString) -> PrepareError {
+pub fn unread(key: &str, why: impl ToString) -> PrepareError {
     PrepareError::Render { message: format!("{key}: {}", why.to_string()), help: Vec::new() }
 }
 
@@ -511,8 +550,12 @@ fn given_inputs(
             continue;
         }
         let it = match &workspace.project.nodes[*dep].body {
+            NodeBody::Asset(_) if now.parts.contains_key(dep) => now.parts[dep].given(context, step, copies)?,
+            NodeBody::Source(Source::Files(set)) if now.facts.partitions.contains_key(dep) => {
+                partitions::source_given(context, step, *dep, (set, &now.facts.partitions[dep]), copies)?
+            }
             NodeBody::Asset(_) => {
-                let loaded = workspace.io_of(*dep).load(&workspace.target(*dep, &step.partition))?;
+                let loaded = workspace.io_of(*dep).load(&workspace.target(*dep, &PartitionKey::whole()))?;
                 Given::One(copies.file(key, loaded).map_err(|it| unread(key, it))?.into_os_string())
             }
             NodeBody::Source(Source::Files(set)) => {
@@ -534,6 +577,16 @@ fn given_inputs(
         given.push((*dep, it));
     }
     Ok(given)
+}
+
+/// The partitions of sources that a step reads, as far as they are there.
+pub fn source_parts(world: &World<'_>, step: &PlanStep) -> HashMap<NodeId, SourceParts> {
+    if world.partitions.is_empty() {
+        return HashMap::new();
+    }
+    let own = world.partitions.of_op(step.op).place(step.partition.as_str());
+    let own = own.map_or_else(|_| PartitionSet::empty(), PartitionSet::one);
+    observe_partitions(world, &[step.op], &|_| own.clone())
 }
 
 /// What a command of a step is made of: the one that makes its outputs, or one that checks them.
@@ -558,7 +611,8 @@ pub struct SpecParts<'a> {
 pub fn spec(context: &RunContext<'_>, parts: &SpecParts<'_>) -> Result<StepSpec, PrepareError> {
     let workspace = context.workspace;
     let op = &workspace.project.ops[parts.step.op];
-    let mut rendered = render(context, op, parts.action, parts.outputs, parts.given)?;
+    let told = workspace.partitions.told(parts.step.op, &parts.step.partition);
+    let mut rendered = render(context, op, parts.action, parts.outputs, parts.given, &told)?;
     if let Action::Sql(sql) = parts.action {
         rendered.argv = query::query_argv(context, sql, parts)?;
         for (name, url) in query::connections(context) {

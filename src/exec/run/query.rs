@@ -1,6 +1,6 @@
 //! A query as a step: this very program, told in a file what to run and what the names in it stand for.
 
-use std::os::unix::ffi::OsStrExt;
+use std::{collections::BTreeMap, os::unix::ffi::OsStrExt};
 
 use crate::{
     base::{fs, id::Id},
@@ -61,7 +61,7 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
         _ => input(context, it, io, parts.given),
     };
     let request = Request {
-        sql: face.text.clone(),
+        sql: in_partition(&face.text, &workspace.partitions.told(parts.step.op, &parts.step.partition)),
         written: face.template.as_ref().map(Written::of),
         secrets: face.template.iter().flat_map(SqlTemplate::secrets).map(str::to_owned).collect(),
         shown: sql.name(),
@@ -101,6 +101,14 @@ fn own(context: &RunContext<'_>, parts: &SpecParts<'_>) -> Result<From, PrepareE
     Ok(From::Files { paths: vec![path], format: readable(table_format(asset)) })
 }
 
+/// A query with what it says of its partition put in, as parts of texts in quotes.
+fn in_partition(sql: &str, told: &BTreeMap<String, String>) -> String {
+    let put = |sql: String, (name, value): (&String, &String)| {
+        sql.replace(&format!("{{{{ partition.{name} }}}}"), &value.replace('\'', "''"))
+    };
+    told.iter().fold(sql.to_owned(), put)
+}
+
 /// Whether a database keeps it, which queries read it in.
 pub fn is_in_database(project: &Project, node: NodeId) -> bool {
     project.nodes[node].asset().is_some_and(|it| project.io_managers[it.io].kind.database().is_some())
@@ -136,8 +144,7 @@ pub fn connections(context: &RunContext<'_>) -> Vec<(String, String)> {
 pub fn input(context: &RunContext<'_>, table: &SqlTable, io: IoId, given: &[(NodeId, Given)]) -> Input {
     let workspace = context.workspace;
     let given = || match given.iter().find(|it| it.0 == table.node).map(|it| &it.1) {
-        Some(Given::One(path)) => vec![path.into()],
-        Some(Given::Many(paths)) => paths.iter().map(Into::into).collect(),
+        Some(it) => it.all().iter().map(Into::into).collect(),
         None => Vec::new(),
     };
     let from = match &workspace.project.nodes[table.node].body {

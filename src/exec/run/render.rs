@@ -21,19 +21,28 @@ pub enum Given {
     One(OsString),
     /// The files of a source: one argument each.
     Many(Vec<OsString>),
+    /// Partitions: one argument each, and a folder with one entry each.
+    Folder {
+        folder: OsString,
+        paths: Vec<OsString>,
+    },
 }
 
 impl Given {
-    fn all(&self) -> &[OsString] {
+    pub fn all(&self) -> &[OsString] {
         match self {
             Given::One(it) => std::slice::from_ref(it),
             Given::Many(them) => them,
+            Given::Folder { paths, .. } => paths,
         }
     }
 
-    /// As the value of one variable: a list has one entry a line.
+    /// As the value of one variable: a list has one entry a line, partitions are a folder.
     fn variable(&self) -> OsString {
-        self.all().join(OsStr::new("\n"))
+        match self {
+            Given::Folder { folder, .. } => folder.clone(),
+            Given::One(_) | Given::Many(_) => self.all().join(OsStr::new("\n")),
+        }
     }
 }
 
@@ -59,6 +68,7 @@ pub fn render(
     action: &Action,
     outputs: &[Place],
     given: &[(NodeId, Given)],
+    partition: &BTreeMap<String, String>,
 ) -> Result<Rendered, PrepareError> {
     let project = &*context.workspace.project;
     let mut uses = Uses::default();
@@ -68,7 +78,8 @@ pub fn render(
         uses.merge(template.uses().unwrap_or_else(|_| Uses::everything()));
     }
     let mut environment = CommandEnvironment::of(&context.workspace.env, project, &op.env, uses.env.iter().cloned());
-    let values = Values::of(context, op, outputs, given, &uses, &environment)?;
+    let values =
+        Values { partition: partition.clone(), ..Values::of(context, op, outputs, given, &uses, &environment)? };
     let argv = match action {
         Action::Argv(words) => {
             let mut argv = Vec::new();
@@ -89,6 +100,11 @@ pub fn render(
         Action::Sql(_) => Vec::new(),
     };
     announce(context, op, outputs, given, &mut environment);
+    for name in ["key", "start", "end"] {
+        if let Some(value) = partition.get(name) {
+            environment.set(format!("ASSETS_PARTITION_{}", name.to_ascii_uppercase()), value.as_str());
+        }
+    }
     Ok(Rendered { argv, environment })
 }
 
@@ -124,6 +140,7 @@ struct Values<'a> {
     inputs: BTreeMap<String, Vec<String>>,
     outputs: BTreeMap<String, String>,
     run: &'a str,
+    partition: BTreeMap<String, String>,
 }
 
 impl<'a> Values<'a> {
@@ -155,7 +172,15 @@ impl<'a> Values<'a> {
         }
         let env = environment.of_templates(&op.env);
         let root = context.workspace.root.to_string_lossy().into_owned();
-        Ok(Values { vars: &project.vars, env, root, inputs, outputs: paths, run: &context.run.0 })
+        Ok(Values {
+            vars: &project.vars,
+            env,
+            root,
+            inputs,
+            outputs: paths,
+            run: &context.run.0,
+            partition: BTreeMap::new(),
+        })
     }
 
     fn render(&self, template: &Template, quoting: Quoting) -> Result<String, PrepareError> {
@@ -166,6 +191,7 @@ impl<'a> Values<'a> {
             inputs: &self.inputs,
             outputs: &self.outputs,
             run_id: self.run,
+            partition: &self.partition,
             quoting,
             refs: None,
             model: None,

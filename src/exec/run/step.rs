@@ -2,7 +2,7 @@
 //!
 //! Changes no phase: only the dispatcher does.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     base::digest::Digest,
@@ -59,17 +59,26 @@ pub struct Step<'p> {
 /// Steps with their dependents and weights.
 pub fn link<'p>(context: &RunContext<'_>, plan: &'p Plan, durations: &HashMap<OpId, u64>) -> Vec<Step<'p>> {
     let project = &*context.workspace.project;
-    let mut maker: HashMap<NodeId, StepIndex> = HashMap::new();
+    let partitions = &context.workspace.partitions;
+    let place = |step: &PlanStep| partitions.of_op(step.op).place(step.partition.as_str()).unwrap_or_default();
+    // By place; of what has no partitions there is one.
+    let mut maker: HashMap<NodeId, BTreeMap<u64, StepIndex>> = HashMap::new();
     for (index, step) in plan.steps.iter().enumerate() {
         for output in &project.ops[step.op].outputs {
-            maker.insert(*output, index);
+            maker.entry(*output).or_default().insert(place(step), index);
         }
     }
+    let makers = |step: &PlanStep, dep: NodeId| -> Vec<StepIndex> {
+        let Some(makers) = maker.get(&dep) else { return Vec::new() };
+        match partitions.read_for(step.op, dep, &step.partition) {
+            None => makers.values().copied().collect(),
+            Some(read) => read.ranges().iter().flat_map(|it| makers.range(it.clone()).map(|it| *it.1)).collect(),
+        }
+    };
     let mut dependents = vec![Vec::new(); plan.steps.len()];
     let mut waits = vec![0; plan.steps.len()];
     for (index, step) in plan.steps.iter().enumerate() {
-        let mut upstream: Vec<StepIndex> =
-            project.ops[step.op].deps.iter().filter_map(|it| maker.get(it).copied()).collect();
+        let mut upstream: Vec<StepIndex> = project.ops[step.op].deps.iter().flat_map(|it| makers(step, *it)).collect();
         upstream.sort_unstable();
         upstream.dedup();
         waits[index] = upstream.len();

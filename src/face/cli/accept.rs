@@ -37,6 +37,10 @@ pub fn run(context: &Context, args: &AcceptArgs) -> Result<Exit, Failure> {
     // Upstream first: what is accepted makes what depends on it acceptable.
     for node in project.graph.order().iter().filter(|it| selected.contains(**it)) {
         let key = project.key(*node).to_string();
+        if app.workspace.partitions.cuts(*node) {
+            return Err(Failure::usage(format!("{key} has partitions, which cannot be accepted yet"))
+                .hint("make them again: `assets materialize`"));
+        }
         match accept(&app.workspace, &locks, *node, &session, &args.reason) {
             Ok(Accepted::Fresh) => document.fresh.push(key),
             Ok(Accepted::Recorded(content)) => document.accepted.push(AcceptedAsset {

@@ -232,6 +232,9 @@ pub struct WhyArgs {
     /// An asset, or the code of an error.
     #[arg(value_name = "KEY")]
     pub key: String,
+    /// Of an asset with partitions, the one that is asked about.
+    #[arg(long, value_name = "PARTITION")]
+    pub partition: Option<String>,
     /// Read every file again instead of trusting its size and times.
     #[arg(long)]
     pub verify: bool,
@@ -264,8 +267,9 @@ pub struct MaterializeArgs {
     /// Do what this plan says, and refuse if the world has moved since.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["select", "words", "force", "full_refresh", "dry_run", "exclude"])]
     pub plan: Option<PathBuf>,
-    /// Materialize this partition only (not supported yet).
-    #[arg(long, value_name = "KEY", hide = true)]
+    /// Of assets with partitions only these: KEY, A..B (without B), day=..,region=.., all, latest, missing, stale
+    /// or failed. Default: all that are not fresh.
+    #[arg(long, value_name = "PARTITIONS")]
     pub partition: Option<String>,
     /// Go on as files change, as `assets watch` does.
     #[arg(short, long, conflicts_with_all = ["dry_run", "plan", "force", "full_refresh", "verify"])]
@@ -332,6 +336,10 @@ pub struct PlanArgs {
     /// Plan to make all rows of the selected incremental assets anew.
     #[arg(long)]
     pub full_refresh: bool,
+    /// Of assets with partitions only these: KEY, A..B (without B), day=..,region=.., all, latest, missing, stale
+    /// or failed.
+    #[arg(long, value_name = "PARTITIONS")]
+    pub partition: Option<String>,
     /// Write the plan to this file, for `materialize --plan`.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

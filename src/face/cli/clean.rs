@@ -130,7 +130,7 @@ fn recorded_path(record: &Materialization) -> Option<&ProjectPath> {
 /// Why the output must be left alone; `None` if it may go.
 fn protected(app: &App, goes: &Goes) -> Option<String> {
     if let (Some(node), Some(path)) = (goes.node, recorded_path(&goes.record)) {
-        let elsewhere = app.project().output_path(node).is_some_and(|it| it != *path);
+        let elsewhere = app.project().output_path_of(node, &goes.record.partition).is_some_and(|it| it != *path);
         return elsewhere.then(|| "the manifest keeps this asset elsewhere by now".to_owned());
     }
     if goes.node.is_some() {

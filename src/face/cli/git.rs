@@ -78,7 +78,7 @@ fn same_op(workspace: &Workspace, op: &Op, before: &Option<Project>, old: &Op) -
     let keys = |project: &Project, them: &[NodeId]| them.iter().map(|it| project.key(*it).clone()).collect::<Vec<_>>();
     let parts = |project: &Project, op: &Op| {
         let whole = PartitionKey::whole();
-        op.outputs.iter().map(|it| output_parts(project, *it, &whole)).collect::<Vec<_>>()
+        op.outputs.iter().map(|it| output_parts(project, world.partitions, *it, &whole)).collect::<Vec<_>>()
     };
     let texts = |set: &FileSet| set.patterns.iter().map(|it| it.text.clone()).collect::<Vec<_>>();
     let project = world.project;

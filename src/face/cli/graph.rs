@@ -24,7 +24,10 @@ pub fn run(context: &Context, args: &GraphArgs) -> Result<Exit, Failure> {
     let nodes = selecting::select(project, Some(&app), &args.words, &args.selection, &context.ui)?;
     let surveyed: Option<Survey> = if args.status {
         let scope = project.assets_with_upstream(&nodes);
-        Some(survey(&app.workspace.world(), &Request { scope: &scope, runs: &scope, forced: Forced::Nothing })?)
+        Some(survey(
+            &app.workspace.world(),
+            &Request { scope: &scope, runs: &scope, forced: Forced::Nothing, only: None },
+        )?)
     } else {
         None
     };

@@ -29,6 +29,7 @@ use crate::{
         cli::{
             Context, again,
             args::{MaterializeArgs, RunArgs},
+            choosing::{self, Chosen},
             error::Failure,
             inside, plan, refresh, selecting, watch,
         },
@@ -65,9 +66,6 @@ const JOBS_MAX: usize = 512;
 const GRACE_MS: u64 = 5_000;
 
 pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
-    if args.partition.is_some() {
-        return Err(Failure::usage("`--partition` is not supported yet"));
-    }
     if args.dry_run {
         return plan::dry_run(context, args);
     }
@@ -91,6 +89,9 @@ pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
     if let Some(wanted) = &wanted {
         selected = wanted.selected(app.project())?;
     }
+    let text = args.partition.as_deref().or_else(|| wanted.as_ref().and_then(|it| it.partition.as_deref()));
+    let made = selecting::made_of(app.project(), &selected);
+    let only = choosing::chosen(&app, &made, text, &context.ui)?;
     let forced = match &wanted {
         Some(wanted) => wanted.forced(),
         None => forced(args.force, args.full_refresh),
@@ -99,7 +100,7 @@ pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
     let known = vouched.and_then(|it| it.known(&app));
     let answer = if context.json { Answer::Document } else { Answer::Nothing };
     let (wanted, known) = (wanted.as_ref(), known.as_ref());
-    let asked = Asked { selected: &selected, forced, how: &args.how, wanted, known, answer };
+    let asked = Asked { selected: &selected, only: only.as_ref(), forced, how: &args.how, wanted, known, answer };
     bring(context, &app, &signals, &asked).map(|it| exit_of(&it.summary))
 }
 
@@ -166,24 +167,11 @@ pub enum Answer {
     Events,
 }
 
-/// Brings `selected` up to date.
-pub fn materialize(
-    context: &Context,
-    app: &App,
-    signals: &Signals,
-    selected: &NodeSet,
-    forced: Forced,
-    how: &RunArgs,
-    wanted: Option<&plan::PlanFile>,
-) -> Result<Exit, Failure> {
-    let answer = if context.json { Answer::Document } else { Answer::Nothing };
-    let asked = Asked { selected, forced, how, wanted, known: None, answer };
-    bring(context, app, signals, &asked).map(|it| exit_of(&it.summary))
-}
-
 /// What a run is asked for.
 pub struct Asked<'a> {
     pub selected: &'a NodeSet,
+    /// Of assets with partitions, which of them; else all.
+    pub only: Option<&'a Chosen>,
     pub forced: Forced,
     pub how: &'a RunArgs,
     pub wanted: Option<&'a plan::PlanFile>,
@@ -199,7 +187,7 @@ pub struct Brought {
     pub unheard: bool,
 }
 
-/// The same, and tells what became of it.
+/// Brings what is selected up to date, and tells what became of it.
 pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>) -> Result<Brought, Failure> {
     let made = selecting::made_of(app.project(), asked.selected);
     let asked = &Asked { selected: &made, ..*asked };
@@ -212,13 +200,14 @@ pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>)
     }
     refresh::sources(context, app, selected)?;
     let world = app.workspace.world();
-    let request = Request { scope: selected, runs: selected, forced };
+    let request = Request { scope: selected, runs: selected, forced, only: asked.only };
     let generation = app.workspace.store.generation()?;
     let surveyed = survey_knowing(&world, &request, asked.known)?;
     let plan = planner::plan(&world, &surveyed, selected)?;
     if let Some(wanted) = asked.wanted {
         wanted.check(app.project(), &surveyed, &plan)?;
     }
+    tell_waiting(context, app, asked, &plan);
     remember_touched(app, &surveyed)?;
     warn_unselected(context, app, selected, &plan)?;
     let prepared = Prepared { asked, plan: &plan, survey: &surveyed };
@@ -235,6 +224,22 @@ pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>)
     }
     app.keep_cache(&context.ui);
     Ok(brought)
+}
+
+/// Partitions that were asked for and cannot be made yet.
+fn tell_waiting(context: &Context, app: &App, asked: &Asked<'_>, plan: &Plan) {
+    if asked.only.is_none() && !context.ui.is_verbose() {
+        return;
+    }
+    for (node, places) in &plan.waiting {
+        let keys = app.workspace.partitions.of_node(*node);
+        let count = words::count(usize::try_from(places.count()).unwrap_or(usize::MAX), "partition");
+        let key = app.project().key(*node);
+        context.ui.warn(&format!(
+            "{key}: {count} cannot be made yet, as nothing is there to make them from: {}",
+            keys.print(places)
+        ));
+    }
 }
 
 struct Prepared<'a> {
@@ -254,7 +259,14 @@ fn still_recorded(app: &App) -> Result<(), Failure> {
 
 /// What is known without opening the project, if this is the plain wish.
 fn quick(context: &Context, args: &MaterializeArgs) -> Told {
-    if args.force || args.full_refresh || args.verify || args.plan.is_some() || args.watch || context.json {
+    if args.force
+        || args.full_refresh
+        || args.verify
+        || args.partition.is_some()
+        || args.plan.is_some()
+        || args.watch
+        || context.json
+    {
         return Told::Nothing;
     }
     quick::ask(&context.opening, Asking::Run, &args.words, &args.selection)
@@ -262,11 +274,14 @@ fn quick(context: &Context, args: &MaterializeArgs) -> Told {
 
 /// After a run of everything what is fresh is looked at once more, so that the next question costs nothing.
 fn keep_answer(context: &Context, app: &App, all: &NodeSet) -> Result<(), Failure> {
+    if !app.project().partitioning.is_empty() {
+        return Ok(());
+    }
     let generation = app.workspace.store.generation()?;
     // What lies behind a connection was looked at a moment ago, and is no part of the index.
     let offline = Offline(&app.workspace);
     let world = World { probe: &offline, ..app.workspace.world() };
-    let surveyed = survey(&world, &Request { scope: all, runs: all, forced: Forced::Nothing })?;
+    let surveyed = survey(&world, &Request { scope: all, runs: all, forced: Forced::Nothing, only: None })?;
     quick::keep(app, &context.opening, &surveyed, generation);
     Ok(())
 }
@@ -306,7 +321,8 @@ fn warn_unselected(context: &Context, app: &App, selected: &NodeSet, plan: &Plan
         return Ok(());
     }
     let scope = project.assets_with_upstream(&upstream);
-    let surveyed = survey(&app.workspace.world(), &Request { scope: &scope, runs: &scope, forced: Forced::Nothing })?;
+    let surveyed =
+        survey(&app.workspace.world(), &Request { scope: &scope, runs: &scope, forced: Forced::Nothing, only: None })?;
     let stale: Vec<String> = upstream
         .iter()
         .filter(|it| surveyed.get(*it).is_some_and(|it| !it.verdict.is_fresh()))
@@ -455,7 +471,8 @@ fn begin(context: &Context, app: &App) -> Result<RunId, Failure> {
 
 /// What each op took last time.
 fn durations(app: &App, surveyed: &Survey) -> HashMap<OpId, u64> {
-    let records = surveyed.records.iter();
+    let parts = surveyed.recorded.iter().filter_map(|(node, them)| Some((node, them.values().next_back()?)));
+    let records = surveyed.records.iter().chain(parts);
     records.filter_map(|(node, record)| Some((app.project().op_of(*node)?, record.duration_ms))).collect()
 }
 

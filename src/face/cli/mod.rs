@@ -5,6 +5,7 @@ mod again;
 pub mod args;
 mod check;
 mod check_step;
+mod choosing;
 mod clean;
 mod codes;
 pub mod complete;

@@ -26,6 +26,12 @@ pub fn run(context: &Context, args: &MvArgs) -> Result<Exit, Failure> {
     if old == new {
         return Err(Failure::usage("the two keys are the same"));
     }
+    let cut = [&old, &new]
+        .into_iter()
+        .find(|it| app.project().node(it.as_str()).is_some_and(|it| app.workspace.partitions.cuts(it)));
+    if let Some(key) = cut {
+        return Err(Failure::usage(format!("{key} has partitions, which cannot be moved yet")));
+    }
     let locks = app.locks()?;
     let recovery = recover(&app.workspace, &locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
     recovery.notes.iter().for_each(|it| context.ui.warn(it));

@@ -12,15 +12,18 @@ use crate::{
         cli::{
             Context,
             args::{MaterializeArgs, PlanArgs, Selection},
+            choosing,
             error::Failure,
             materialize::forced,
             selecting,
         },
         exit::Exit,
         report::{Layout, json, plan as report, plan::PlanRow},
+        ui::line,
     },
     model::{
         fingerprint::Fingerprint,
+        key::PartitionKey,
         node_set::NodeSet,
         plan::{Plan, PlanStep},
         project::{NodeId, Project},
@@ -39,6 +42,7 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
     let asked = Asked {
         words: &args.words,
         selection: &args.selection,
+        partition: args.partition.as_deref(),
         forced: forced(args.force, args.full_refresh),
         verify: args.verify,
         out: args.out.as_deref(),
@@ -50,6 +54,7 @@ pub fn dry_run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failur
     let asked = Asked {
         words: &args.words,
         selection: &args.selection,
+        partition: args.partition.as_deref(),
         forced: forced(args.force, args.full_refresh),
         verify: args.verify,
         out: None,
@@ -60,6 +65,7 @@ pub fn dry_run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failur
 struct Asked<'a> {
     words: &'a [String],
     selection: &'a Selection,
+    partition: Option<&'a str>,
     forced: Forced,
     verify: bool,
     out: Option<&'a Path>,
@@ -70,12 +76,17 @@ fn answer(context: &Context, asked: &Asked<'_>) -> Result<Exit, Failure> {
     let project = app.project();
     let selected = selecting::select(project, Some(&app), asked.words, asked.selection, &context.ui)?;
     let selected = selecting::made_of(project, &selected);
+    let only = choosing::chosen(&app, &selected, asked.partition, &context.ui)?;
     let world = app.workspace.world();
-    let surveyed = survey(&world, &Request { scope: &selected, runs: &selected, forced: asked.forced })?;
+    let request = Request { scope: &selected, runs: &selected, forced: asked.forced, only: only.as_ref() };
+    let surveyed = survey(&world, &request)?;
     let plan = planner::plan(&world, &surveyed, &selected)?;
     app.keep_cache(&context.ui);
     if let Some(file) = asked.out {
-        let written = PlanFile::of(project, &surveyed, &plan, &selected, asked.forced);
+        let written = PlanFile {
+            partition: asked.partition.map(str::to_owned),
+            ..PlanFile::of(project, &surveyed, &plan, &selected, asked.forced)
+        };
         let text = serde_json::to_string_pretty(&written).expect("a plan is plain data");
         fs::write_atomic(file, text.as_bytes())?;
     }
@@ -110,6 +121,9 @@ pub struct PlanFile {
     forced: bool,
     #[serde(default)]
     full_refresh: bool,
+    /// What `--partition` said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
     /// Keys of the assets that were selected.
     pub select: Vec<String>,
     /// Each asset that will be remade and why, in words; and what it was fingerprinted as.
@@ -131,6 +145,7 @@ impl PlanFile {
             project: project.name.clone(),
             forced: forced == Forced::All,
             full_refresh: forced == Forced::Incremental,
+            partition: None,
             select: selected.iter().map(|it| project.key(it).to_string()).collect(),
             steps: planned(project, surveyed, plan),
         }
@@ -169,7 +184,7 @@ fn moved(why: &str) -> Failure {
 }
 
 fn planned(project: &Project, surveyed: &Survey, plan: &Plan) -> Vec<PlannedAsset> {
-    let one = |node: NodeId, action: &str, reasons: &[Reason]| {
+    let one = |node: NodeId, partition: &PartitionKey, action: &str, reasons: &[Reason]| {
         let fingerprint = surveyed.get(node).and_then(|it| it.fingerprint.as_ref()).map(|it| it.digest());
         // What is known of one that waits for others, whose fingerprint is not.
         let parts = project.op_of(node).and_then(|it| surveyed.facts.ops.get(&it)).map(|it| it.parts.clone());
@@ -178,14 +193,18 @@ fn planned(project: &Project, surveyed: &Survey, plan: &Plan) -> Vec<PlannedAsse
             state.push_str(&format!("\0{}\0{}\0{:?}\0{:?}", it.code.name(), it.subject, it.old, it.new));
         }
         PlannedAsset {
-            key: project.key(node).to_string(),
+            key: line::name(project.key(node), partition),
             action: action.to_owned(),
             state: Digest::derive("assets plan state 1", state.as_bytes()).to_string(),
         }
     };
     plan.steps
         .iter()
-        .flat_map(|step| step.outputs.iter().map(move |(node, reasons)| one(*node, step.action.name(), reasons)))
+        .flat_map(|step| {
+            let planned =
+                move |(node, reasons): &(NodeId, Vec<Reason>)| one(*node, &step.partition, step.action.name(), reasons);
+            step.outputs.iter().map(planned)
+        })
         .collect()
 }
 

@@ -140,7 +140,7 @@ fn rendered(
 ) -> Result<Vec<Vec<u8>>, String> {
     let env = environment.of_templates(env);
     let root = workspace.root.to_string_lossy();
-    let (inputs, outputs) = (BTreeMap::new(), BTreeMap::new());
+    let (inputs, outputs, partition) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let scope = |quoting| Scope {
         vars: &workspace.project.vars,
         env: &env,
@@ -148,6 +148,7 @@ fn rendered(
         inputs: &inputs,
         outputs: &outputs,
         run_id: "source",
+        partition: &partition,
         quoting,
         refs: None,
         model: None,

@@ -5,13 +5,25 @@ use std::collections::BTreeSet;
 use crate::{
     face::{
         app::App,
-        cli::{Context, args::RetryArgs, error::Failure, materialize, past},
+        cli::{
+            Context,
+            args::RetryArgs,
+            choosing::Chosen,
+            error::Failure,
+            materialize::{self, Answer, Asked},
+            past,
+        },
         exit::Exit,
         report::{json, materialize::Collector, runs::Life},
     },
-    model::{event::StepOutcome, key::AssetKey, node_set::NodeSet},
+    model::{
+        event::StepOutcome,
+        key::{AssetKey, PartitionKey},
+        node_set::NodeSet,
+        partition::PartitionSet,
+    },
     plan::{
-        record::{AttemptState, RunRecord},
+        record::{AttemptState, RunRecord, StepRecord},
         store::folder::Access,
         survey::Forced,
     },
@@ -29,21 +41,31 @@ pub fn run(context: &Context, args: &RetryArgs) -> Result<Exit, Failure> {
     }
     let project = app.project();
     let mut selected = NodeSet::none(project.len());
-    let mut gone = Vec::new();
-    for key in unfinished(&app, &run)? {
-        match project.node(key.as_str()).filter(|it| project.nodes[*it].asset().is_some()) {
-            Some(node) => drop(selected.insert(node)),
-            None => gone.push(key.to_string()),
+    let mut only = Chosen::new();
+    let mut gone = BTreeSet::new();
+    for (key, partition) in unfinished(&app, &run)? {
+        let Some(node) = project.node(key.as_str()).filter(|it| project.nodes[*it].asset().is_some()) else {
+            gone.insert(key.to_string());
+            continue;
+        };
+        selected.insert(node);
+        if let Ok(place) = app.workspace.partitions.of_node(node).place(partition.as_str()) {
+            let chosen = only.entry(node).or_default();
+            *chosen = chosen.union(&PartitionSet::one(place));
         }
     }
     if !gone.is_empty() {
-        context.ui.warn(&format!("not in the manifest any more: {}", gone.join(", ")));
+        context.ui.warn(&format!("not in the manifest any more: {}", gone.into_iter().collect::<Vec<_>>().join(", ")));
     }
     if selected.is_empty() {
         return nothing(context, &format!("in run {} nothing failed and nothing was skipped", run.id.0));
     }
     let signals = materialize::listen()?;
-    materialize::materialize(context, &app, &signals, &selected, Forced::Nothing, &args.how, None)
+    let answer = if context.json { Answer::Document } else { Answer::Nothing };
+    let only = Some(&only);
+    let asked =
+        Asked { selected: &selected, only, forced: Forced::Nothing, how: &args.how, wanted: None, known: None, answer };
+    materialize::bring(context, &app, &signals, &asked).map(|it| materialize::exit_of(&it.summary))
 }
 
 fn nothing(context: &Context, why: &str) -> Result<Exit, Failure> {
@@ -55,20 +77,20 @@ fn nothing(context: &Context, why: &str) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Assets that the run did not bring to a good end.
-fn unfinished(app: &App, run: &RunRecord) -> Result<BTreeSet<AssetKey>, Failure> {
+/// Assets, and partitions of theirs, that the run did not bring to a good end.
+fn unfinished(app: &App, run: &RunRecord) -> Result<BTreeSet<(AssetKey, PartitionKey)>, Failure> {
     let failed = |it: StepOutcome| matches!(it, StepOutcome::Failed | StepOutcome::Skipped);
-    let mut keys: BTreeSet<AssetKey> =
-        run.steps.iter().filter(|it| failed(it.outcome)).map(|it| it.key.clone()).collect();
+    let of = |it: &StepRecord| (it.key.clone(), it.partition.clone());
+    let mut keys: BTreeSet<_> = run.steps.iter().filter(|it| failed(it.outcome)).map(of).collect();
     if run.outcome.is_none() {
         // It was killed: what it was working on was never reported.
         for attempt in app.workspace.store.attempts_of(&run.id)? {
             if !matches!(attempt.state, AttemptState::Succeeded(_)) {
-                keys.extend(attempt.outputs);
+                keys.extend(attempt.outputs.into_iter().map(|it| (it, attempt.partition.clone())));
             }
         }
         for step in run.steps.iter().filter(|it| !failed(it.outcome)) {
-            keys.remove(&step.key);
+            keys.remove(&of(step));
         }
     }
     Ok(keys)

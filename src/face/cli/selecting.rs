@@ -73,8 +73,10 @@ fn evaluate(project: &Project, app: Option<&App>, words: &[String], ui: &Ui) -> 
         && expression.needs_status()
     {
         let all = all_assets(project);
-        facts.survey =
-            Some(survey(&app.workspace.world(), &Request { scope: &all, runs: &all, forced: Forced::Nothing })?);
+        facts.survey = Some(survey(
+            &app.workspace.world(),
+            &Request { scope: &all, runs: &all, forced: Forced::Nothing, only: None },
+        )?);
     }
     let found = select::eval(&expression, project, &facts).map_err(|them| mistakes(words, &them))?;
     if !found.warnings.is_empty() && !ui.is_quiet() {

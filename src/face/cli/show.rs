@@ -18,7 +18,7 @@ use crate::{
     },
     plan::{
         observe::{SourceFacts, observe},
-        store::folder::Access,
+        store::{self, folder::Access},
         survey::{Forced, Request, load_observations, survey},
     },
 };
@@ -141,11 +141,21 @@ fn stored(app: &App, node: NodeId, told: &mut Show) -> Result<(), Failure> {
     let project = app.project();
     let scope = NodeSet::of(project.len(), [node]);
     let scope = project.assets_with_upstream(&scope);
-    let surveyed = survey(&app.workspace.world(), &Request { scope: &scope, runs: &scope, forced: Forced::Nothing })?;
+    let surveyed =
+        survey(&app.workspace.world(), &Request { scope: &scope, runs: &scope, forced: Forced::Nothing, only: None })?;
     let found = surveyed.get(node).expect("the asset asked about was looked at");
     told.state = Some(found.state);
     told.reasons = found.verdict.reasons().to_vec();
-    told.history = app.workspace.store.history(project.key(node), &PartitionKey::whole())?;
+    told.history = match surveyed.recorded.get(&node) {
+        // The youngest of all partitions.
+        Some(records) => {
+            let mut records: Vec<_> = records.values().cloned().collect();
+            records.sort_by_key(|it| std::cmp::Reverse(it.at));
+            records.truncate(store::KEPT);
+            records
+        }
+        None => app.workspace.store.history(project.key(node), &PartitionKey::whole())?,
+    };
     told.attempt = project.op_of(node).and_then(|it| surveyed.attempts.get(&it)).cloned();
     let root = &app.workspace.root;
     if let Some(attempt) = &mut told.attempt

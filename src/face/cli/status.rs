@@ -3,6 +3,7 @@
 use std::mem::ManuallyDrop;
 
 use crate::{
+    exec::run::context::Workspace,
     face::{
         app::App,
         cli::{Context, args::StatusArgs, error::Failure, refresh, selecting},
@@ -10,16 +11,17 @@ use crate::{
         quick::{self, Asking, Told},
         report::{
             Last, Layout, json,
-            status::{self, StatusRow},
+            status::{self, PartitionRange, Partitions, StatusRow},
         },
         ui::words,
     },
     model::{
-        key::PartitionKey,
-        project::{NodeId, Project},
-        staleness::State,
+        partition::{Keys, PartitionSet},
+        project::NodeId,
+        staleness::{Reason, State},
     },
     plan::{
+        parted::Parted,
         record::Materialization,
         store::folder::Access,
         survey::{Forced, Request, Survey, survey, survey_states},
@@ -47,10 +49,10 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
     let world = app.workspace.world();
     let generation = app.workspace.store.generation()?;
     // Given back with the process: piece by piece it would take as long as deciding did.
-    let request = Request { scope: &scope, runs: &scope, forced: Forced::Nothing };
+    let request = Request { scope: &scope, runs: &scope, forced: Forced::Nothing, only: None };
     let known = vouched.and_then(|it| it.known(&app));
     let surveyed = ManuallyDrop::new(survey_states(&world, &request, known.as_ref())?);
-    let rows: Vec<StatusRow> = selected.iter().map(|it| row(project, &surveyed, it)).collect();
+    let rows: Vec<StatusRow> = selected.iter().map(|it| row(&app.workspace, &surveyed, it)).collect();
     app.keep_cache(&context.ui);
     if context.json {
         context.ui.print(&json(&status::document(&project.name, project.target.as_deref(), &rows)))?;
@@ -76,7 +78,8 @@ fn quick(context: &Context, args: &StatusArgs) -> Told {
     quick::ask(&context.opening, Asking::Status, &args.words, &args.selection)
 }
 
-fn row(project: &Project, surveyed: &Survey, node: NodeId) -> StatusRow {
+fn row(workspace: &Workspace, surveyed: &Survey, node: NodeId) -> StatusRow {
+    let project = &*workspace.project;
     let it = &project.nodes[node];
     let found = surveyed.get(node).expect("every selected asset was looked at");
     StatusRow {
@@ -85,14 +88,65 @@ fn row(project: &Project, surveyed: &Survey, node: NodeId) -> StatusRow {
         reasons: found.verdict.reasons().to_vec(),
         group: it.group.clone(),
         io: it.asset().map(|it| project.io_managers[it.io].name.clone()),
-        partitions: None,
-        last: surveyed.records.get(&node).map(last),
+        partitions: surveyed.parted.get(&node).map(|it| partitions(it, workspace.partitions.of_node(node))),
+        last: latest(surveyed, node).map(last),
     }
+}
+
+/// The record of an asset; of one with partitions the youngest of theirs.
+pub fn latest(surveyed: &Survey, node: NodeId) -> Option<&Materialization> {
+    let youngest = || surveyed.recorded.get(&node)?.values().max_by_key(|it| it.at);
+    surveyed.records.get(&node).or_else(youngest)
+}
+
+/// How many are in which state, and which, as few ranges as there are differences.
+fn partitions(parted: &Parted, keys: &Keys) -> Partitions {
+    let mut groups: Vec<(State, Option<Reason>, bool, PartitionSet)> = Vec::new();
+    for piece in &parted.pieces {
+        let first = piece.found.verdict.reasons().first();
+        for (waits, places) in
+            [(true, piece.places.intersection(&parted.waiting)), (false, piece.places.difference(&parted.waiting))]
+        {
+            if places.is_empty() {
+                continue;
+            }
+            let alike = |it: &&mut (State, Option<Reason>, bool, PartitionSet)| {
+                it.0 == piece.found.state && it.2 == waits && same_cause(it.1.as_ref(), first)
+            };
+            match groups.iter_mut().find(alike) {
+                Some(it) => it.3 = it.3.union(&places),
+                None => groups.push((piece.found.state, first.cloned(), waits, places)),
+            }
+        }
+    }
+    groups.sort_by_key(|it| it.3.first());
+    let ranges = groups.into_iter().map(|(state, reason, waiting, places)| PartitionRange {
+        partitions: keys.print(&places),
+        count: places.count(),
+        state,
+        waiting,
+        reason,
+    });
+    Partitions {
+        total: parted.total(),
+        fresh: parted.count(State::Fresh),
+        stale: parted.count(State::Stale),
+        missing: parted.count(State::Missing),
+        failed: parted.count(State::Failed),
+        blocked: parted.count(State::Blocked),
+        waiting: parted.waiting.count(),
+        ranges: ranges.collect(),
+    }
+}
+
+/// Whether two partitions are told in one line: the same happened, to the same asset.
+fn same_cause(a: Option<&Reason>, b: Option<&Reason>) -> bool {
+    let cause = |it: &Reason| (it.code, it.subject.split('@').next().map(str::to_owned));
+    a.map(cause) == b.map(cause)
 }
 
 /// The latest materialization as reports tell it.
 pub fn last(record: &Materialization) -> Last {
-    debug_assert_eq!(record.partition, PartitionKey::whole());
     Last {
         run: record.run.0.clone(),
         at: record.at,

@@ -146,7 +146,7 @@ impl Keeping<'_> {
     fn bring_up_to_date(&mut self) -> Result<Option<Exit>, Failure> {
         let app = self.open()?;
         let mut selected = self.selected(&app)?;
-        let request = Request { scope: &selected, runs: &selected, forced: Forced::Nothing };
+        let request = Request { scope: &selected, runs: &selected, forced: Forced::Nothing, only: None };
         let surveyed = survey(&app.workspace.world(), &request)?;
         let hopeless = self.hopeless(app.project(), &selected, &surveyed);
         selected.subtract(&hopeless);
@@ -167,7 +167,8 @@ impl Keeping<'_> {
 
     fn bring(&mut self, app: &App, selected: &NodeSet) -> Result<Option<Exit>, Failure> {
         let answer = if self.context.json { Answer::Events } else { Answer::Nothing };
-        let asked = Asked { selected, forced: Forced::Nothing, how: self.how, wanted: None, known: None, answer };
+        let asked =
+            Asked { selected, only: None, forced: Forced::Nothing, how: self.how, wanted: None, known: None, answer };
         let brought = materialize::bring(self.context, app, &self.signals, &asked)?;
         self.remember(&brought.summary);
         if brought.unheard {

@@ -4,7 +4,7 @@ use crate::{
     base::suggest,
     face::{
         app::App,
-        cli::{Context, args::WhyArgs, error::Failure, status},
+        cli::{Context, args::WhyArgs, choosing, error::Failure, status},
         exit::Exit,
         report::{
             Layout, diff, json,
@@ -18,6 +18,7 @@ use crate::{
     },
     plan::{
         explain::{self, explain},
+        parted::found_at,
         store::folder::Access,
         survey::{Forced, Request, Survey, survey},
     },
@@ -34,7 +35,10 @@ pub fn run(context: &Context, args: &WhyArgs) -> Result<Exit, Failure> {
     let scope = NodeSet::of(project.len(), [node]);
     let scope = project.assets_with_upstream(&scope);
     let world = app.workspace.world();
-    let surveyed = survey(&world, &Request { scope: &scope, runs: &scope, forced: Forced::Nothing })?;
+    let mut surveyed = survey(&world, &Request { scope: &scope, runs: &scope, forced: Forced::Nothing, only: None })?;
+    if let Some(text) = &args.partition {
+        ask_one(&app, &mut surveyed, node, text)?;
+    }
     let roots = explain(&world, &surveyed, node)?;
     let told = told(project, &surveyed, node, &roots);
     app.keep_cache(&context.ui);
@@ -45,6 +49,21 @@ pub fn run(context: &Context, args: &WhyArgs) -> Result<Exit, Failure> {
         context.ui.print(&why::text(&told, layout))?;
     }
     Ok(Exit::Done)
+}
+
+/// From now on the survey tells of this partition what it told of the asset.
+fn ask_one(app: &App, surveyed: &mut Survey, node: NodeId, text: &str) -> Result<(), Failure> {
+    let key = app.project().key(node);
+    if !app.workspace.partitions.cuts(node) {
+        return Err(Failure::usage(format!("{key} has no partitions")).hint("leave `--partition` out"));
+    }
+    let place = choosing::one(app, node, text)?;
+    let found = surveyed.parted.get(&node).and_then(|it| found_at(&it.by_place(), place).cloned());
+    surveyed.nodes[node] = found;
+    let record = surveyed.recorded.get_mut(&node).and_then(|it| it.remove(&place));
+    surveyed.recorded.remove(&node);
+    surveyed.records.extend(record.map(|it| (node, it)));
+    Ok(())
 }
 
 /// The asset of that key, or a failure that offers the nearest.
@@ -84,7 +103,7 @@ fn told(project: &Project, surveyed: &Survey, node: NodeId, roots: &[explain::Ro
         state: found.state,
         causes: causes.collect(),
         roots: upstream.collect(),
-        last: surveyed.records.get(&node).map(status::last),
+        last: status::latest(surveyed, node).map(status::last),
         downstream: below.len(),
         next: next(found.verdict.reasons(), key.as_str()),
     }

@@ -33,14 +33,80 @@ pub struct StatusRow {
 }
 
 /// How many partitions an asset has, and how many of them are in which state.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Partitions {
+    pub total: u64,
+    pub fresh: u64,
+    pub stale: u64,
+    pub missing: u64,
+    pub failed: u64,
+    pub blocked: u64,
+    /// Never made, and nothing is there yet to make them from: they are in none of the states.
+    pub waiting: u64,
+    pub ranges: Vec<PartitionRange>,
+}
+
+/// Partitions of which the same is true.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PartitionRange {
+    /// As `--partition` takes them.
+    pub partitions: String,
+    pub count: u64,
+    pub state: State,
+    pub waiting: bool,
+    pub reason: Option<Reason>,
+}
+
+/// How many partitions an asset has, and how many of them are in which state.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Partitions {
-    pub total: usize,
-    pub fresh: usize,
-    pub stale: usize,
-    pub missing: usize,
-    pub failed: usize,
+pub struct PartitionsDocument {
+    pub total: u64,
+    pub fresh: u64,
+    pub stale: u64,
+    pub missing: u64,
+    pub failed: u64,
+    pub blocked: u64,
+    /// Never made, and nothing is there yet to make them from; in none of the states.
+    pub waiting: u64,
+    /// Which are in which state, and why.
+    pub ranges: Vec<RangeDocument>,
+}
+
+/// Partitions of which the same is true.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RangeDocument {
+    /// As `--partition` takes them: `2026-01-01..2026-01-15`, without the last.
+    pub partitions: String,
+    pub count: u64,
+    #[cfg_attr(test, schemars(extend("enum" = report::schema::states())))]
+    pub state: &'static str,
+    pub waiting: bool,
+    /// The most telling of the first of them; null if they are fresh.
+    pub reason: Option<ReasonDocument>,
+}
+
+impl From<&Partitions> for PartitionsDocument {
+    fn from(it: &Partitions) -> Self {
+        let range = |it: &PartitionRange| RangeDocument {
+            partitions: it.partitions.clone(),
+            count: it.count,
+            state: it.state.name(),
+            waiting: it.waiting,
+            reason: it.reason.as_ref().and_then(|it| report::reasons(std::slice::from_ref(it)).pop()),
+        };
+        PartitionsDocument {
+            total: it.total,
+            fresh: it.fresh,
+            stale: it.stale,
+            missing: it.missing,
+            failed: it.failed,
+            blocked: it.blocked,
+            waiting: it.waiting,
+            ranges: it.ranges.iter().map(range).collect(),
+        }
+    }
 }
 
 /// The answer to `assets status`.
@@ -71,7 +137,7 @@ pub struct AssetStatus {
     /// Name of the IO manager that keeps it.
     pub io: Option<String>,
     /// Null for an asset without partitions.
-    pub partitions: Option<Partitions>,
+    pub partitions: Option<PartitionsDocument>,
     /// Null if it was never built.
     pub last: Option<LastDocument>,
 }
@@ -83,7 +149,7 @@ pub fn document(project: &str, target: Option<&str>, rows: &[StatusRow]) -> Stat
         reasons: report::reasons(&row.reasons),
         group: row.group.clone(),
         io: row.io.clone(),
-        partitions: row.partitions.clone(),
+        partitions: row.partitions.as_ref().map(PartitionsDocument::from),
         last: row.last.as_ref().map(LastDocument::from),
     });
     StatusDocument {
@@ -141,15 +207,19 @@ fn row_line(row: &StatusRow, by_key: &HashMap<&str, &StatusRow>, columns: Column
     let (word, role) = word_of(row.state);
     let mut cause = Vec::new();
     if let Some(it) = &row.partitions {
-        let (fresh, total) = (words::thousands(it.fresh as u64), words::thousands(it.total as u64));
+        let (fresh, total) = (words::thousands(it.fresh), words::thousands(it.total - it.waiting));
         cause.push(format!("{fresh} of {total} partitions fresh"));
+        cause.extend(ranges(row, it, layout.verbose));
     }
+    let by_range = row.partitions.as_ref().is_some_and(|it| !it.ranges.is_empty());
     let mut is_effect = false;
     match row.reasons.first() {
+        Some(first) if by_range => is_effect = reason::is_upstream(first.code),
         Some(first) if reason::is_upstream(first.code) => {
             is_effect = true;
             cause.push(because_of(first, row, by_key));
         }
+        Some(_) if by_range => {}
         Some(_) => cause.push(reason::short(&row.reasons, &row.key)),
         None => {}
     }
@@ -165,6 +235,31 @@ fn row_line(row: &StatusRow, by_key: &HashMap<&str, &StatusRow>, columns: Column
     // What stands out is where to look: the causes, not their effects.
     let role = if is_effect { Role::Dim } else { role };
     line::with_status(word, role, &rest, layout.style, layout.width)
+}
+
+/// So many ranges are told in a line, if nobody asks for more.
+const RANGES_MAX: usize = 4;
+
+/// `2026-01-01..2026-03-14 fresh`, `2026-03-15 stale: source changed: raw`; what is fresh or waits only for those
+/// who want everything.
+fn ranges(row: &StatusRow, of: &Partitions, verbose: bool) -> Vec<String> {
+    let shown = |it: &&PartitionRange| verbose || it.state != State::Fresh && !it.waiting;
+    let told = of.ranges.iter().filter(shown).map(|it| {
+        let why = match (&it.reason, it.waiting) {
+            (_, true) => ": nothing is there to make them from".to_owned(),
+            (Some(why), _) => format!(": {}", reason::one(why, &row.key)),
+            (None, _) => String::new(),
+        };
+        let state = if it.waiting { "waiting" } else { it.state.name() };
+        format!("{} {state}{why}", words::visible(&it.partitions))
+    });
+    let mut told: Vec<String> = told.collect();
+    if !verbose && told.len() > RANGES_MAX {
+        let more = told.len() - RANGES_MAX;
+        told.truncate(RANGES_MAX);
+        told.push(format!("+{more} more"));
+    }
+    told
 }
 
 /// Follows `upstream is stale` down to the asset that is stale on its own account.

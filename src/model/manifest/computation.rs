@@ -6,6 +6,7 @@ use crate::{
     base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
     model::{
         format::TableFormat,
+        partitioning::PartitionsId,
         project::{Action, Asset, EnvName, FileSet, Identity, NodeId, Op, OpId, Pattern, Shape, Source, VersionKind},
         sql::inputs::table_format,
         template::{Names, Template},
@@ -78,7 +79,7 @@ impl<'a> Resolver<'a> {
         Some(op)
     }
 
-    pub fn asset(&mut self, declared: &Declared, op: OpId) -> Asset {
+    pub fn asset(&mut self, declared: &Declared, op: OpId, cut: Option<PartitionsId>) -> Asset {
         let table = &declared.table;
         let io = match self.setting(declared, "io") {
             Some(value) => self.io(value),
@@ -95,7 +96,7 @@ impl<'a> Resolver<'a> {
         let format = table.get("format").and_then(|it| self.format(it));
         let path = table.get("path");
         let text = path.and_then(|it| Some((it.text()?, it.place)));
-        let text = text.and_then(|(text, place)| Some((self.render(text, place)?, place)));
+        let text = text.and_then(|(text, place)| Some((self.render_path(text, place, cut)?, place)));
         let slash = text.as_ref().is_some_and(|(it, _)| it.ends_with('/'));
         let shape = match table.get("folder") {
             Some(Value { data: Data::Boolean(false), place }) if slash => {
@@ -110,11 +111,8 @@ impl<'a> Resolver<'a> {
         let written = text.as_ref().and_then(|(it, place)| self.output_path(it, *place));
         let format = format.or_else(|| extension(written.as_ref()?));
         let path = written.unwrap_or_else(|| {
-            let name = match &format {
-                Some(format) if shape == Shape::File && path.is_none() => format!("{}.{format}", declared.key),
-                _ => declared.key.to_string(),
-            };
-            ProjectPath::resolve(&ProjectPath::root(), name).unwrap_or_default()
+            let ending = format.as_deref().filter(|_| shape == Shape::File && path.is_none());
+            self.default_path(&declared.key, ending, cut)
         });
         let asset = Asset {
             op,
@@ -125,7 +123,7 @@ impl<'a> Resolver<'a> {
             identity: Identity::Bytes,
             version: VersionKind::Content,
         };
-        let asset = self.as_table(declared, asset);
+        let asset = self.as_table(declared, asset, cut);
         let asset = self.versioned(declared, asset);
         self.idle_settings(declared);
         self.keepers.push((asset.io, table_format(&asset)));
@@ -156,7 +154,7 @@ impl<'a> Resolver<'a> {
         Some(text.to_string())
     }
 
-    pub fn source(&mut self, declared: &'a Declared) -> Source {
+    pub fn source(&mut self, declared: &'a Declared, cut: Option<PartitionsId>) -> Source {
         let table = &declared.table;
         let forms: Vec<_> = table.entries.iter().filter(|it| ["files", "command", "url"].contains(&&*it.key)).collect();
         let later = table.entry("table").or_else(|| table.entry("io")).is_some();
@@ -195,7 +193,7 @@ impl<'a> Resolver<'a> {
                     max_age: table.get("max_age").and_then(read_duration),
                 }
             }
-            _ => Source::Files(self.files(table, "files", &folder)),
+            _ => Source::Files(self.files_of(table, "files", &folder, cut)),
         }
     }
 
@@ -240,8 +238,9 @@ impl<'a> Resolver<'a> {
         let forms = self.forms(table);
         let query = table.get("sql").and_then(|_| self.sql(declared, outputs[0], &mut deps, &mut inputs, &env));
         let keys: Vec<&str> = outputs.iter().map(|it| &*from.asset.entries[it.index()].key).collect();
+        let cut = outputs.first().and_then(|it| self.partitioning.of(*it));
         let action = match table.get("command") {
-            Some(value) => self.action(value, &inputs, &keys, &env),
+            Some(value) => self.action_of(value, &inputs, &keys, &env, cut),
             None => query.map_or_else(|| Action::Argv(Vec::new()), |it| Action::Sql(Box::new(it))),
         };
         let mut checks = Vec::new();
@@ -407,6 +406,18 @@ impl<'a> Resolver<'a> {
     }
 
     pub fn action(&mut self, value: &Value, inputs: &[&str], outputs: &[&str], env: &[EnvName]) -> Action {
+        self.action_of(value, inputs, outputs, env, None)
+    }
+
+    /// The same, of what has partitions.
+    pub fn action_of(
+        &mut self,
+        value: &Value,
+        inputs: &[&str],
+        outputs: &[&str],
+        env: &[EnvName],
+        cut: Option<PartitionsId>,
+    ) -> Action {
         let empty = match &value.data {
             Data::Text(it) => it.trim().is_empty(),
             Data::List(them) => them.is_empty() || them[0].text().is_some_and(|it| it.trim().is_empty()),
@@ -417,7 +428,9 @@ impl<'a> Resolver<'a> {
             self.report.push(told.label("nothing to run"));
         }
         let env: Vec<&str> = env.iter().map(|it| it.name.as_str()).collect();
-        let names = Names { vars: &self.vars, env: &env, inputs, outputs };
+        let partition = self.partition_names(cut);
+        let partition: Vec<&str> = partition.iter().map(String::as_str).collect();
+        let names = Names { vars: &self.vars, env: &env, inputs, outputs, partition: &partition };
         let mut template = |it: &Value| {
             let template = Template::new(it.text()?.clone(), Some(it.place));
             interpolate::check(&template, &names, self.sources, self.report);
@@ -431,6 +444,11 @@ impl<'a> Resolver<'a> {
 
     /// The patterns under `key`; one text is a list of one.
     fn files(&mut self, table: &Table, key: &str, folder: &ProjectPath) -> FileSet {
+        self.files_of(table, key, folder, None)
+    }
+
+    /// The same; of what is cut each names the partition.
+    fn files_of(&mut self, table: &Table, key: &str, folder: &ProjectPath, cut: Option<PartitionsId>) -> FileSet {
         let value = table.get(key);
         let items = match value {
             Some(Value { data: Data::Text(_), .. }) => value.map(std::slice::from_ref).unwrap_or_default(),
@@ -448,7 +466,13 @@ impl<'a> Resolver<'a> {
                         .help("put a pattern that brings files before it"),
                 );
             }
-            pattern::check(folder, without.unwrap_or(text), item.place, self.report);
+            let rendered = match cut {
+                Some(_) => self.render_path(text, item.place, cut),
+                None => Some(text.clone()),
+            };
+            let Some(text) = rendered else { continue };
+            let without = text.strip_prefix('!');
+            pattern::check(folder, without.unwrap_or(&text), item.place, self.report);
             patterns.push(Pattern { text: text.to_string(), place: Some(item.place) });
         }
         FileSet { folder: folder.clone(), patterns }

@@ -300,8 +300,11 @@ impl Resolver<'_> {
         help: &str,
     ) -> Option<String> {
         let written = value.text()?;
-        let query =
-            self.query_text(written, value.place, &QueryScope { dialect: reading.dialect, env: None, model: None })?;
+        let query = self.query_text(
+            written,
+            value.place,
+            &QueryScope { dialect: reading.dialect, env: None, model: None, cut: None },
+        )?;
         let tables = match parse(&query.text, reading.dialect) {
             Ok(tables) => tables,
             Err(error) => {

@@ -25,6 +25,18 @@ pub fn render(
     sources: &SourceMap,
     report: &mut Report,
 ) -> Option<Arc<str>> {
+    render_with(text, place, (vars, &BTreeMap::new()), options, sources, report)
+}
+
+/// The same, where something is known of partitions.
+pub fn render_with(
+    text: &Arc<str>,
+    place: Span,
+    (vars, partition): (&BTreeMap<String, VarValue>, &BTreeMap<String, String>),
+    options: &Options<'_>,
+    sources: &SourceMap,
+    report: &mut Report,
+) -> Option<Arc<str>> {
     let template = Template::new(text.clone(), Some(place));
     if template.is_plain() {
         return Some(text.clone());
@@ -46,6 +58,7 @@ pub fn render(
             inputs: &BTreeMap::new(),
             outputs: &BTreeMap::new(),
             run_id: "",
+            partition,
             quoting: Quoting::AsIs,
             refs: None,
             model: None,
@@ -83,9 +96,7 @@ pub fn told(error: TemplateError, text: &str, place: Span, sources: &SourceMap) 
 
 fn code_of(error: &TemplateError, text: &str) -> Code {
     let named = error.at.clone().and_then(|it| text.get(it)).unwrap_or_default();
-    if named.starts_with("partition") {
-        code::NOT_SUPPORTED
-    } else if error.unknown.is_some() || error.message.contains("`output`") {
+    if error.unknown.is_some() || error.message.contains("`output`") {
         code::UNKNOWN_IN_TEMPLATE
     } else if named.starts_with("env") {
         code::UNSET_ENV

@@ -68,7 +68,7 @@ const EXTERNAL: Field = field(
     List(&Filled),
     "Tables that queries may read although nobody declares them, as `raw.events` or `legacy_*`. They are not tracked.",
 );
-const PARTITIONS_FIELD: Field = field("partitions", Filled, "The `[partitions.*]` that it is cut into.").later();
+const PARTITIONS_FIELD: Field = field("partitions", Filled, "The `[partitions.*]` that it is cut into.");
 const MATERIALIZED: Choice = Choice { now: &["table", "incremental"], later: &["view"] };
 const MATERIALIZED_FIELD: Field = field(
     "materialized",
@@ -93,6 +93,45 @@ static DEP: Shape = shape(
     &[
         field("asset", Filled, "Key of the asset or source.").required(),
         field("format", Filled, "The form in which its rows are wanted: parquet, csv, jsonl or arrow."),
+        field("partitions", MAPPINGS, "Which of its partitions are read for one. Default: those that overlap it."),
+    ],
+);
+
+const MAPPINGS: Kind = Either(const { &[Filled, Kind::Table(&MAPPING), List(&ONE_MAPPING)] });
+const ONE_MAPPING: Kind = Either(const { &[Filled, Kind::Table(&MAPPING)] });
+const NUMBER: Kind = Count(i64::MIN, i64::MAX);
+
+static MAPPING: Shape = shape(
+    "mapping",
+    "Which partitions of a dependency are read for one; or a word: same, overlap, all, last.",
+    &[
+        OFFSET,
+        WINDOW,
+        TABLE_OF_KEYS,
+        field("dimension", Filled, "The one dimension that belongs to the other side."),
+        field(
+            "dimensions",
+            Map(const { &Either(const { &[Filled, Kind::Table(&DIMENSION)] }) }),
+            "For each dimension of the dependency the one here that it belongs to.",
+        ),
+    ],
+);
+
+const OFFSET: Field = field("offset", NUMBER, "That many windows on: -1 is the one before.");
+const WINDOW: Field =
+    field("window", List(&NUMBER), "From that many windows on to that many: [-6, 0] are the last seven.");
+const TABLE_OF_KEYS: Field =
+    field("table", Map(const { &Either(&[Filled, List(&Filled)]) }), "For each key those of the dependency.");
+
+static PLAIN_MAPPING: Shape =
+    shape("plain_mapping", "How one dimension belongs to another.", &[OFFSET, WINDOW, TABLE_OF_KEYS]);
+
+static DIMENSION: Shape = shape(
+    "dimension",
+    "A dimension, and how the dependency's belongs to it.",
+    &[
+        field("to", Filled, "The dimension.").required(),
+        field("partitions", Either(const { &[Filled, Kind::Table(&PLAIN_MAPPING)] }), "How; see `mapping`."),
     ],
 );
 
@@ -216,7 +255,7 @@ static SOURCE: Shape = shape(
 );
 
 /// Keys that say how an asset is computed: not for an asset whose op says it.
-pub const COMPUTATION: [&str; 16] = [
+pub const COMPUTATION: [&str; 17] = [
     "command",
     "sql",
     "materialized",
@@ -233,6 +272,7 @@ pub const COMPUTATION: [&str; 16] = [
     "timeout",
     "code_version",
     "in_place",
+    "partitions",
 ];
 
 pub static ASSET: Shape = shape(

@@ -26,6 +26,7 @@ mod materialized;
 mod models;
 mod object_store;
 mod overlap;
+mod partitioned;
 mod partitions;
 mod pattern;
 mod postgres;
@@ -87,7 +88,7 @@ pub struct Options<'a> {
 pub struct Loaded {
     /// `None` if there is any error.
     pub project: Option<Project>,
-    /// `[partitions.*]` that are without mistakes. Not part of the project until assets can use them.
+    /// `[partitions.*]` that are without mistakes, used or not.
     pub partitions: BTreeMap<String, Definition>,
     /// Every text that was read, for showing places.
     pub sources: SourceMap,
@@ -101,7 +102,8 @@ pub fn load(files: &mut dyn Files, options: &Options<'_>) -> Loaded {
     let mut sources = SourceMap::default();
     let gathered = gather::gather(files, options, &mut sources, &mut report);
     let partitions = gathered.as_ref().map(|it| partitions::definitions(&it.partitions, &sources, &mut report));
-    let project = gathered.and_then(|it| resolve::resolve(&it, options, &sources, &mut report));
+    let partitions = partitions.unwrap_or_default();
+    let project = gathered.and_then(|it| resolve::resolve(&it, &partitions, options, &sources, &mut report));
     let project = project.filter(|_| !report.has_errors());
-    Loaded { project, partitions: partitions.unwrap_or_default(), sources, diagnostics: report.finish() }
+    Loaded { project, partitions, sources, diagnostics: report.finish() }
 }

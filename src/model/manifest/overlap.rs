@@ -13,11 +13,11 @@ use crate::{
     base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
     model::{
         key::AssetKey,
-        project::{FileSet, IoKind, NodeId, Project, Source},
+        project::{FileSet, IoKind, NodeId, Pattern, Project, Source},
     },
 };
 
-use super::{LOCAL_FILE, code, gather::Gathered, pattern, report::Report};
+use super::{LOCAL_FILE, code, gather::Gathered, partitioned::any_partition, pattern, report::Report};
 
 /// A file or folder that is read, and the words for it.
 struct Read<'a> {
@@ -173,8 +173,10 @@ fn files_read(project: &Project) -> HashMap<Vec<u8>, Read<'_>> {
         literals(&op.code, CODE_FILE, Some(&op.name), &mut read);
         literals(&op.sources, SOURCE_FILE, Some(&op.name), &mut read);
     }
-    for node in project.nodes.values() {
-        if let Some(Source::Files(files)) = node.source() {
+    for (id, node) in project.nodes.iter() {
+        if let Some(Source::Files(files)) = node.source()
+            && project.partitioning.of(id).is_none()
+        {
             literals(files, SOURCE_FILE, None, &mut read);
         }
     }
@@ -203,17 +205,27 @@ fn literals<'a>(files: &FileSet, what: &'static str, by: Option<&'a str>, read: 
     }
 }
 
+/// The files of all partitions of a source.
+fn any_of(project: &Project, id: NodeId, source: &Source) -> Option<FileSet> {
+    let Source::Files(files) = source else { return None };
+    project.partitioning.of(id)?;
+    let any = |it: &Pattern| Pattern { text: any_partition(&it.text), place: it.place };
+    Some(FileSet { folder: files.folder.clone(), patterns: files.patterns.iter().map(any).collect() })
+}
+
 /// Outputs that a pattern with wildcards would take for files to read.
 fn patterns(project: &Project, from: &Gathered, mut outputs: Vec<(NodeId, ProjectPath)>, report: &mut Report) {
     outputs.sort_by(|a, b| a.1.as_bytes().cmp(b.1.as_bytes()));
+    let cut: Vec<FileSet> = project.nodes.iter().filter_map(|(id, it)| any_of(project, id, it.source()?)).collect();
     let ops = project
         .ops
         .values()
         .flat_map(|it| [(&it.code, Some(&*it.name), CODE_FILE), (&it.sources, Some(&*it.name), SOURCE_FILE)]);
-    let sources = project.nodes.values().filter_map(|it| match it.source() {
-        Some(Source::Files(files)) => Some((files, None, SOURCE_FILE)),
+    let plain = project.nodes.iter().filter_map(|(id, it)| match it.source() {
+        Some(Source::Files(files)) if project.partitioning.of(id).is_none() => Some(files),
         _ => None,
     });
+    let sources = plain.chain(&cut).map(|it| (it, None, SOURCE_FILE));
     let mut seen: HashSet<(&ProjectPath, Vec<&str>)> = HashSet::new();
     let mut budget = PATTERN_MATCHES_MAX;
     for (files, by, what) in ops.chain(sources) {

@@ -11,6 +11,7 @@ use std::{
 use crate::{
     base::{diagnostic::Diagnostic, id::Id, span::Span},
     model::{
+        partitioning::PartitionsId,
         project::{EnvName, NodeId, SqlTemplate, VarValue, secret_mark},
         select,
         sql::{Dialect, TableName},
@@ -39,6 +40,8 @@ pub struct QueryScope<'a> {
     pub env: Option<&'a [EnvName]>,
     /// What it is to be, if it is the query of an asset.
     pub model: Option<Model<'a>>,
+    /// The partitions of what the query makes.
+    pub cut: Option<PartitionsId>,
 }
 
 impl Resolver<'_> {
@@ -55,8 +58,10 @@ impl Resolver<'_> {
             return Some(plain(written.clone()));
         }
         let refs = Refs::new(self.all_keys(), scope.dialect);
+        let partition = self.partition_in_text(scope.cut);
         let rendered = self.uses(&template, scope).and_then(|uses| {
-            let placed = self.rendered(&template, &self.vars, &self.values(&uses, scope)?, &refs, scope.model)?;
+            let placed =
+                self.rendered(&template, &self.vars, &self.values(&uses, scope)?, &refs, scope.model, &partition)?;
             Ok((uses, placed))
         });
         let (uses, placed) = match rendered {
@@ -71,7 +76,7 @@ impl Resolver<'_> {
         let outline = {
             let vars = self.vars.iter().map(|(name, it)| (name.clone(), named(it, &format!("vars.{name}")))).collect();
             let env = uses.env.iter().map(|it| (it.clone(), format!("{{{{ env.{it} }}}}"))).collect();
-            self.rendered(&template, &vars, &env, &refs, scope.model).ok().map(|it| it.text)
+            self.rendered(&template, &vars, &env, &refs, scope.model, &partition).ok().map(|it| it.text)
         };
         let vars = self.vars.keys().filter(|it| uses.all_vars || uses.vars.contains(*it)).cloned().collect();
         let secret = |it: &String| scope.env.unwrap_or_default().iter().any(|own| own.name == *it && own.secret);
@@ -137,6 +142,7 @@ impl Resolver<'_> {
         env: &BTreeMap<String, String>,
         refs: &Arc<Refs>,
         model: Option<Model<'_>>,
+        partition: &BTreeMap<String, String>,
     ) -> Result<placed::Placed, TemplateError> {
         template.render_placed(&Scope {
             vars,
@@ -145,6 +151,7 @@ impl Resolver<'_> {
             inputs: &BTreeMap::new(),
             outputs: &BTreeMap::new(),
             run_id: "",
+            partition,
             quoting: Quoting::AsIs,
             refs: Some(refs),
             model,

@@ -18,6 +18,8 @@ use crate::{
         format::TableFormat,
         graph::AssetGraph,
         key::AssetKey,
+        partition::Definition,
+        partitioning::{Partitioning, PartitionsId},
         project::{
             Durability, EnvName, IoId, IoKind, IoManager, Job, Node, NodeBody, NodeId, Op, OpId, Pool, PoolId, Project,
             VarValue,
@@ -51,6 +53,11 @@ pub struct Resolver<'a> {
     pub keepers: Vec<(IoId, Option<TableFormat>)>,
     /// The IO manager of assets that name none.
     pub default_io: Option<IoId>,
+    /// `[partitions.*]`, by name.
+    pub definitions: &'a BTreeMap<String, Definition>,
+    pub partitioning: Partitioning,
+    /// Of ops that have partitions.
+    pub op_partitions: HashMap<OpId, PartitionsId>,
     /// Assets first, then sources, each in the order declared.
     pub keys: HashMap<&'a str, NodeId>,
     /// The same for templates of SQL, as soon as there is one.
@@ -62,6 +69,7 @@ const DEFAULT_IO: (&str, &str) = ("files", "data");
 
 pub fn resolve<'a>(
     from: &'a Gathered,
+    definitions: &'a BTreeMap<String, Definition>,
     options: &'a Options<'a>,
     sources: &'a SourceMap,
     report: &'a mut Report,
@@ -76,6 +84,9 @@ pub fn resolve<'a>(
         io_kinds: Vec::new(),
         keepers: Vec::new(),
         default_io: None,
+        definitions,
+        partitioning: Partitioning::default(),
+        op_partitions: HashMap::new(),
         keys: HashMap::with_capacity(from.asset.entries.len() + from.source.entries.len()),
         key_set: None,
     };
@@ -88,6 +99,7 @@ pub fn resolve<'a>(
     let jobs = it.jobs();
     it.number_keys();
     let (nodes, ops) = it.nodes_and_ops();
+    it.check_mappings(&ops, &nodes);
     let graph = validate::graph(&nodes, &ops, from, it.report);
     let project = Project {
         name,
@@ -98,6 +110,7 @@ pub fn resolve<'a>(
         io_managers,
         pools,
         jobs,
+        partitioning: it.partitioning,
         pass_env,
         durability,
         graph: graph.unwrap_or_default(),
@@ -439,18 +452,33 @@ impl<'a> Resolver<'a> {
                 implicit.push((declared, id));
                 OpId::new(from.op.entries.len() + implicit.len() - 1)
             });
-            let asset = self.asset(declared, op);
+            let cut = self.partitions_of_asset(declared);
+            if let Some(cut) = cut {
+                self.partitioning.nodes.insert(id, cut);
+                self.op_partitions.insert(op, cut);
+            }
+            let asset = self.asset(declared, op, cut);
+            if cut.is_some() {
+                self.keeps_partitions(declared, &asset);
+            }
             nodes.push(self.node(declared, NodeBody::Asset(asset)));
         }
         for declared in &from.source.entries {
-            let source = self.source(declared);
+            let cut = self.partitions(declared);
+            if let Some(cut) = cut {
+                self.partitioning.nodes.insert(NodeId::new(nodes.len()), cut);
+            }
+            self.has_files(declared);
+            let source = self.source(declared, cut);
             nodes.push(self.node(declared, NodeBody::Source(source)));
         }
         let mut ops = IdVec::new();
         for (declared, outputs) in from.op.entries.iter().zip(makes) {
+            self.mappings(OpId::new(ops.len()), &declared.table);
             ops.push(self.explicit_op(declared, outputs));
         }
         for (declared, id) in implicit {
+            self.mappings(OpId::new(ops.len()), &declared.table);
             ops.push(self.computation(declared, vec![id]));
         }
         (nodes, ops)

@@ -8,6 +8,7 @@ use crate::{
     base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
     model::{
         format::TableFormat,
+        partitioning::PartitionsId,
         project::{
             Action, Asset, CheckBody, EnvName, Identity, IoKind, Node, NodeBody, NodeId, Project, Shape, Sql, SqlTable,
         },
@@ -57,7 +58,7 @@ pub fn is_file(sql: &str) -> bool {
 
 impl<'a> Resolver<'a> {
     /// The same asset, as whoever runs its query or keeps its rows wants it.
-    pub fn as_table(&mut self, declared: &Declared, asset: Asset) -> Asset {
+    pub fn as_table(&mut self, declared: &Declared, asset: Asset, cut: Option<PartitionsId>) -> Asset {
         let query = declared.table.entry("sql");
         match (self.io_kinds.get(asset.io.index()), query) {
             (Some(IoKind::Sqlite { .. } | IoKind::Postgres { .. } | IoKind::Adbc(_)), _) => {
@@ -65,7 +66,7 @@ impl<'a> Resolver<'a> {
             }
             (_, None) => asset,
             (Some(IoKind::Fs { .. } | IoKind::ObjectStore { .. }), Some(entry)) => {
-                self.in_file(declared, entry.place, asset)
+                self.in_file(declared, entry.place, asset, cut)
             }
             (_, Some(entry)) => {
                 let told = Diagnostic::error(code::NOT_SUPPORTED, "`sql` is not supported yet by this IO manager");
@@ -77,11 +78,10 @@ impl<'a> Resolver<'a> {
     }
 
     /// A file that a query writes: parquet, unless it says otherwise.
-    fn in_file(&mut self, declared: &Declared, place: Span, asset: Asset) -> Asset {
+    fn in_file(&mut self, declared: &Declared, place: Span, asset: Asset, cut: Option<PartitionsId>) -> Asset {
         let asset = match asset.format {
             None if declared.table.entry("path").is_none() => {
-                let name = format!("{}.{}", declared.key, TableFormat::Parquet.name());
-                let path = ProjectPath::resolve(&ProjectPath::root(), name).unwrap_or_default();
+                let path = self.default_path(&declared.key, Some(TableFormat::Parquet.name()), cut);
                 Asset { path, format: Some(TableFormat::Parquet.name().to_owned()), ..asset }
             }
             _ => asset,
@@ -155,7 +155,7 @@ impl<'a> Resolver<'a> {
     /// One rendering of a query.
     pub fn face(&mut self, asset: NodeId, face: &Face<'_>, model: Model<'_>) -> Option<Made> {
         let dialect = face.dialect;
-        let scope = QueryScope { dialect, env: Some(face.env), model: Some(model) };
+        let scope = QueryScope { dialect, env: Some(face.env), model: Some(model), cut: self.partitioning.of(asset) };
         let query = self.query_text(&face.written, face.place, &scope)?;
         let tables = match sql::tables(&query.text, dialect) {
             Ok(tables) => tables,

@@ -126,6 +126,21 @@ impl Related {
         found.intersection(&all)
     }
 
+    /// Whether each is made from one or none, as far as that can be told.
+    pub fn is_of_one(&self) -> bool {
+        match &self.relation {
+            Relation::All => self.upstream <= 1,
+            Relation::Last => true,
+            Relation::Shift { from, to } => from == to,
+            Relation::Overlap(_) | Relation::Union(_) => false,
+            Relation::Listed { upstream, .. } => upstream.iter().all(|it| it.count() <= 1),
+            Relation::Dimensions(it) => {
+                let paired = |at: usize| it.pairs.iter().any(|(up, _, related)| *up == at && related.is_of_one());
+                it.upstream.iter().enumerate().all(|(at, count)| *count <= 1 || paired(at))
+            }
+        }
+    }
+
     /// The partitions that are made from any of these.
     pub fn downstream(&self, of: &PartitionSet) -> PartitionSet {
         let all = PartitionSet::range(0..self.downstream);

@@ -24,6 +24,8 @@ pub struct Names<'a> {
     pub inputs: &'a [&'a str],
     /// Keys of what it makes; empty where there is no output to speak of.
     pub outputs: &'a [&'a str],
+    /// What is known of the partition that is made; empty where there are no partitions.
+    pub partition: &'a [&'a str],
 }
 
 impl Template {
@@ -99,8 +101,28 @@ impl Names<'_> {
             }
             (Root::Project, path) => only(path, "root", reference),
             (Root::Run, path) => only(path, "id", reference),
-            (Root::Partition, _) => Err(TemplateError::new("`partition` is not supported yet", at())),
+            (Root::Partition, path) => self.partition(path, reference),
         }
+    }
+}
+
+impl Names<'_> {
+    fn partition(&self, path: &[Name], reference: &Reference) -> Result<(), TemplateError> {
+        let name = reference.below();
+        if self.partition.contains(&&*name) || path.is_empty() && !self.partition.is_empty() {
+            return Ok(());
+        }
+        let told = |message: String| TemplateError::new(message, Some(reference.at.clone()));
+        if self.partition.is_empty() {
+            return Err(
+                told("there are no partitions here".to_owned()).help("say how it is cut: `partitions = \"NAME\"`")
+            );
+        }
+        let known: Vec<String> = self.partition.iter().map(|it| format!("`partition.{it}`")).collect();
+        let mut error =
+            told(format!("`{}` is not known", reference.shown())).help(format!("there is {}", known.join(", ")));
+        error.unknown = path.first().map(|it| it.text.clone());
+        Err(error)
     }
 }
 
@@ -175,7 +197,7 @@ pub(super) fn unknown_root(text: &str, word: String) -> TemplateError {
         let around = [text[..it.start].chars().next_back(), text[it.end..].chars().next()];
         !around.into_iter().flatten().any(|it| it.is_alphanumeric() || it == '_')
     });
-    let roots = Root::ALL.into_iter().filter(|it| *it != Root::Partition).map(Root::name);
+    let roots = Root::ALL.into_iter().map(Root::name);
     let help = match word.as_str() {
         "input" => "write `inputs.KEY`".to_owned(),
         "var" => "write `vars.NAME`".to_owned(),

@@ -198,7 +198,15 @@ fn context(scan: &Scan, scope: &Scope<'_>) -> Result<Value, TemplateError> {
             Root::Output if scope.outputs.len() == 1 => scope.outputs.values().next().map(String::as_str).into(),
             Root::Project => Value::from_pairs([("root", scope.project_root)]),
             Root::Run => Value::from_pairs([("id", scope.run_id)]),
-            Root::Output | Root::Partition => continue,
+            Root::Partition => {
+                let (keys, plain): (Vec<_>, Vec<_>) = scope.partition.iter().partition(|it| it.0.starts_with("keys."));
+                let keys = Value::from_pairs(
+                    keys.into_iter().map(|(name, it)| (name["keys.".len()..].to_owned(), it.clone())),
+                );
+                let plain = plain.into_iter().map(|(name, it)| (name.clone(), Value::from(it.clone())));
+                Value::from_pairs(plain.chain([("keys".to_owned(), keys)]))
+            }
+            Root::Output => continue,
         };
         if scope.quoting == Quoting::Shell && holds_nul(&value) {
             return Err(shell::nul_in_value(&format!("`{}`", root.name())));

@@ -63,6 +63,8 @@ pub struct Scope<'a> {
     /// By asset key; `output` is the only one of a single-asset op.
     pub outputs: &'a BTreeMap<String, String>,
     pub run_id: &'a str,
+    /// Of the partition that is made: `key`, `start`, `end`, and `keys.NAME` for each dimension.
+    pub partition: &'a BTreeMap<String, String>,
     pub quoting: Quoting,
     /// What `ref("KEY")` is; `None` where nothing is to be referred to.
     pub refs: Option<&'a Arc<Refs>>,
@@ -286,6 +288,13 @@ impl Scope<'_> {
             (Root::Output, None) if self.outputs.len() == 1 => self.outputs.values().next().cloned(),
             (Root::Project, Some("root")) => Some(self.project_root.to_owned()),
             (Root::Run, Some("id")) => Some(self.run_id.to_owned()),
+            (Root::Partition, Some(_)) => {
+                return self
+                    .partition
+                    .get(&reference.below())
+                    .map(|it| vec![it.clone()])
+                    .ok_or_else(|| self.missing(reference));
+            }
             _ => None,
         };
         match found {
@@ -304,7 +313,8 @@ impl Scope<'_> {
         let env: Vec<&str> = self.env.keys().map(String::as_str).collect();
         let inputs: Vec<&str> = self.inputs.keys().map(String::as_str).collect();
         let outputs: Vec<&str> = self.outputs.keys().map(String::as_str).collect();
-        let names = Names { vars: self.vars, env: &env, inputs: &inputs, outputs: &outputs };
+        let partition: Vec<&str> = self.partition.keys().map(String::as_str).collect();
+        let names = Names { vars: self.vars, env: &env, inputs: &inputs, outputs: &outputs, partition: &partition };
         names.check(reference).err().unwrap_or_else(|| {
             TemplateError::new(format!("`{}` is not a text", reference.shown()), Some(reference.at.clone()))
         })

@@ -112,6 +112,7 @@ mod tests {
             inputs: &BTreeMap::new(),
             outputs: &none,
             run_id: "",
+            partition: &none,
             quoting: Quoting::AsIs,
             refs: None,
             model: None,

@@ -64,6 +64,11 @@ impl Reference {
     pub(super) fn shown(&self) -> String {
         self.path.iter().fold(self.root.name().to_owned(), |so_far, name| so_far + &written_name(&name.text))
     }
+
+    /// The names below the root, with dots.
+    pub(super) fn below(&self) -> String {
+        self.path.iter().map(|it| it.text.as_str()).collect::<Vec<_>>().join(".")
+    }
 }
 
 /// `.name`, or `["raw/name"]` where that is needed.

@@ -37,6 +37,7 @@ fn render_in(text: &str, vars: &BTreeMap<String, VarValue>, quoting: Quoting) ->
         inputs: &inputs,
         outputs: &outputs,
         run_id: "r1",
+        partition: &map(&[("key", "2026-01-02"), ("keys.day", "2")]),
         quoting,
         refs: None,
         model: None,
@@ -57,6 +58,7 @@ fn checked(text: &str) -> Vec<String> {
         env: &["MODE", "STAGE"],
         inputs: &["raw/orders", "rates", "daily-sales"],
         outputs: &["clean"],
+        partition: &[],
     };
     let wrong = Template::new(text, None).check(&names).err().unwrap_or_default();
     wrong
@@ -116,8 +118,8 @@ fn what_is_not_there_is_refused_by_name() {
         ("{{ vars.list }}", "vars.list: `vars.list` is a list, not a text"),
         ("{{ vars.list | sort }}", "a list is not a text: say how to write it, `| join(\",\")`"),
         ("{{ inputs }}", "inputs: `inputs` is not a text"),
-        ("{{ partition.key }}", "partition.key: `partition` is not supported yet"),
-        ("{{ partition.key | upper }}", "partition.key: `partition` is not supported yet"),
+        ("{{ partition.start }}", "partition.start: `partition.start` is not known"),
+        ("{{ partition.stop | upper }}", "partition.stop: `partition.stop` is not known"),
         ("{{ country }}", "country: `country` is not known"),
         ("{{ project.name }}", "project.name: `project.name` is not known"),
         ("{{ run }}", "run: `run` is not known"),
@@ -133,7 +135,7 @@ fn what_is_not_there_is_refused_by_name() {
 #[test]
 fn several_outputs_must_be_told_apart() {
     let none = BTreeMap::new();
-    let names = Names { vars: &none, env: &[], inputs: &[], outputs: &["train", "raw/test"] };
+    let names = Names { vars: &none, env: &[], inputs: &[], outputs: &["train", "raw/test"], partition: &[] };
     let wrong = Template::new("{{ output }} {{ outputs['raw/test'] }}", None).check(&names).unwrap_err();
     assert_eq!(wrong.len(), 1);
     assert_eq!(wrong[0].message, "`output` could be any of several outputs");
@@ -147,11 +149,11 @@ fn loading_finds_every_unknown_name_with_its_place() {
         MOD: no variable of the environment is declared as `MOD`; did you mean `env.MODE`?
         raw: no dependency is named `raw`; did you mean `inputs["raw/orders"]`?
         daily: no dependency is named `daily`; did you mean `inputs["daily-sales"]`?
-        sales: `sales` is not known; known are `vars`, `env`, `inputs`, `outputs`, `output`, `project`, `run`
+        sales: `sales` is not known; known are `vars`, `env`, `inputs`, `outputs`, `output`, `project`, `run`, `partition`
         x: no dependency is named `x`; say that it is read: `deps = ["x"]`
         hosts: `vars.db.hosts` is not declared; did you mean `vars.db.host`?
         input: `input` is not known; write `inputs.KEY`
-        partition.key: `partition` is not supported yet; "#]]
+        partition.key: there are no partitions here; say how it is cut: `partitions = "NAME"`"#]]
     .assert_eq(
         &checked(
             "{{ vars.county }} {{ env.MOD | default('x') }} {{ inputs.raw }} {{ inputs.daily - sales }} \

@@ -97,6 +97,8 @@ impl Coded for Project {
             io_managers,
             pools,
             jobs,
+            // A project with partitions is not kept.
+            partitioning: _,
             pass_env,
             durability,
             graph: _,
@@ -129,6 +131,7 @@ impl Coded for Project {
             io_managers: Coded::read(from)?,
             pools: Coded::read(from)?,
             jobs: Coded::read(from)?,
+            partitioning: Default::default(),
             pass_env: Coded::read(from)?,
             durability: Coded::read(from)?,
             manifests: Coded::read(from)?,

@@ -3,6 +3,7 @@
 //! State is never dropped silently. A store knows nothing of what its records mean.
 
 pub mod conformance;
+pub mod dynamic;
 pub mod encode;
 pub mod folder;
 pub mod journal;

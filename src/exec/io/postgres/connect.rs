@@ -56,6 +56,7 @@ pub fn rendered(url: &str, vars: &BTreeMap<String, VarValue>, env: &Environment)
         inputs: &BTreeMap::new(),
         outputs: &BTreeMap::new(),
         run_id: "",
+        partition: &BTreeMap::new(),
         quoting: Quoting::AsIs,
         refs: None,
         model: None,

@@ -1,0 +1,104 @@
+//! Which nodes of a project are cut into partitions, how, and what of one belongs to what of another.
+//!
+//! Kept beside the nodes and not in them: a project without partitions holds nothing of this. Knows no
+//! moment, so no keys.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use crate::{
+    base::{id::IdVec, span::Span},
+    model::{
+        key::PartitionKey,
+        partition::{Definition, Mapping},
+        project::{NodeId, OpId},
+    },
+    typed_id,
+};
+
+typed_id! {
+    /// One `[partitions.NAME]` that something uses.
+    PartitionsId
+}
+
+/// Everything that a project says of partitions.
+#[derive(Clone, Debug, Default)]
+pub struct Partitioning {
+    pub definitions: IdVec<PartitionsId, Partitions>,
+    /// The assets and sources that are cut.
+    pub nodes: HashMap<NodeId, PartitionsId>,
+    /// How an op reads a dependency, where it says so.
+    pub mappings: HashMap<(OpId, NodeId), Declared>,
+    /// The column of a table that holds the key of its partition.
+    pub columns: HashMap<NodeId, String>,
+}
+
+/// One definition and its name.
+#[derive(Clone, Debug)]
+pub struct Partitions {
+    pub name: String,
+    pub definition: Definition,
+}
+
+/// A mapping and where it stands.
+#[derive(Clone, Debug)]
+pub struct Declared {
+    pub mapping: Mapping,
+    pub place: Span,
+}
+
+impl Partitioning {
+    /// Nothing is cut into partitions.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    pub fn of(&self, node: NodeId) -> Option<PartitionsId> {
+        self.nodes.get(&node).copied()
+    }
+
+    /// How `op` reads `dep`.
+    pub fn mapping(&self, op: OpId, dep: NodeId) -> Cow<'_, Mapping> {
+        self.mappings.get(&(op, dep)).map_or(Cow::Owned(Mapping::Natural), |it| Cow::Borrowed(&it.mapping))
+    }
+}
+
+/// How a key is named in a path, spelt the one way that is kept.
+pub const KEY_IN_PATH: &str = "{{ partition.key }}";
+
+/// The name in a path of one dimension of a key.
+pub fn dimension_in_path(name: &str) -> String {
+    format!("{{{{ partition.keys.{name} }}}}")
+}
+
+/// The path of one partition, of a template that names its key or the dimensions of that.
+pub fn path_of(template: &str, partition: &PartitionKey) -> String {
+    let key = partition.as_str();
+    let mut path = template.replace(KEY_IN_PATH, key);
+    for (name, value) in key.split(',').filter_map(|it| it.split_once('=')) {
+        path = path.replace(&dimension_in_path(name), value);
+    }
+    path
+}
+
+/// What of such a template is the same for all: the folders before the first that names a key.
+pub fn common_folder(template: &str) -> &str {
+    match template.find("{{") {
+        Some(at) => template[..at].rfind('/').map_or("", |it| &template[..it]),
+        None => template,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_the_key_or_its_parts() {
+        let key = PartitionKey::new("day=2026-01-02,region=jp");
+        assert_eq!(path_of("a/{{ partition.key }}.csv", &key), "a/day=2026-01-02,region=jp.csv");
+        let template = "a/{{ partition.keys.region }}/{{ partition.keys.day }}.csv";
+        assert_eq!(path_of(template, &key), "a/jp/2026-01-02.csv");
+        assert_eq!(common_folder(template), "a");
+        assert_eq!(common_folder("x{{ partition.key }}.csv"), "");
+    }
+}
