@@ -6,6 +6,7 @@
     reason = "tests set up the world from outside and tell people about it"
 )]
 
+mod adbc;
 mod anchors;
 mod checks;
 mod cli;

@@ -11,6 +11,7 @@
 //! Output is filtered so that it can be compared whole: the project's folder reads `[ROOT]`, durations
 //! `[TIME]`, run ids `[RUN]`. With `KEEP=1` in the environment the folder stays and its path is printed.
 
+pub mod adbc;
 pub mod duckdb;
 mod filter;
 pub mod gcs;

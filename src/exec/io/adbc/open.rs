@@ -14,7 +14,10 @@ use super::{
 use crate::{
     base::{digest::Digest, env::Environment},
     exec::io::postgres::connect::rendered,
-    model::project::{AdbcDatabase, VarValue},
+    model::{
+        project::{AdbcDatabase, VarValue},
+        sql::Dialect,
+    },
 };
 
 /// The database that the manifest means.
@@ -31,8 +34,11 @@ pub fn database(root: &Path, of: &AdbcDatabase, vars: &BTreeMap<String, VarValue
         },
         None => Driver::Named { name: named.unwrap_or_default(), entrypoint: of.entrypoint.clone() },
     };
-    let options: BTreeMap<String, Result<String, String>> =
-        of.options.iter().map(|(key, it)| (key.clone(), render(it))).collect();
+    let options: BTreeMap<String, Result<String, String>> = of
+        .options
+        .iter()
+        .map(|(key, it)| (key.clone(), render(it).map(|it| option(root, of.dialect, key, it))))
+        .collect();
     let from_env = |key: &String| of.options[key].contains("env.");
     let secrets = options.iter().filter(|(key, _)| from_env(key)).filter_map(|it| it.1.clone().ok());
     let secrets: Vec<String> = secrets.filter(|it| !it.is_empty()).collect();
@@ -53,4 +59,10 @@ pub fn database(root: &Path, of: &AdbcDatabase, vars: &BTreeMap<String, VarValue
     let engine = Engine::of(of.dialect);
     let schema = of.schema.as_ref().and_then(|it| render(it).ok());
     Database::of(Place { driver, engine, options, secrets, file, schema, shown, name, project_root: root.to_owned() })
+}
+
+/// A file is meant from the project's folder, wherever the tool is called.
+fn option(root: &Path, dialect: Dialect, key: &str, value: String) -> String {
+    let is_file = dialect == Dialect::Sqlite && key == "uri" && !value.contains(':');
+    if is_file { root.join(value).display().to_string() } else { value }
 }

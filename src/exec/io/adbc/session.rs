@@ -97,8 +97,12 @@ impl Session {
 
     /// Whether `name` in a query is this table of the schema without more being done.
     pub fn finds(&self, table: &str, name: &str) -> bool {
-        let is_first = matches!(self.engine.schema, Where::Named(first) if first == self.schema);
-        is_first && table.eq_ignore_ascii_case(name)
+        self.is_first_schema() && table.eq_ignore_ascii_case(name)
+    }
+
+    /// Whether tables are looked for there if no other is named.
+    fn is_first_schema(&self) -> bool {
+        matches!(self.engine.schema, Where::Named(first) if first == self.schema)
     }
 
     fn statement(&mut self) -> Result<ManagedStatement, Refused> {
@@ -165,6 +169,8 @@ impl Session {
         ];
         match temporary {
             true => options.push((OptionStatement::Temporary, "true".into())),
+            // Not every driver has schemas.
+            false if self.is_first_schema() => {}
             false => options.push((OptionStatement::TargetDbSchema, self.schema.as_str().into())),
         }
         let done = options.into_iter().try_for_each(|(key, value)| statement.set_option(key, value));
