@@ -30,6 +30,7 @@ mod network;
 mod normal_form;
 mod objects;
 mod oracle;
+mod oracle_sql;
 mod partition;
 mod partitions;
 mod postgres;

@@ -28,7 +28,7 @@ use crate::support::{
 const STEPS: usize = 8;
 const CASES: u64 = 3;
 
-fn number(name: &str) -> Option<u64> {
+pub fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|it| it.parse().expect("a number"))
 }
 
