@@ -17,6 +17,7 @@ use crate::{
     oracle::{graph::Random, number},
     support::{
         Project,
+        duckdb::{self, Opened},
         postgres::{Database, Server},
     },
 };
@@ -34,9 +35,10 @@ enum Place {
     Parquet,
     Sqlite,
     Postgres,
+    Duckdb,
 }
 
-const PLACES: [Place; 4] = [Place::Csv, Place::Parquet, Place::Sqlite, Place::Postgres];
+const PLACES: [Place; 5] = [Place::Csv, Place::Parquet, Place::Sqlite, Place::Postgres, Place::Duckdb];
 
 /// What a query does with the rows of all that it reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -154,7 +156,9 @@ impl<'a> Bench<'a> {
                 spaces: 0,
             });
         }
-        let project = Project::new().env("DATABASE_URL", &database.url());
+        let project = Project::new()
+            .env("DATABASE_URL", &database.url())
+            .env("ASSETS_DUCKDB_LIBRARY", duckdb::library().to_str().unwrap());
         let mut bench = Bench {
             seed,
             random,
@@ -175,10 +179,21 @@ impl<'a> Bench<'a> {
     }
 
     fn manifest(&self) -> String {
-        let mut text =
-            "default_io = \"files\"\n[io.files]\ntype = \"fs\"\nroot = \"data\"\n[io.lite]\ntype = \"sqlite\"\n\
-                        path = \"shop.sqlite\"\n[io.pg]\ntype = \"postgres\"\nurl = \"{{ env.DATABASE_URL }}\"\n"
-                .to_owned();
+        let mut text = r#"default_io = "files"
+[io.files]
+type = "fs"
+root = "data"
+[io.lite]
+type = "sqlite"
+path = "shop.sqlite"
+[io.pg]
+type = "postgres"
+url = "{{ env.DATABASE_URL }}"
+[io.duck]
+type = "duckdb"
+path = "shop.duckdb"
+"#
+        .to_owned();
         for name in self.sources.keys() {
             let _ = writeln!(text, "[source.{name}]\nfiles = [\"raw/{name}.csv\"]");
         }
@@ -188,6 +203,7 @@ impl<'a> Bench<'a> {
                 Place::Parquet => "format = \"parquet\"",
                 Place::Sqlite => "io = \"lite\"",
                 Place::Postgres => "io = \"pg\"",
+                Place::Duckdb => "io = \"duck\"",
             };
             let _ = writeln!(text, "[asset.{}]\nsql = '{}'\n{place}", it.name, it.sql());
         }
@@ -262,6 +278,7 @@ impl<'a> Bench<'a> {
                 database.execute_batch(&sql).unwrap();
             }
             Place::Postgres => self.database.run(&sql),
+            Place::Duckdb => Opened::new(&self.project.path("shop.duckdb")).run(&sql),
             Place::Csv if deleted => self.project.remove(&format!("data/{name}.csv")),
             Place::Csv => self.project.write(&format!("data/{name}.csv"), "k,v\n0,1\n"),
             Place::Parquet if deleted => self.project.remove(&format!("data/{name}.parquet")),
@@ -365,6 +382,9 @@ impl<'a> Bench<'a> {
                 rows.collect::<Result<_, _>>().unwrap()
             }
             Place::Postgres => self.database.rows(&query).iter().map(|it| pair(it, '|')).collect(),
+            Place::Duckdb => {
+                duckdb::rows(&self.project.path("shop.duckdb"), &query).iter().map(|it| pair(it, '|')).collect()
+            }
             Place::Csv => {
                 self.project.read(&format!("data/{}.csv", model.name)).lines().skip(1).map(|it| pair(it, ',')).collect()
             }
