@@ -12,6 +12,7 @@ mod checks;
 mod cli;
 mod cut_off;
 mod data_checks;
+mod defer;
 mod docs;
 mod duckdb;
 mod durability;

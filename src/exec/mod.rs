@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod check;
 pub mod copies;
+pub mod defer;
 pub mod executor;
 pub mod io;
 pub mod jobserver;

@@ -215,6 +215,7 @@ impl App {
                 Access::Write => Connections::Opened,
                 Access::Read => Connections::Avoided,
             },
+            deferred: None,
             checked: CheckHistory::new(state.path().join("checks")),
         };
         let trace = (read.warnings.is_empty() && !verify).then_some(read.trace);

@@ -205,9 +205,11 @@ fn look_at(
     request: &Request<'_>,
     ops: &[OpId],
     settled: Vec<(OpId, Verdict)>,
-    (records, attempts, recorded): Loaded,
+    (mut records, attempts, recorded): Loaded,
 ) -> Result<Survey, StoreError> {
     let project = world.project;
+    let lent = world.deferred.into_iter().flatten();
+    records.extend(lent.map(|(node, it)| (*node, it.clone())));
     let sources = sources_of(world, ops);
     let facts = observe(world, ops, &sources, &load_observations(world, &sources)?);
     let survey = Survey {
@@ -445,7 +447,9 @@ impl Walk<'_, '_> {
             }
         }
         let records = &self.survey.records;
-        let pairs = wanted.iter().filter_map(|it| Some((it, records.get(&it)?)));
+        // What another target lends was looked at there.
+        let is_lent = |it: &NodeId| self.world.deferred.is_some_and(|lent| lent.contains_key(it));
+        let pairs = wanted.iter().filter(|it| !is_lent(it)).filter_map(|it| Some((it, records.get(&it)?)));
         let (stored, refreshed) = check_stored(self.world, pairs);
         self.stored = stored;
         self.survey.refreshed = refreshed;

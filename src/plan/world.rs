@@ -2,7 +2,10 @@
 //!
 //! Everything comes in from above; nothing here finds anything by itself.
 
-use std::{collections::HashSet, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use jiff::Timestamp;
 
@@ -61,6 +64,8 @@ pub struct World<'a> {
     pub doubted: &'a HashSet<String>,
     /// Those that there are now.
     pub partitions: &'a PartitionKeys,
+    /// Assets that are read from another target, and what is recorded there.
+    pub deferred: Option<&'a HashMap<NodeId, Materialization>>,
 }
 
 impl World<'_> {

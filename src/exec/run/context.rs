@@ -10,6 +10,7 @@ use std::{
 use crate::{
     base::{at_once::at_once, clock::Clock, env::Environment, id::IdVec},
     exec::{
+        defer::Deferred,
         io::{IoManager, Probed, Target},
         jobserver::Jobserver,
         lock::LockTable,
@@ -41,6 +42,8 @@ pub struct Workspace {
     pub doubted: HashSet<String>,
     /// A question opens none unless told to.
     pub connections: Connections,
+    /// What is read from another target.
+    pub deferred: Option<Deferred>,
     /// What checks said in the past.
     pub checked: CheckHistory,
     /// Those that there were when it was opened.
@@ -63,6 +66,7 @@ impl Workspace {
             now: self.clock.now(),
             doubted: &self.doubted,
             partitions: &self.partitions,
+            deferred: self.deferred.as_ref().map(Deferred::records),
         }
     }
 

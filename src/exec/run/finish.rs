@@ -32,7 +32,7 @@ use crate::{
         record::{AttemptState, Intent, Materialization, StoredOutput, TrackedFile},
         store::{Change, StoreError},
         survey::load_observations,
-        world::{OutputState, Probe},
+        world::OutputState,
     },
 };
 
@@ -207,7 +207,7 @@ fn moved_input(
         return Ok(Some(format!("{} was written during the run", now.path)));
     }
     for (node, partition, stored) in &attempting.stored {
-        if workspace.probe(*node, partition, stored) != OutputState::Same {
+        if workspace.probe_input(*node, partition, stored) != OutputState::Same {
             return Ok(Some(format!("{} changed during the run", workspace.project.key(*node))));
         }
     }

@@ -244,12 +244,17 @@ impl Now {
         let sources = sources_of(&world, &[step.op]);
         let mut facts = observe(&world, &[step.op], &sources, &load_observations(&world, &sources)?);
         facts.partitions = source_parts(&world, step);
-        let (stored, refreshed) = check_stored(&world, records.iter().map(|(node, it)| (*node, it)));
+        let (mut stored, refreshed) = check_stored(&world, records.iter().map(|(node, it)| (*node, it)));
         // What was only touched is from now on what it looks like now.
         for record in refreshed {
             if let Some(node) = world.project.node(record.key.as_str()) {
                 records.insert(node, record);
             }
+        }
+        let lent = world.deferred.into_iter().flatten().filter(|it| op.deps.contains(it.0));
+        for (node, record) in lent {
+            records.insert(*node, record.clone());
+            stored.insert(*node, OutputState::Same);
         }
         Ok(Now { facts, records, stored, parts })
     }
@@ -534,17 +539,19 @@ fn given_inputs(
     for dep in &op.deps {
         let key = workspace.project.key(*dep).as_str();
         // A query reads tables where they are.
-        if matches!(op.action, Action::Sql(_)) && query::is_in_database(&workspace.project, *dep) {
+        let (keeper, kept) = workspace.keeper(*dep);
+        if matches!(op.action, Action::Sql(_)) && query::is_in_database(&keeper.project, kept) {
             let own = workspace.project.nodes[op.outputs[0]].asset().expect("a query makes an asset").io;
-            if query::is_copied(&workspace.project, *dep, own) {
-                let rows = relation(workspace, *dep).map_err(|it| unread(key, it))?.rows();
+            let lent = !std::ptr::eq(keeper, workspace);
+            if query::is_copied(&keeper.project, kept, own, lent) {
+                let rows = relation(keeper, kept).map_err(|it| unread(key, it))?.rows();
                 let copy = rows.and_then(|it| copies.of_rows(key, it, TableFormat::Arrow));
                 given.push((*dep, Given::One(copy.map_err(|it| unread(key, it))?.into_os_string())));
             }
             continue;
         }
         if let Some((_, form)) = op.forms.iter().find(|it| it.0 == *dep) {
-            let rows = relation(workspace, *dep).map_err(|it| unread(key, it))?.rows();
+            let rows = relation(keeper, kept).map_err(|it| unread(key, it))?.rows();
             let copy = rows.and_then(|it| copies.of_rows(key, it, *form)).map_err(|it| unread(key, it))?;
             given.push((*dep, Given::One(copy.into_os_string())));
             continue;
@@ -555,7 +562,7 @@ fn given_inputs(
                 partitions::source_given(context, step, *dep, (set, &now.facts.partitions[dep]), copies)?
             }
             NodeBody::Asset(_) => {
-                let loaded = workspace.io_of(*dep).load(&workspace.target(*dep, &PartitionKey::whole()))?;
+                let loaded = keeper.io_of(kept).load(&keeper.target(kept, &PartitionKey::whole()))?;
                 Given::One(copies.file(key, loaded).map_err(|it| unread(key, it))?.into_os_string())
             }
             NodeBody::Source(Source::Files(set)) => {

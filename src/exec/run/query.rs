@@ -83,10 +83,11 @@ pub fn place_name(it: &AdbcDatabase, workspace: &Workspace) -> String {
     database(&workspace.root, it, &workspace.project.vars, &workspace.env).place.name.clone()
 }
 
-/// Whether a query of `io` needs a copy of the rows of `node`: its database is another, and open to this process only.
-pub fn is_copied(project: &Project, node: NodeId, io: IoId) -> bool {
+/// Whether a query of `io` needs a copy of the rows of `node`: its database is another (that of a target which
+/// lends it always is), and open to this process only.
+pub fn is_copied(project: &Project, node: NodeId, io: IoId, lent: bool) -> bool {
     let asset = project.nodes[node].asset();
-    asset.is_some_and(|it| it.io != io && matches!(project.io_managers[it.io].kind, IoKind::Adbc(_)))
+    asset.is_some_and(|it| (it.io != io || lent) && matches!(project.io_managers[it.io].kind, IoKind::Adbc(_)))
 }
 
 /// What is there of the asset that is made.
@@ -117,23 +118,32 @@ pub fn is_in_database(project: &Project, node: NodeId) -> bool {
 /// How a process of ours reaches a Postgres database.
 pub fn connection(project: &Project, io: IoId) -> Option<Connection> {
     match &project.io_managers[io].kind {
-        IoKind::Postgres { schema, .. } => Some(Connection { variable: variable(io), schema: schema.clone() }),
+        IoKind::Postgres { schema, .. } => Some(Connection { variable: variable(OWN, io), schema: schema.clone() }),
         _ => None,
     }
 }
 
-fn variable(io: IoId) -> String {
-    format!("ASSETS_CONNECTION_{}", io.index())
+/// What the variables with our addresses begin with, and those with addresses of the target that lends.
+const OWN: &str = "ASSETS_CONNECTION_";
+const LENT: &str = "ASSETS_LENT_CONNECTION_";
+
+fn variable(whose: &str, io: IoId) -> String {
+    format!("{whose}{}", io.index())
 }
 
 /// What such a process is told in its environment, and in no file: the addresses of all Postgres databases.
 pub fn connections(context: &RunContext<'_>) -> Vec<(String, String)> {
-    let workspace = context.workspace;
+    let own = addresses(context.workspace, OWN);
+    let lent = context.workspace.deferred.as_ref().map(|it| addresses(it.workspace(), LENT));
+    own.into_iter().chain(lent.into_iter().flatten()).collect()
+}
+
+fn addresses(workspace: &Workspace, whose: &str) -> Vec<(String, String)> {
     let managers = workspace.project.io_managers.iter();
     let address = |(io, it): (IoId, &IoManager)| match &it.kind {
         // What is wrong with it is told by whoever asks the database.
         IoKind::Postgres { url, .. } => {
-            Some((variable(io), rendered(url, &workspace.project.vars, &workspace.env).ok()?))
+            Some((variable(whose, io), rendered(url, &workspace.project.vars, &workspace.env).ok()?))
         }
         _ => None,
     };
@@ -142,19 +152,23 @@ pub fn connections(context: &RunContext<'_>) -> Vec<(String, String)> {
 
 /// What a name in a query of the IO manager `io` stands for.
 pub fn input(context: &RunContext<'_>, table: &SqlTable, io: IoId, given: &[(NodeId, Given)]) -> Input {
-    let workspace = context.workspace;
+    let (workspace, node) = context.workspace.keeper(table.node);
+    let is_lent = context.workspace.deferred.as_ref().is_some_and(|it| it.lender(table.node).is_some());
     let given = || match given.iter().find(|it| it.0 == table.node).map(|it| &it.1) {
         Some(it) => it.all().iter().map(Into::into).collect(),
         None => Vec::new(),
     };
-    let from = match &workspace.project.nodes[table.node].body {
+    let from = match &workspace.project.nodes[node].body {
         NodeBody::Asset(it) => match &workspace.project.io_managers[it.io].kind {
-            kind if kind.database().is_some() && it.io == io => From::Table(it.path.to_string()),
+            kind if kind.database().is_some() && it.io == io && !is_lent => From::Table(it.path.to_string()),
             IoKind::Sqlite { path } => {
                 From::Sqlite { database: path.under(&workspace.root), table: it.path.to_string() }
             }
-            IoKind::Postgres { .. } => From::Postgres {
-                connection: connection(&workspace.project, it.io).expect("it is a Postgres database"),
+            IoKind::Postgres { schema, .. } => From::Postgres {
+                connection: Connection {
+                    variable: variable(if is_lent { LENT } else { OWN }, it.io),
+                    schema: schema.clone(),
+                },
                 table: it.path.to_string(),
             },
             IoKind::Adbc(_) => From::Files { paths: given(), format: TableFormat::Arrow },

@@ -221,6 +221,8 @@ pub struct StatusArgs {
     /// Read every file again instead of trusting its size and times.
     #[arg(long)]
     pub verify: bool,
+    #[command(flatten)]
+    pub defer: DeferArgs,
 }
 
 #[derive(Args, Debug)]
@@ -238,6 +240,8 @@ pub struct WhyArgs {
     /// Read every file again instead of trusting its size and times.
     #[arg(long)]
     pub verify: bool,
+    #[command(flatten)]
+    pub defer: DeferArgs,
 }
 
 #[derive(Args, Debug, Clone)]
@@ -277,6 +281,8 @@ pub struct MaterializeArgs {
     /// Read every file again instead of trusting its size and times.
     #[arg(long)]
     pub verify: bool,
+    #[command(flatten)]
+    pub defer: DeferArgs,
 }
 
 #[derive(Args, Debug)]
@@ -297,6 +303,14 @@ pub struct CheckArgs {
     /// Checks at work at once; default: the number of cores.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<usize>,
+}
+
+/// What is read elsewhere.
+#[derive(Args, Debug, Clone, Default)]
+pub struct DeferArgs {
+    /// Read what is neither selected nor made here from this target (`default`: the one without a name).
+    #[arg(long, value_name = "TARGET")]
+    pub defer: Option<String>,
 }
 
 /// How steps are run.
@@ -346,6 +360,8 @@ pub struct PlanArgs {
     /// Read every file again instead of trusting its size and times.
     #[arg(long)]
     pub verify: bool,
+    #[command(flatten)]
+    pub defer: DeferArgs,
 }
 
 #[derive(Args, Debug)]

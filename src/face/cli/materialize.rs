@@ -30,6 +30,7 @@ use crate::{
             Context, again,
             args::{MaterializeArgs, RunArgs},
             choosing::{self, Chosen},
+            defer,
             error::Failure,
             inside, plan, refresh, selecting, watch,
         },
@@ -80,7 +81,7 @@ pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
         Told::Some(it) => Some(it),
         Told::Nothing => None,
     };
-    let app = App::open(&context.opening, Access::Write, args.verify, &context.ui)?;
+    let mut app = App::open(&context.opening, Access::Write, args.verify, &context.ui)?;
     let mut selected = selecting::select(app.project(), Some(&app), &args.words, &args.selection, &context.ui)?;
     let wanted = match &args.plan {
         Some(file) => Some(plan::read(&app, file)?),
@@ -89,8 +90,12 @@ pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
     if let Some(wanted) = &wanted {
         selected = wanted.selected(app.project())?;
     }
-    let text = args.partition.as_deref().or_else(|| wanted.as_ref().and_then(|it| it.partition.as_deref()));
     let made = selecting::made_of(app.project(), &selected);
+    defer::apply(context, &mut app, &args.defer, &made)?;
+    if let Some(line) = defer::line(&app) {
+        context.ui.say(&line);
+    }
+    let text = args.partition.as_deref().or_else(|| wanted.as_ref().and_then(|it| it.partition.as_deref()));
     let only = choosing::chosen(&app, &made, text, &context.ui)?;
     let forced = match &wanted {
         Some(wanted) => wanted.forced(),
@@ -262,6 +267,7 @@ fn quick(context: &Context, args: &MaterializeArgs) -> Told {
     if args.force
         || args.full_refresh
         || args.verify
+        || args.defer.defer.is_some()
         || args.partition.is_some()
         || args.plan.is_some()
         || args.watch
@@ -317,10 +323,11 @@ fn warn_unselected(context: &Context, app: &App, selected: &NodeSet, plan: &Plan
     let project = app.project();
     let mut upstream = project.assets_with_upstream(selected);
     upstream.subtract(selected);
+    upstream = defer::without(app, &upstream);
     if upstream.is_empty() || plan.steps.is_empty() {
         return Ok(());
     }
-    let scope = project.assets_with_upstream(&upstream);
+    let scope = defer::without(app, &project.assets_with_upstream(&upstream));
     let surveyed =
         survey(&app.workspace.world(), &Request { scope: &scope, runs: &scope, forced: Forced::Nothing, only: None })?;
     let stale: Vec<String> = upstream

@@ -10,6 +10,7 @@ mod clean;
 mod codes;
 pub mod complete;
 mod completions;
+mod defer;
 mod doctor;
 pub mod error;
 mod gc;

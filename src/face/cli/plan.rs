@@ -11,8 +11,8 @@ use crate::{
         app::App,
         cli::{
             Context,
-            args::{MaterializeArgs, PlanArgs, Selection},
-            choosing,
+            args::{DeferArgs, MaterializeArgs, PlanArgs, Selection},
+            choosing, defer,
             error::Failure,
             materialize::forced,
             selecting,
@@ -45,6 +45,7 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
         partition: args.partition.as_deref(),
         forced: forced(args.force, args.full_refresh),
         verify: args.verify,
+        defer: &args.defer,
         out: args.out.as_deref(),
     };
     answer(context, &asked)
@@ -57,6 +58,7 @@ pub fn dry_run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failur
         partition: args.partition.as_deref(),
         forced: forced(args.force, args.full_refresh),
         verify: args.verify,
+        defer: &args.defer,
         out: None,
     };
     answer(context, &asked)
@@ -68,14 +70,16 @@ struct Asked<'a> {
     partition: Option<&'a str>,
     forced: Forced,
     verify: bool,
+    defer: &'a DeferArgs,
     out: Option<&'a Path>,
 }
 
 fn answer(context: &Context, asked: &Asked<'_>) -> Result<Exit, Failure> {
-    let app = App::open(&context.opening, Access::Read, asked.verify, &context.ui)?;
+    let mut app = App::open(&context.opening, Access::Read, asked.verify, &context.ui)?;
+    let selected = selecting::select(app.project(), Some(&app), asked.words, asked.selection, &context.ui)?;
+    let selected = selecting::made_of(app.project(), &selected);
+    defer::apply(context, &mut app, asked.defer, &selected)?;
     let project = app.project();
-    let selected = selecting::select(project, Some(&app), asked.words, asked.selection, &context.ui)?;
-    let selected = selecting::made_of(project, &selected);
     let only = choosing::chosen(&app, &selected, asked.partition, &context.ui)?;
     let world = app.workspace.world();
     let request = Request { scope: &selected, runs: &selected, forced: asked.forced, only: only.as_ref() };
@@ -95,6 +99,9 @@ fn answer(context: &Context, asked: &Asked<'_>) -> Result<Exit, Failure> {
     } else {
         let layout = Layout::of(context.ui.out(), context.ui.is_verbose(), world.now);
         context.ui.print(&report::text(&rows(project, &plan), plan.fresh.len(), layout))?;
+        if let Some(line) = defer::line(&app) {
+            context.ui.print(&format!("{line}\n"))?;
+        }
     }
     Ok(Exit::Done)
 }

@@ -6,12 +6,12 @@ use crate::{
     exec::run::context::Workspace,
     face::{
         app::App,
-        cli::{Context, args::StatusArgs, error::Failure, refresh, selecting},
+        cli::{Context, args::StatusArgs, defer, error::Failure, refresh, selecting},
         exit::Exit,
         quick::{self, Asking, Told},
         report::{
             Last, Layout, json,
-            status::{self, PartitionRange, Partitions, StatusRow},
+            status::{self, DeferredStatus, PartitionRange, Partitions, StatusDocument, StatusRow},
         },
         ui::words,
     },
@@ -38,11 +38,16 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
         Told::Nothing => None,
     };
     let access = if args.refresh { Access::Write } else { Access::Read };
-    let app = App::open(&context.opening, access, args.verify, &context.ui)?;
+    let mut app = App::open(&context.opening, access, args.verify, &context.ui)?;
+    let nodes = selecting::select(app.project(), Some(&app), &args.words, &args.selection, &context.ui)?;
+    let mut selected = selecting::assets_of(app.project(), &nodes);
+    match args.words.is_empty() && args.selection.is_everything() {
+        true => defer::from(context, &mut app, &args.defer, &selected)?,
+        false => defer::apply(context, &mut app, &args.defer, &selected)?,
+    }
+    selected = defer::without(&app, &selected);
     let project = app.project();
-    let nodes = selecting::select(project, Some(&app), &args.words, &args.selection, &context.ui)?;
-    let selected = selecting::assets_of(project, &nodes);
-    let scope = project.assets_with_upstream(&selected);
+    let scope = defer::without(&app, &project.assets_with_upstream(&selected));
     if args.refresh {
         refresh::sources(context, &app, &scope)?;
     }
@@ -55,10 +60,16 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
     let rows: Vec<StatusRow> = selected.iter().map(|it| row(&app.workspace, &surveyed, it)).collect();
     app.keep_cache(&context.ui);
     if context.json {
-        context.ui.print(&json(&status::document(&project.name, project.target.as_deref(), &rows)))?;
+        let deferred = defer::told(&app).map(|(target, assets)| DeferredStatus { target, assets });
+        let document = status::document(&project.name, project.target.as_deref(), &rows);
+        let document = StatusDocument { deferred, ..document };
+        context.ui.print(&json(&document))?;
     } else {
         let layout = Layout::of(context.ui.out(), context.ui.is_verbose(), world.now);
         context.ui.print(&status::text(&rows, layout))?;
+        if let Some(line) = defer::line(&app) {
+            context.ui.print(&format!("{line}\n"))?;
+        }
     }
     let fresh = rows.iter().all(|it| it.state == State::Fresh);
     if known.is_none() {
@@ -72,7 +83,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
 
 /// What is known without opening the project, if this is the plain question.
 fn quick(context: &Context, args: &StatusArgs) -> Told {
-    if args.refresh || args.verify || context.json || context.ui.is_verbose() {
+    if args.refresh || args.verify || args.defer.defer.is_some() || context.json || context.ui.is_verbose() {
         return Told::Nothing;
     }
     quick::ask(&context.opening, Asking::Status, &args.words, &args.selection)

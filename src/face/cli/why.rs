@@ -4,7 +4,7 @@ use crate::{
     base::suggest,
     face::{
         app::App,
-        cli::{Context, args::WhyArgs, choosing, error::Failure, status},
+        cli::{Context, args::WhyArgs, choosing, defer, error::Failure, status},
         exit::Exit,
         report::{
             Layout, diff, json,
@@ -29,11 +29,12 @@ pub fn run(context: &Context, args: &WhyArgs) -> Result<Exit, Failure> {
         context.ui.print(&text)?;
         return Ok(Exit::Done);
     }
-    let app = App::open(&context.opening, Access::Read, args.verify, &context.ui)?;
+    let mut app = App::open(&context.opening, Access::Read, args.verify, &context.ui)?;
+    let node = asset(app.project(), &args.key)?;
+    let asked = NodeSet::of(app.project().len(), [node]);
+    defer::apply(context, &mut app, &args.defer, &asked)?;
     let project = app.project();
-    let node = asset(project, &args.key)?;
-    let scope = NodeSet::of(project.len(), [node]);
-    let scope = project.assets_with_upstream(&scope);
+    let scope = defer::without(&app, &project.assets_with_upstream(&asked));
     let world = app.workspace.world();
     let mut surveyed = survey(&world, &Request { scope: &scope, runs: &scope, forced: Forced::Nothing, only: None })?;
     if let Some(text) = &args.partition {
@@ -47,6 +48,9 @@ pub fn run(context: &Context, args: &WhyArgs) -> Result<Exit, Failure> {
     } else {
         let layout = Layout::of(context.ui.out(), context.ui.is_verbose(), world.now);
         context.ui.print(&why::text(&told, layout))?;
+        if let Some(line) = defer::line(&app) {
+            context.ui.print(&format!("{line}\n"))?;
+        }
     }
     Ok(Exit::Done)
 }

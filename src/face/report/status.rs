@@ -122,6 +122,18 @@ pub struct StatusDocument {
     /// How many of the selected assets are in each state; every state is there.
     pub counts: BTreeMap<&'static str, usize>,
     pub assets: Vec<AssetStatus>,
+    /// Assets that are read from another target (`--defer`), and so not among the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deferred: Option<DeferredStatus>,
+}
+
+/// What another target lends.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Deferred"))]
+pub struct DeferredStatus {
+    pub target: String,
+    pub assets: Vec<String>,
 }
 
 /// One selected asset.
@@ -158,6 +170,7 @@ pub fn document(project: &str, target: Option<&str>, rows: &[StatusRow]) -> Stat
         target: target.map(str::to_owned),
         counts: State::ALL.map(|state| (state.name(), rows.iter().filter(|it| it.state == state).count())).into(),
         assets: assets.collect(),
+        deferred: None,
     }
 }
 

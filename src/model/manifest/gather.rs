@@ -13,7 +13,7 @@ use crate::base::{
 
 use super::{
     Files, LOCAL_FILE, MAIN_FILE, Options, check, code,
-    keys::{NEVER_LOCAL, ONLY_IN_MAIN, ROOT},
+    keys::{NEVER_LOCAL, ONLY_IN_MAIN, ROOT, options_of},
     models, pattern,
     raw::{self, Data, Entry, Table, Value},
     report::Report,
@@ -175,12 +175,29 @@ impl Gathered {
                 "defaults" => self.defaults.merge(table),
                 "target" => targets.merge(table),
                 name => {
+                    let is_io = name == "io";
                     if let Some(section) = self.section(name) {
-                        table.entries.into_iter().for_each(|it| section.merge(it));
+                        for it in table.entries {
+                            if is_io {
+                                other_type(section, &it);
+                            }
+                            section.merge(it);
+                        }
                     }
                 }
             }
         }
+    }
+}
+
+/// Of an IO manager that becomes one of another type, what means nothing to that type goes.
+fn other_type(section: &mut Section, over: &Entry) {
+    let kind_of = |table: &Table| table.get("type").and_then(Value::text).cloned();
+    let (Some(declared), Some(over)) = (section.get_mut(&over.key), over.value.table()) else { return };
+    if let Some(kind) = kind_of(over).filter(|it| kind_of(&declared.table).is_some_and(|was| was != *it)) {
+        // Where two types share a word they mean different things by it.
+        let shared = ["type", "external_tables"];
+        declared.table.entries.retain(|it| shared.contains(&&*it.key) && options_of(&kind).contains(&&*it.key));
     }
 }
 

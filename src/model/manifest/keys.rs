@@ -202,6 +202,19 @@ pub static IO_TYPES: Choice = Choice {
 static DIALECTS: Choice =
     Choice { now: &["sqlite", "postgres", "duckdb", "snowflake", "bigquery", "ansi"], later: &[] };
 
+/// The options that a type of IO manager has, `type` among them; all, of one that is not known.
+pub fn options_of(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "fs" => &["type", "root"],
+        "sqlite" => &["type", "path", "external_tables"],
+        "postgres" => &["type", "url", "schema", "external_tables"],
+        "duckdb" => &["type", "path", "library", "options", "external_tables"],
+        "adbc" => &["type", "driver", "entrypoint", "dialect", "schema", "options", "external_tables"],
+        "object_store" => &["type", "url", "endpoint", "region", "allow_http", "skip_signature"],
+        _ => &["type"],
+    }
+}
+
 pub static IO: Shape = shape(
     "io",
     "A named IO manager: its type and that type's options. Options are templates with `vars` and `env`.",

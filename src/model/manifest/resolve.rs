@@ -31,7 +31,7 @@ use super::{
     Options, adbc, code,
     gather::{Declared, Gathered, Section},
     interpolate,
-    keys::{IO, IO_TYPES},
+    keys::{IO, IO_TYPES, options_of},
     object_store, overlap, pattern, postgres,
     raw::{Data, Entry, Table, Value},
     report::Report,
@@ -238,15 +238,7 @@ impl<'a> Resolver<'a> {
     fn io_kind(&mut self, io: &Declared) -> IoKind {
         let Some(kind) = self.required(io, "io", "type") else { return IoKind::Memory };
         let kind = kind.text().map(|it| &**it).unwrap_or_default();
-        let own: &[&str] = match kind {
-            "fs" => &["type", "root"],
-            "sqlite" => &["type", "path", "external_tables"],
-            "postgres" => &["type", "url", "schema", "external_tables"],
-            "duckdb" => &["type", "path", "library", "options", "external_tables"],
-            "adbc" => &["type", "driver", "entrypoint", "dialect", "schema", "options", "external_tables"],
-            "object_store" => &["type", "url", "endpoint", "region", "allow_http", "skip_signature"],
-            _ => &["type"],
-        };
+        let own = options_of(kind);
         if IO_TYPES.now.contains(&kind) {
             for entry in io.table.entries.iter().filter(|it| !own.contains(&&*it.key)) {
                 self.not_of_type(entry, kind, own);

@@ -1,0 +1,166 @@
+//! `--defer TARGET`: what is not made here is read from another target, and nothing is written there.
+
+use std::fs;
+
+use crate::support::{
+    Project,
+    postgres::{Database, Server},
+};
+
+/// A file, a table of a query and a command, each kept elsewhere in `prod`.
+fn shop() -> Project {
+    let body = r#"default_io = "files"
+[io.files]
+type = "fs"
+root = "build/dev"
+[io.warehouse]
+type = "sqlite"
+path = "dev.sqlite"
+[target.prod.io.files]
+root = "build/prod"
+[target.prod.io.warehouse]
+path = "prod.sqlite"
+
+[asset.raw]
+command = "cp orders.csv {{ output }}"
+sources = ["orders.csv"]
+format = "csv"
+[asset.orders]
+sql = "select id, amount from raw where amount > 0"
+io = "warehouse"
+[asset.total]
+sql = "select sum(amount) as total from orders"
+io = "warehouse"
+[asset.report]
+command = "cat {{ inputs.orders }} {{ inputs.raw }} > {{ output }}"
+deps = ["orders", "raw"]
+format = "txt"
+"#;
+    Project::new().manifest(body).file("orders.csv", "id,amount\na,1\nb,2\nc,-3\n")
+}
+
+/// Everything of the target `prod`, byte for byte.
+fn of_prod(project: &Project) -> Vec<(String, Vec<u8>)> {
+    // A database of state that is read has a file for its readers' locks.
+    let is_prod = |it: &&(String, Vec<u8>)| it.0.contains("prod") && !it.0.ends_with("-shm") && !it.1.is_empty();
+    project.snapshot().iter().filter(is_prod).cloned().collect()
+}
+
+fn ran(project: &Project, arguments: &[&str]) -> Vec<String> {
+    project.materialized(arguments).into_iter().map(|it| format!("{} {}", it.0, it.1)).collect()
+}
+
+#[test]
+fn what_is_not_made_here_is_read_there() {
+    let project = shop();
+    assert_eq!(ran(&project, &["-t", "prod"]).len(), 4);
+    let before = of_prod(&project);
+    // Without it there is nothing to read.
+    let alone = project.run(&["materialize", "-s", "total,report"]).succeeded();
+    assert!(alone.stderr.contains("nothing"), "{}", alone.stderr);
+    let output = project.run(&["materialize", "-s", "total", "-s", "report"]).exited(1);
+    assert!(output.stderr.contains("upstream orders was never built, and is not selected"), "{}", output.stderr);
+    let selected = ["-s", "total", "-s", "report", "--defer", "prod"];
+    let plan = project.run(&[&["plan"], &selected[..]].concat()).succeeded().stdout;
+    assert!(plan.ends_with("deferred to prod: orders, raw\n"), "{plan}");
+    assert_eq!(ran(&project, &selected), ["report built", "total built"]);
+    assert_eq!(project.read("build/dev/report.txt"), "id,amount\na,1\nb,2\nid,amount\na,1\nb,2\nc,-3\n");
+    let preview = project.run(&["preview", "total", "--format", "csv"]).succeeded().stdout;
+    assert_eq!(preview, "total\n3\n");
+    assert!(!project.exists("build/dev/raw.csv"));
+    let after = of_prod(&project);
+    let changed = after.iter().filter(|it| !before.contains(it)).map(|it| it.0.as_str());
+    assert_eq!(changed.collect::<Vec<_>>(), [""; 0]);
+    assert_eq!(after.len(), before.len());
+    assert_eq!(ran(&project, &selected), [""; 0]);
+    // It is an answer to that question only.
+    let status = project.run(&["status", "--defer", "prod"]).succeeded().stdout;
+    assert!(status.ends_with("deferred to prod: orders, raw\n"), "{status}");
+    let json = project.run(&["status", "--defer", "prod", "--json"]).succeeded().json();
+    assert_eq!(json["deferred"], serde_json::json!({"target": "prod", "assets": ["orders", "raw"]}));
+    assert_eq!(json["assets"].as_array().unwrap().len(), 2);
+    project.run(&["status"]).exited(3);
+    let why = project.run(&["why", "total", "--defer", "prod"]).succeeded().stdout;
+    assert!(why.contains("total is fresh") && why.ends_with("deferred to prod: orders, raw\n"), "{why}");
+}
+
+#[test]
+fn what_changes_there_is_an_input_that_changed() {
+    let project = shop();
+    ran(&project, &["-t", "prod"]);
+    let selected = ["-s", "total", "--defer", "prod"];
+    assert_eq!(ran(&project, &selected), ["total built"]);
+    // The same rows there are the same here.
+    project.write("orders.csv", "id,amount\nb,2\na,1\n");
+    ran(&project, &["-t", "prod"]);
+    assert_eq!(ran(&project, &selected), [""; 0]);
+    project.write("orders.csv", "id,amount\nb,2\na,7\n");
+    ran(&project, &["-t", "prod"]);
+    let reasons = project.reasons(&selected);
+    assert_eq!(reasons, [("total".to_owned(), "input_changed".to_owned(), "orders".to_owned())]);
+    assert_eq!(ran(&project, &selected), ["total built"]);
+    // What is made here goes before what is there; what is lost there is not there.
+    assert_eq!(ran(&project, &["-s", "orders", "--defer", "prod"]), ["orders built"]);
+    project.write("orders.csv", "id,amount\nb,9\n");
+    ran(&project, &["-t", "prod"]);
+    assert_eq!(ran(&project, &selected), [""; 0]);
+    fs::remove_file(project.path("prod.sqlite")).unwrap();
+    let status = project.run(&["status", "-s", "report", "--defer", "prod"]).exited(3).stdout;
+    assert!(status.ends_with("deferred to prod: raw\n"), "{status}");
+}
+
+#[test]
+fn mistakes_are_told() {
+    let project = shop();
+    for (arguments, told) in [
+        (&["plan", "--defer", "prd"][..], "there is no target `prd`"),
+        (&["plan", "-t", "prod", "--defer", "prod"], "that is the target in use"),
+        (&["status", "--defer", "default"], "that is the target in use"),
+    ] {
+        let output = project.run(arguments).exited(2);
+        assert!(output.stderr.contains(told), "{arguments:?}: {}", output.stderr);
+    }
+    // Nothing is there: everything is as without it.
+    let output = project.run(&["materialize", "-s", "total", "--defer", "prod"]).exited(1);
+    assert!(output.stderr.contains("upstream orders was never built"), "{}", output.stderr);
+    // From a target to the project itself.
+    ran(&project, &[]);
+    assert_eq!(ran(&project, &["-t", "prod", "-s", "total", "--defer", "default"]), ["total built"]);
+}
+
+/// Tables of a server, read by files and by a table of the same server.
+#[test]
+fn rows_come_from_another_engine() {
+    let database: Database<'_> = Server::shared().database();
+    let body = r#"[vars]
+where = "dev"
+[io.warehouse]
+type = "fs"
+root = "build"
+[target.prod.io.warehouse]
+type = "postgres"
+url = "{{ env.DATABASE_URL }}"
+schema = "prod"
+[target.stage.io.warehouse]
+type = "postgres"
+url = "{{ env.DATABASE_URL }}"
+schema = "stage"
+[asset.orders]
+sql = "select 1 as id, 2.5 as amount union all select 2, 4"
+[asset.total]
+sql = "select sum(amount) as total, count(*) as n from orders"
+[asset.report]
+command = "cat {{ inputs.orders }} | wc -l > {{ output }}"
+deps = [{ asset = "orders", format = "csv" }]
+format = "csv"
+"#;
+    let project = Project::new().manifest(body).env("DATABASE_URL", &database.url());
+    ran(&project, &["-t", "prod", "-s", "orders"]);
+    assert_eq!(ran(&project, &["-s", "total", "-s", "report", "--defer", "prod"]), ["report built", "total built"]);
+    assert_eq!(project.read("build/report.csv"), "3\n");
+    let preview = project.run(&["preview", "total", "--format", "csv"]).succeeded().stdout;
+    assert_eq!(preview, "total,n\n6.5,2\n");
+    assert_eq!(ran(&project, &["-t", "stage", "-s", "total", "--defer", "prod"]), ["total built"]);
+    let preview = project.run(&["-t", "stage", "preview", "total", "--format", "csv"]).succeeded().stdout;
+    assert_eq!(preview, "total,n\n6.5,2\n");
+}
