@@ -52,6 +52,7 @@ mod sql_templates;
 mod support;
 mod syscalls;
 mod tables;
+mod targets;
 mod terminal;
 mod versions;
 mod watch;

@@ -74,6 +74,8 @@ pub struct Declared {
     pub table: Table,
     /// Place in [`Gathered::origins`].
     pub origin: usize,
+    /// Of an IO manager: the type that it had before an override gave it another.
+    pub was: Option<Arc<str>>,
 }
 
 impl Section {
@@ -96,7 +98,7 @@ impl Section {
     fn add(&mut self, entry: Entry, origin: usize) {
         let Data::Table(table) = entry.value.data else { return };
         self.at.insert(entry.key.clone(), self.entries.len());
-        self.entries.push(Declared { key: entry.key, place: entry.place, table, origin });
+        self.entries.push(Declared { key: entry.key, place: entry.place, table, origin, was: None });
     }
 
     /// Adds what another file declares; a name that is there already is a mistake.
@@ -194,7 +196,9 @@ impl Gathered {
 fn other_type(section: &mut Section, over: &Entry) {
     let kind_of = |table: &Table| table.get("type").and_then(Value::text).cloned();
     let (Some(declared), Some(over)) = (section.get_mut(&over.key), over.value.table()) else { return };
-    if let Some(kind) = kind_of(over).filter(|it| kind_of(&declared.table).is_some_and(|was| was != *it)) {
+    let was = kind_of(&declared.table);
+    if let Some(kind) = kind_of(over).filter(|it| was.as_ref().is_some_and(|was| was != it)) {
+        declared.was = was;
         // Where two types share a word they mean different things by it.
         let shared = ["type", "external_tables"];
         declared.table.entries.retain(|it| shared.contains(&&*it.key) && options_of(&kind).contains(&&*it.key));

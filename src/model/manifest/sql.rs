@@ -64,6 +64,9 @@ impl<'a> Resolver<'a> {
             (Some(IoKind::Sqlite { .. } | IoKind::Postgres { .. } | IoKind::Adbc(_)), _) => {
                 self.in_database(declared, asset)
             }
+            (Some(IoKind::Fs { .. } | IoKind::ObjectStore { .. }), None) if self.was_table(&asset) => {
+                self.in_csv(declared, asset, cut)
+            }
             (_, None) => asset,
             (Some(IoKind::Fs { .. } | IoKind::ObjectStore { .. }), Some(entry)) => {
                 self.in_file(declared, entry.place, asset, cut)
@@ -97,15 +100,33 @@ impl<'a> Resolver<'a> {
         Asset { identity: Identity::Rows, ..asset }
     }
 
+    /// Whether its IO manager is a database without the target: what it hands over is then a table too.
+    fn was_table(&self, asset: &Asset) -> bool {
+        let was = self.from.io.entries.get(asset.io.index()).and_then(|it| it.was.as_deref());
+        was.is_some_and(|it| !["fs", "object_store", "memory"].contains(&it))
+    }
+
+    /// What a command hands over, as the database would get it.
+    fn in_csv(&self, declared: &Declared, asset: Asset, cut: Option<PartitionsId>) -> Asset {
+        if asset.format.is_some() || asset.shape == Shape::Folder || declared.table.entry("path").is_some() {
+            return asset;
+        }
+        let path = self.default_path(&declared.key, Some(TABLE_FORMAT), cut);
+        Asset { path, format: Some(TABLE_FORMAT.to_owned()), ..asset }
+    }
+
     fn in_database(&mut self, declared: &Declared, asset: Asset) -> Asset {
         let is_query = declared.table.entry("sql").is_some();
-        for key in ["path", "folder", "in_place"] {
+        // Said of the file that it is without the target.
+        let was_file = self.from.io.entries.get(asset.io.index()).is_some_and(|it| it.was.is_some());
+        for key in ["path", "folder", "in_place"].into_iter().filter(|it| !was_file || *it == "in_place") {
             if let Some(entry) = declared.table.entry(key) {
                 let told = Diagnostic::error(code::BAD_VALUE, format!("`{key}` means nothing to a table"));
                 self.report.push(told.at(entry.place).help("a table is named after its key, with `_` for `/`"));
             }
         }
         if let Some(value) = declared.table.get("format")
+            && !was_file
             && (is_query || asset.format.as_deref() != Some(TABLE_FORMAT))
         {
             let told = Diagnostic::error(code::BAD_VALUE, "a table has no format").at(value.place);

@@ -1,0 +1,113 @@
+//! One project on several engines: what production keeps in Postgres, tests keep in files or in SQLite.
+
+use crate::support::{Project, postgres::Server};
+
+const BODY: &str = r#"default_io = "warehouse"
+[io.warehouse]
+type = "postgres"
+url = "{{ env.DATABASE_URL }}"
+schema = "shop"
+[target.test.io.warehouse]
+type = "fs"
+root = "build/test"
+[target.lite.io.warehouse]
+type = "sqlite"
+path = "build/lite.sqlite"
+
+[source."raw/orders"]
+files = ["orders.csv"]
+[asset."raw/customers"]
+command = "printf 'customer,country\nann,kr\nbob,jp\n' > {{ output }}"
+[[models]]
+files = ["models/*.sql"]
+[[asset.orders.checks]]
+not_null = ["id", "customer"]
+[asset.report]
+command = "sort {{ inputs.by_country }} > {{ output }}"
+deps = [{ asset = "by_country", format = "csv" }]
+"#;
+
+fn shop() -> Project {
+    let project = Project::new().manifest(BODY);
+    project.write("orders.csv", "id,customer,amount\n1,ann,10.5\n2,bob,4\n3,ann,2\n4,bob,0\n");
+    project
+        .write("models/orders.sql", "select id, customer, amount\nfrom {{ ref(\"raw/orders\") }}\nwhere amount > 0\n");
+    project.write(
+        "models/by_country.sql",
+        "with totals as (select customer, sum(amount) as total from orders group by customer)\n\
+         select c.country, t.total, case when t.total > 5 then 'large' else 'small' end as size\n\
+         from totals t join {{ ref(\"raw/customers\") }} c on c.customer = t.customer\n",
+    );
+    project
+}
+
+#[test]
+fn one_project_makes_the_same_on_every_engine() {
+    let database = Server::shared().database();
+    let project = shop().env("DATABASE_URL", &database.url());
+    for target in [&["-t", "test"][..], &["-t", "lite"], &[]] {
+        let steps = project.materialized(target);
+        assert!(steps.len() == 4 && steps.iter().all(|it| it.1 == "built"), "{target:?}: {steps:?}");
+        let preview = project.run(&[&["preview", "report", "--format", "csv"], target].concat()).succeeded().stdout;
+        assert!(preview.contains("jp,4") && preview.contains("kr,12.5"), "{target:?}: {preview}");
+        project.run(&[&["status"], target].concat()).succeeded();
+    }
+    assert!(project.exists("build/test/by_country.parquet") && project.exists("build/test/raw/customers.csv"));
+    assert!(project.exists("build/lite.sqlite"));
+    // Each target has a state of its own.
+    project.edit("models/orders.sql", "> 0", "> 3");
+    project.run(&["materialize", "-t", "test"]).succeeded();
+    project.run(&["status", "-t", "test"]).succeeded();
+    project.run(&["status", "-t", "lite"]).exited(3);
+}
+
+#[test]
+fn what_only_one_engine_says_is_told_at_its_line() {
+    let project = shop().env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
+    let told = |output: &crate::support::Output, parts: &[&str]| {
+        parts.iter().for_each(|it| assert!(output.stderr.contains(it), "{it}: {}", output.stderr));
+    };
+    // Words of Postgres, read without any server.
+    project.write(
+        "models/orders.sql",
+        "select id, customer,\n       amount::numeric as amount\nfrom {{ ref(\"raw/orders\") }}\n",
+    );
+    project.run(&["validate"]).succeeded();
+    let output = project.run(&["materialize", "-t", "lite", "-s", "orders"]).exited(1);
+    told(&output, &["models/orders.sql:2:14", "unrecognized token"]);
+    // Functions of Postgres.
+    project.write("models/orders.sql", "select id, customer,\n       to_hex(id) as amount,\n       regexp_split_to_array(customer, 'n') as parts\nfrom {{ ref(\"raw/orders\") }}\n");
+    project.run(&["validate", "-t", "test"]).succeeded();
+    let output = project.run(&["materialize", "-t", "test", "-s", "orders"]).exited(1);
+    told(&output, &["models/orders.sql:3:8", "regexp_split_to_array"]);
+    let output = project.run(&["materialize", "-t", "lite", "-s", "orders"]).exited(1);
+    told(&output, &["models/orders.sql:2:8", "to_hex"]);
+}
+
+#[test]
+fn what_is_said_of_files_means_nothing_to_tables_of_a_target() {
+    let body = r#"[io.warehouse]
+type = "fs"
+root = "build"
+[target.lite.io.warehouse]
+type = "sqlite"
+path = "lite.sqlite"
+[asset.numbers]
+sql = "select 1 as n union all select 2"
+format = "csv"
+path = "some/numbers.csv"
+[asset.total]
+sql = "select sum(n) as total from numbers"
+"#;
+    let project = Project::new().manifest(body);
+    for target in [&[][..], &["-t", "lite"]] {
+        assert_eq!(project.materialized(target).len(), 2, "{target:?}");
+        let preview = project.run(&[&["preview", "total", "--format", "csv"], target].concat()).succeeded().stdout;
+        assert_eq!(preview, "total\n3\n", "{target:?}");
+    }
+    assert!(project.exists("build/some/numbers.csv") && project.exists("lite.sqlite"));
+    // Of an option that the target itself gives, it is told.
+    project.edit("assets.toml", "path = \"lite.sqlite\"", "path = \"lite.sqlite\"\nroot = \"x\"");
+    let output = project.run(&["validate", "-t", "lite"]).exited(2);
+    assert!(output.stderr.contains("`root` means nothing to type = \"sqlite\""), "{}", output.stderr);
+}
