@@ -51,6 +51,8 @@ fn what_is_referred_to_is_read_and_upstream() {
     assert_eq!(rows(&project, "select n from count"), "1");
     project.edit("models/large.sql", ">=", ">");
     assert_eq!(why(&project, "large"), [("code_changed".to_owned(), "models/large.sql".to_owned())]);
+    let why = project.run(&["why", "large"]).succeeded().stdout;
+    assert!(why.contains("amount > {{ vars.least }}"), "{why}");
 }
 
 #[test]
@@ -63,7 +65,7 @@ fn mistakes_in_templates_are_told_in_their_place() {
         ("select * from {{ ref(vars.least) }}", &["`ref` takes one key: `ref(\"KEY\")`"]),
         ("select * from {{ ref('a', 'b') }}", &["`ref` takes one key"]),
         ("select {{ vars.lest }}", &["`vars.lest` is not declared", "did you mean `vars.least`?"]),
-        ("select {{ partition.key }}", &["`partition` is not supported yet", "models/large.sql:1:11"]),
+        ("select {{ partition.key }}", &["there are no partitions here", "models/large.sql:1:11"]),
         ("select {{ inputs.large }}", &["a query is known before anything is run"]),
         ("select '{{ env.STAGE }}'", &["environment variable STAGE is not set", "default("]),
         ("select {{ env[vars.least] }}", &["which variable of the environment is meant?"]),

@@ -390,6 +390,33 @@ impl SqlTemplate {
     }
 }
 
+const TAG: &str = "__ASSETS_TAG_";
+const TAG_END: &str = "__";
+
+/// A word that stands for `{{ path }}`, so that a text with it is still read as a query.
+pub fn tagged(path: &str) -> String {
+    let hex: String = path.bytes().map(|it| format!("{it:02x}")).collect();
+    format!("{TAG}{hex}{TAG_END}")
+}
+
+/// For people: with tags in place of such words.
+fn untagged(text: &str) -> String {
+    let mut parts = text.split(TAG);
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let path = part.split_once(TAG_END).and_then(|(hex, rest)| {
+            let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
+            let bytes = (0..hex.len()).step_by(2).map(byte).collect::<Option<Vec<u8>>>()?;
+            Some((String::from_utf8(bytes).ok()?, rest))
+        });
+        match path {
+            Some((path, rest)) => told.push_str(&format!("{{{{ {path} }}}}{rest}")),
+            None => told.push_str(&format!("{TAG}{part}")),
+        }
+    }
+    told
+}
+
 /// What stands for a secret in a text until it is run.
 pub fn secret_mark(name: &str) -> String {
     format!("__ASSETS_SECRET_{name}__")
@@ -430,7 +457,8 @@ impl Sql {
 
     /// All of them as they tell edits from new values, one after the other.
     pub fn told(&self) -> String {
-        self.faces().map(Sql::outline).collect::<Vec<_>>().join("\n-- and if it is incremental:\n")
+        let texts: Vec<String> = self.faces().map(|it| untagged(it.outline())).collect();
+        texts.join("\n-- and if it is incremental:\n")
     }
 
     /// What the text is called in messages and reasons.

@@ -12,7 +12,7 @@ use crate::{
     base::{diagnostic::Diagnostic, id::Id, span::Span},
     model::{
         partitioning::PartitionsId,
-        project::{EnvName, NodeId, SqlTemplate, VarValue, secret_mark},
+        project::{EnvName, NodeId, SqlTemplate, VarValue, secret_mark, tagged},
         select,
         sql::{Dialect, TableName},
         template::{Model, Quoting, Scope, Template, TemplateError, Uses, placed, refer::Refs},
@@ -75,7 +75,7 @@ impl Resolver<'_> {
         // With names in place of values it stays the same when they change.
         let outline = {
             let vars = self.vars.iter().map(|(name, it)| (name.clone(), named(it, &format!("vars.{name}")))).collect();
-            let env = uses.env.iter().map(|it| (it.clone(), format!("{{{{ env.{it} }}}}"))).collect();
+            let env = uses.env.iter().map(|it| (it.clone(), tagged(&format!("env.{it}")))).collect();
             self.rendered(&template, &vars, &env, &refs, scope.model, &partition).ok().map(|it| it.text)
         };
         let vars = self.vars.keys().filter(|it| uses.all_vars || uses.vars.contains(*it)).cloned().collect();
@@ -189,12 +189,12 @@ impl Resolver<'_> {
     }
 }
 
-/// The same value with, for each text or number in it, the tag that would insert it.
+/// The same value with, for each text or number in it, what stands for the tag that would insert it.
 fn named(value: &VarValue, path: &str) -> VarValue {
     match value {
         VarValue::Table(them) => VarValue::Table(
             them.iter().map(|(name, it)| (name.clone(), named(it, &format!("{path}.{name}")))).collect(),
         ),
-        _ => VarValue::Text(format!("{{{{ {path} }}}}")),
+        _ => VarValue::Text(tagged(path)),
     }
 }
