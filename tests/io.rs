@@ -43,6 +43,7 @@ fn target(shape: Shape, text: &str) -> Target {
         shape,
         identity: Identity::Bytes,
         in_place: false,
+        publishing: Default::default(),
     }
 }
 

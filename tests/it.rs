@@ -55,4 +55,5 @@ mod tables;
 mod targets;
 mod terminal;
 mod versions;
+mod views;
 mod watch;

@@ -2,7 +2,7 @@
 //!
 //! Knows what is meant; how an engine does it is for `exec` to say.
 
-use crate::model::project::Sql;
+use crate::model::{project::Sql, sql::Dialect};
 
 /// What is made of a query besides a table that is made anew each time.
 #[derive(Clone, PartialEq, Debug)]
@@ -43,5 +43,61 @@ impl Incremental {
     /// Everything but the text that its rows depend on, as it stands in the fingerprint.
     pub fn setting(&self) -> String {
         format!("incremental {} {:?}", self.strategy.name(), self.unique_key)
+    }
+}
+
+/// What a database does when an asset is published.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Publishing {
+    /// A view is made of the query, and no rows are kept.
+    pub view: bool,
+    /// Run before and after what is new takes its name, in the same transaction.
+    pub pre_hooks: Vec<Hook>,
+    pub post_hooks: Vec<Hook>,
+    pub indexes: Vec<Index>,
+}
+
+/// One or several statements, with everything inserted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hook {
+    pub text: String,
+    /// What it is called in messages: its key and where it stands.
+    pub shown: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Index {
+    pub columns: Vec<String>,
+    pub unique: bool,
+}
+
+impl Index {
+    /// The statement that makes it; `before` stands before its name, `table` is written as in a statement.
+    pub fn statement(&self, name: &str, table: &str, before: &str) -> String {
+        let quoted = |it: &str| Dialect::Postgres.quoted(it);
+        let columns = self.columns.iter().map(|it| quoted(it)).collect::<Vec<_>>().join(", ");
+        let unique = if self.unique { "unique " } else { "" };
+        format!("create {unique}index {before}{} on {table} ({columns})", quoted(name))
+    }
+}
+
+impl Publishing {
+    /// Something is done that cannot be told from the rows.
+    pub fn does_more(&self) -> bool {
+        !(self.pre_hooks.is_empty() && self.post_hooks.is_empty() && self.indexes.is_empty())
+    }
+
+    /// Name and text of each setting, as it stands in the fingerprint.
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let texts = |them: &[Hook]| them.iter().map(|it| &*it.text).collect::<Vec<_>>().join("\n;\n");
+        let index = |it: &Index| format!("{}{:?}", if it.unique { "unique " } else { "" }, it.columns);
+        let indexes = self.indexes.iter().map(index).collect::<Vec<_>>().join(", ");
+        let all = [
+            ("materialized", if self.view { "view".to_owned() } else { String::new() }),
+            ("pre_hook", texts(&self.pre_hooks)),
+            ("post_hook", texts(&self.post_hooks)),
+            ("indexes", indexes),
+        ];
+        all.into_iter().filter(|it| !it.1.is_empty()).collect()
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         format::TableFormat,
         graph::AssetGraph,
         key::{AssetKey, PartitionKey},
-        materialized::Incremental,
+        materialized::{Incremental, Publishing},
         node_set::NodeSet,
         object_url::ObjectUrl,
         partitioning::{self, Partitioning},
@@ -138,6 +138,9 @@ pub struct Asset {
     pub format: Option<String>,
     pub shape: Shape,
     pub identity: Identity,
+    pub publishing: Publishing,
+    /// Whether no rows may take the place of some; `None`: people are told.
+    pub allow_empty: Option<bool>,
     pub version: VersionKind,
 }
 

@@ -110,6 +110,8 @@ pub(crate) fn project(text: &str) -> Project {
                 shape: Shape::File,
                 identity: Identity::Bytes,
                 version: VersionKind::Content,
+                publishing: crate::model::materialized::Publishing::default(),
+                allow_empty: None,
             })
         };
         nodes.push(Node {

@@ -203,6 +203,9 @@ pub fn output_parts(
     if asset.shape == Shape::Folder {
         config("shape", "folder");
     }
+    for (name, text) in asset.publishing.settings() {
+        config(name, &text);
+    }
     if let Some(name) = partition.name() {
         parts.push(Part::new(PartKind::Partition, "", PartValue::Text(name.into())));
         // The same key may stand for another time by now.

@@ -144,6 +144,7 @@ impl World<'_> {
             shape,
             identity: Identity::Bytes,
             in_place: false,
+            publishing: Default::default(),
         }
     }
 
@@ -158,6 +159,7 @@ impl World<'_> {
             shape: Shape::File,
             identity: Identity::Rows,
             in_place: false,
+            publishing: Default::default(),
         }
     }
 

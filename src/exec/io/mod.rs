@@ -21,6 +21,7 @@ use crate::{
     model::{
         format::TableFormat,
         key::{AssetKey, PartitionKey},
+        materialized::Publishing,
         project::{Identity, Shape},
     },
     plan::record::{AttemptId, StoredOutput},
@@ -38,6 +39,8 @@ pub struct Target {
     pub identity: Identity,
     /// The command writes to the final place; see [`IoManager::stage`].
     pub in_place: bool,
+    /// What is done along with it, where a database keeps it.
+    pub publishing: Publishing,
 }
 
 impl Target {
@@ -90,6 +93,14 @@ pub struct Staged {
     pub path: PathBuf,
     /// The manager's own words, enough to publish or discard after a crash.
     pub token: Vec<u8>,
+}
+
+impl Staged {
+    /// The name of one of its indexes: that of no other table, attempt or project.
+    pub fn index_name(&self, number: usize) -> String {
+        let of = format!("{}\0{}\0{number}", self.target.key, self.attempt.0);
+        format!("_assets_index_{}", Digest::derive("assets index name 1", of.as_bytes()).short())
+    }
 }
 
 /// What was staged, after looking at it.
@@ -158,13 +169,16 @@ pub enum IoError {
     Overtaken { place: String, by: String },
     #[error("{place}: {cause}")]
     Store { place: String, cause: String, help: &'static str },
+    /// Nothing was published, for certain, and trying again changes nothing.
+    #[error("{what}: {cause}")]
+    Refused { what: String, cause: String, help: String },
     #[error("{path}: {cause}")]
     Other { path: String, cause: String },
 }
 
 impl IoError {
     /// What can be done about it, where something can.
-    pub fn help(&self) -> Option<&'static str> {
+    pub fn help(&self) -> Option<&str> {
         match self {
             IoError::OutputMissing(_) => Some(
                 "write to the path in ASSETS_OUTPUT ({{ output }}); or set in_place = true if that cannot be told to it",
@@ -181,6 +195,7 @@ impl IoError {
             ),
             IoError::Overtaken { .. } => Some("run again: what is there now is looked at anew"),
             IoError::Store { help, .. } => Some(help),
+            IoError::Refused { help, .. } => Some(help),
             _ => None,
         }
     }

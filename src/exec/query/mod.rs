@@ -9,6 +9,7 @@ pub mod incremental;
 pub mod postgres;
 pub mod secret;
 pub mod sqlite;
+pub mod view;
 
 use std::{
     ops::Range,
@@ -50,6 +51,8 @@ pub struct Request {
     pub output: PathBuf,
     /// The rows that are there, if what it gives is added to them.
     pub old: Option<From>,
+    /// Not its rows are made, but a view of it.
+    pub view: bool,
     /// Columns that no two rows that it gives may have in common.
     pub unique_key: Vec<String>,
 }
@@ -105,6 +108,8 @@ pub struct Input {
 pub enum From {
     /// A table of the engine's own database.
     Table(String),
+    /// What a query gives, over the inputs before it: a view that is not there yet.
+    Query(String),
     /// Files with the same columns.
     Files { paths: Vec<PathBuf>, format: TableFormat },
     /// A table of a SQLite database.
@@ -123,7 +128,7 @@ impl From {
             From::Files { paths, format } => read::open(paths, *format),
             From::Sqlite { database, table } => rows::read(database, table),
             From::Postgres { connection, table } => connection.read(table).map_err(|it| TableError(it.message)),
-            From::Table(table) => Err(TableError(format!("{table} is known to its database only"))),
+            From::Table(it) | From::Query(it) => Err(TableError(format!("{it} is known to its database only"))),
         }
     }
 }

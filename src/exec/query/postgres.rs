@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Failed, From, Input, Request,
     incremental::{Column, NEW, OLD, check_key, fit, listed, staying},
+    view,
 };
 use crate::{
     base::env::Environment,
@@ -16,7 +17,7 @@ use crate::{
             postgres::{
                 connect::{Address, Session, position, words},
                 copy, rows,
-                table::{qualified, quoted},
+                table::{first_in_path, qualified, quoted},
             },
             sqlite,
         },
@@ -75,6 +76,9 @@ pub fn run(request: &Request, connection: &Connection, table: &str) -> Result<()
     let old = request.old.iter().map(|it| Input { name: OLD.to_owned(), from: it.clone() });
     lend(&mut session, connection, &request.inputs.iter().cloned().chain(old).collect::<Vec<_>>())?;
     let staged = qualified(&session.schema, table);
+    if request.view {
+        return stage_view(request, &mut session, &staged);
+    }
     let new = format!("pg_temp.{NEW}");
     let made = if request.old.is_some() { &new } else { &staged };
     let lead = format!("create {} {made} as ", if request.old.is_some() { "temp table" } else { "table" });
@@ -89,6 +93,29 @@ pub fn run(request: &Request, connection: &Connection, table: &str) -> Result<()
         add(client, &staged, &new, &request.unique_key)?;
     }
     client.batch_execute("commit").map_err(|it| Failed::of_postgres(&it, "", ""))
+}
+
+/// Makes the view beside the tables. Nobody knows its name yet.
+fn stage_view(request: &Request, session: &mut Session, staged: &str) -> Result<(), Failed> {
+    let text = request.sql.trim_end().trim_end_matches(';');
+    let (client, schema) = (&mut session.client, &session.schema);
+    let failed = |it: Error| Failed::of_postgres(&it, "", "");
+    // With all names lent the place of a mistake is known.
+    let lead = format!("create temp view {NEW} as ");
+    client.batch_execute(&format!("{lead}{text}")).map_err(|it| Failed::of_postgres(&it, &lead, text))?;
+    client.batch_execute("rollback; begin").map_err(failed)?;
+    let mut inputs = request.inputs.clone();
+    // What is not quoted means the name in lower case.
+    for input in &request.inputs {
+        let folded = input.name.to_lowercase();
+        if inputs.iter().all(|it| it.name != folded) {
+            inputs.push(Input { name: folded, from: input.from.clone() });
+        }
+    }
+    let body = view::body(text, &inputs, |name, table| name == table, |it| qualified(schema, it), quoted);
+    let made = first_in_path(client, schema)
+        .and_then(|()| client.batch_execute(&format!("create view {staged} as {body}; commit")));
+    made.map_err(failed)
 }
 
 /// Stages the rows that are there and stay, and the new ones.
@@ -131,6 +158,7 @@ pub fn lend(session: &mut Session, own: &Connection, inputs: &[Input]) -> Result
         let failed = |it: TableError| Failed::plain(format!("{}: {it}", input.name));
         let brought = match &input.from {
             From::Table(table) => Err(qualified(&session.schema, table)),
+            From::Query(_) => return Err(Failed::plain(format!("{}: it is staged in the database", input.name))),
             From::Postgres { connection, table } if connection == own => Err(qualified(&session.schema, table)),
             From::Postgres { connection, table } => Ok(connection.read(table)?),
             From::Files { paths, format } => Ok(read::open(paths, *format).map_err(failed)?),

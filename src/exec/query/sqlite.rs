@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use super::{
     Failed, From, Input, Request,
     incremental::{NEW, OLD, check_key, fit, listed, staying},
+    view,
 };
 use crate::{
     base::fs,
@@ -29,6 +30,9 @@ const ATTACHED: &str = "stored";
 /// # Errors
 /// Inputs that cannot be read, a query that is refused, an output that cannot be written.
 pub fn run(request: &Request, database: &Path) -> Result<(), Failed> {
+    if request.view {
+        return stage_view(request, database);
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&request.output, flags).map_err(Failed::plain)?;
     // Nobody but this attempt sees the output: it is whole, or thrown away.
@@ -49,6 +53,24 @@ pub fn run(request: &Request, database: &Path) -> Result<(), Failed> {
         check_key(&made, &columns, &request.unique_key, &mut |sql| first(&connection, sql))?;
     }
     if request.old.is_some() { add(&connection, &request.unique_key) } else { Ok(()) }
+}
+
+/// Writes down how the view is to be made, once the database has said that it can be.
+fn stage_view(request: &Request, database: &Path) -> Result<(), Failed> {
+    let connection = Connection::open_in_memory().map_err(Failed::plain)?;
+    lend(&connection, database, &request.inputs)?;
+    let lead = format!("create temp view {NEW} as ");
+    let text = request.sql.trim_end().trim_end_matches(';');
+    let failed = |it| Failed::of_sqlite(it, lead.len());
+    connection.execute(&format!("{lead}{text}"), []).map_err(failed)?;
+    connection.prepare(&format!("select * from temp.{NEW}")).map_err(|_| {
+        // Where it is wrong is told of the query itself.
+        connection
+            .prepare(text)
+            .map_or_else(|it| Failed::of_sqlite(it, 0), |_| Failed::plain("the view cannot be read"))
+    })?;
+    let body = view::body(text, &request.inputs, str::eq_ignore_ascii_case, quoted, quoted);
+    fs::write(&request.output, body.as_bytes()).map_err(Failed::plain)
 }
 
 /// Stages the rows that are there and stay, and after them the new ones.
@@ -102,6 +124,10 @@ pub fn lend(connection: &Connection, database: &Path, inputs: &[Input]) -> Resul
         let name = quoted(&input.name);
         let table = match &input.from {
             From::Table(table) => format!("{ATTACHED}0.{}", quoted(table)),
+            From::Query(text) => {
+                connection.execute_batch(&format!("create temp view {name} as {text}")).map_err(Failed::plain)?;
+                continue;
+            }
             From::Sqlite { database, table } => {
                 let at = match attached.iter().position(|it| it == database) {
                     Some(at) => at,

@@ -27,7 +27,7 @@ use crate::{
     model::{
         check::{DataCheck, Finding},
         key::PartitionKey,
-        project::{Asset, Check, CheckBody, IoKind, NodeId},
+        project::{Action, Asset, Check, CheckBody, IoKind, NodeId},
         sql::inputs::table_format,
     },
 };
@@ -59,7 +59,13 @@ pub fn check_argv(
     let answer = log.with_extension("answer.json");
     let table = workspace.project.key(subject.node).to_string();
     let (engine, own) = looked_at(context, subject, asset)?;
-    let mut inputs = vec![Input { name: table.clone(), from: own.clone() }];
+    // A view that is not there yet is a query over tables that are.
+    let query = match (&own, &workspace.project.ops[asset.op].action) {
+        (From::Query(_), Action::Sql(sql)) => sql.tables.as_slice(),
+        _ => &[],
+    };
+    let mut inputs: Vec<Input> = query.iter().map(|it| input(context, it, asset.io, subject.given)).collect();
+    inputs.push(Input { name: table.clone(), from: own.clone() });
     for (check, data) in checks.iter().filter_map(|it| Some((it, data(it)?))) {
         debug_assert_eq!(check.asset, subject.node);
         for named in &data.tables {
@@ -86,6 +92,14 @@ pub fn check_argv(
 fn looked_at(context: &RunContext<'_>, subject: &Subject<'_>, asset: &Asset) -> Result<(Engine, From), PrepareError> {
     let workspace = context.workspace;
     if let IoKind::Sqlite { path } = &workspace.project.io_managers[asset.io].kind {
+        let query = match &workspace.project.ops[asset.op].action {
+            Action::Sql(sql) if asset.publishing.view && subject.staged.is_some() => Some(&sql.text),
+            _ => None,
+        };
+        if let Some(text) = query {
+            let own = From::Query(text.trim_end().trim_end_matches(';').to_owned());
+            return Ok((Engine::Sqlite { database: path.under(&workspace.root) }, own));
+        }
         let own = match subject.staged.and_then(|it| Some(staged_database(&it.target, it.path.parent()?))) {
             Some(database) => From::Sqlite { database, table: STAGED.to_owned() },
             None => From::Table(asset.path.to_string()),

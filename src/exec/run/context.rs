@@ -82,6 +82,7 @@ impl Workspace {
             shape: asset.shape,
             identity: asset.identity(),
             in_place: self.project.ops[asset.op].in_place,
+            publishing: asset.publishing.clone(),
         }
     }
 

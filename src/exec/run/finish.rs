@@ -14,12 +14,13 @@ use crate::{
         io::{Content, IoError},
         run::{
             context::RunContext,
+            emptied::{emptied, refusal},
             prepare::{Attempting, OutputAttempt, PrepareError, report, source_parts},
             version,
         },
     },
     model::{
-        event::{Extent, StepError, StepOutcome, StepReport},
+        event::{CheckReport, Extent, StepError, StepOutcome, StepReport},
         fingerprint::{PartKind, PartValue},
         plan::PlanStep,
         project::{Action, NodeId, Op},
@@ -76,7 +77,11 @@ pub fn finish(context: &RunContext<'_>, step: &PlanStep, attempting: Attempting,
         None => match settle(context, step, &attempting, result) {
             Ok(finished) => finished,
             Err(error) => {
-                left_to_recovery = matches!(error, FinishError::Publish(_) | FinishError::Record(_));
+                left_to_recovery = match &error {
+                    // Of several outputs, others may be published.
+                    FinishError::Publish(IoError::Refused { .. }) => attempting.outputs.len() > 1,
+                    it => matches!(it, FinishError::Publish(_) | FinishError::Record(_)),
+                };
                 let (message, help) = (error.to_string(), help_for(&error));
                 Finished::Failed(StepError { message, help, ..StepError::default() })
             }
@@ -180,16 +185,32 @@ fn settle(
     if !Protection::AuditedAlone.is_off() && !attempting.audit.left_alone(contents.iter().map(|it| it.data_version)) {
         return Ok(failed("a check changed the data that it was to look at"));
     }
+    let outputs = attempting.outputs.iter().zip(&contents);
+    let emptied: Vec<(NodeId, CheckReport)> = outputs
+        .filter_map(|(it, content)| Some((it.node, emptied(context, it.node, content, it.rows_before)?)))
+        .collect();
     if !Protection::Audit.is_off()
-        && let Some(error) = attempting.audit.refusal()
+        && let Some(error) = attempting.audit.refusal().or_else(|| refusal(&emptied))
     {
         let reports = attempting.outputs.iter().map(|it| StepReport {
-            checks: attempting.audit.reports(it.node),
+            checks: said(attempting, it.node, &emptied),
             ..report(context, it.node, &step.partition, StepOutcome::Failed)
         });
         return Ok(Finished::Rejected(error, reports.collect()));
     }
-    publish(context, step, attempting, result, &contents)
+    publish(context, step, attempting, result, &Looked { contents, emptied })
+}
+
+/// What was seen of everything that is to be published.
+struct Looked {
+    contents: Vec<Content>,
+    emptied: Vec<(NodeId, CheckReport)>,
+}
+
+/// What checks say of an output, and what is told like one.
+fn said(attempting: &Attempting, node: NodeId, emptied: &[(NodeId, CheckReport)]) -> Vec<CheckReport> {
+    let emptied = emptied.iter().filter(|it| it.0 == node).map(|it| it.1.clone());
+    attempting.audit.reports(node).into_iter().chain(emptied).collect()
 }
 
 /// The first input that is not what it was when its fingerprint was taken.
@@ -262,9 +283,10 @@ fn publish(
     step: &PlanStep,
     attempting: &Attempting,
     result: &StepResult,
-    contents: &[Content],
+    looked: &Looked,
 ) -> Result<Finished, FinishError> {
     let workspace = context.workspace;
+    let contents = &looked.contents;
     let new: Vec<Materialization> = attempting
         .outputs
         .iter()
@@ -308,7 +330,7 @@ fn publish(
             bytes: record.bytes,
             rows: record.rows,
             reasons: it.reasons.clone(),
-            checks: attempting.audit.reports(it.node),
+            checks: said(attempting, it.node, &looked.emptied),
             ..report(context, it.node, &step.partition, StepOutcome::Built)
         });
         changes.push(Change::Materialized(Box::new(record)));
@@ -362,7 +384,8 @@ fn materialization(
 /// The stored output, if what is visible is known to be what was just made.
 fn unchanged(output: &OutputAttempt, new: &Materialization) -> Option<StoredOutput> {
     let standing = output.standing.as_ref()?;
-    if output.staged.target.in_place || standing.content() != new.content() {
+    let target = &output.staged.target;
+    if target.in_place || target.publishing.does_more() || standing.content() != new.content() {
         return None;
     }
     Some(standing.output.clone())

@@ -13,6 +13,7 @@ pub mod audit;
 pub mod check;
 pub mod context;
 pub mod dispatcher;
+pub mod emptied;
 pub mod environment;
 pub mod finish;
 pub mod incremental;

@@ -90,6 +90,8 @@ pub struct OutputAttempt {
     pub reasons: Vec<Reason>,
     /// The record that stands, if its output does too.
     pub standing: Option<Materialization>,
+    /// How many there were when it was made last, whatever has become of them.
+    pub rows_before: Option<u64>,
 }
 
 /// Why preparing broke down.
@@ -403,6 +405,7 @@ fn stage(
                 fingerprint: it.fingerprint.expect("nothing is pending and nothing blocks"),
                 reasons,
                 standing: now.whole(node).cloned(),
+                rows_before: now.records.get(&node).and_then(|it| it.rows),
             });
         }
         if Protection::AttemptFirst.is_off() {

@@ -69,6 +69,7 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
         inputs: face.tables.iter().map(of).collect(),
         output: output.path.clone(),
         unique_key: sql.incremental.as_ref().map(|it| it.unique_key.clone()).unwrap_or_default(),
+        view: asset.publishing.view,
         old,
     };
     let file = workspace.root.join(parts.log).with_extension("json");

@@ -6,6 +6,7 @@ use crate::{
     base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
     model::{
         format::TableFormat,
+        materialized::Publishing,
         partitioning::PartitionsId,
         project::{Action, Asset, EnvName, FileSet, Identity, NodeId, Op, OpId, Pattern, Shape, Source, VersionKind},
         sql::inputs::table_format,
@@ -122,10 +123,13 @@ impl<'a> Resolver<'a> {
             shape,
             identity: Identity::Bytes,
             version: VersionKind::Content,
+            publishing: Publishing::default(),
+            allow_empty: read_boolean(table, "allow_empty"),
         };
         let asset = self.as_table(declared, asset, cut);
         let asset = self.versioned(declared, asset);
         self.idle_settings(declared);
+        let asset = self.published(declared, asset);
         self.keepers.push((asset.io, table_format(&asset)));
         asset
     }
@@ -490,6 +494,13 @@ fn dep_key(item: &Value) -> Option<&Value> {
 
 pub fn read_duration(value: &Value) -> Option<Duration> {
     duration::parse(value.text()?).ok()
+}
+
+fn read_boolean(table: &Table, key: &str) -> Option<bool> {
+    match table.get(key).map(|it| &it.data) {
+        Some(Data::Boolean(it)) => Some(*it),
+        _ => None,
+    }
 }
 
 fn extension(path: &ProjectPath) -> Option<String> {

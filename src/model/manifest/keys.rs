@@ -69,7 +69,7 @@ const EXTERNAL: Field = field(
     "Tables that queries may read although nobody declares them, as `raw.events` or `legacy_*`. They are not tracked.",
 );
 const PARTITIONS_FIELD: Field = field("partitions", Filled, "The `[partitions.*]` that it is cut into.");
-const MATERIALIZED: Choice = Choice { now: &["table", "incremental"], later: &["view"] };
+const MATERIALIZED: Choice = Choice { now: &["table", "view", "incremental"], later: &[] };
 const MATERIALIZED_FIELD: Field = field(
     "materialized",
     Kind::Choice(&MATERIALIZED),
@@ -85,6 +85,37 @@ const UNIQUE_KEY: Field = field(
     "unique_key",
     Either(&[Filled, FilledList(&Filled)]),
     "incremental: the columns that tell rows apart: a new row takes the place of the one with its key.",
+);
+
+const STATEMENTS: Kind = Either(&[Filled, FilledList(&Filled)]);
+const PRE_HOOK: Field = field(
+    "pre_hook",
+    STATEMENTS,
+    "Databases: statements run in the transaction that publishes it, before what is new takes its name. A template with `vars` and `this`.",
+);
+const POST_HOOK: Field = field(
+    "post_hook",
+    STATEMENTS,
+    "Databases: the same, after it. `{{ this }}` is the new table: grants, comments, statistics.",
+);
+const INDEXES: Field = field(
+    "indexes",
+    List(const { &Either(const { &[FilledList(&Filled), Kind::Table(&INDEX)] }) }),
+    "Databases: lists of columns, each of which gets an index before the table is published.",
+);
+const ALLOW_EMPTY: Field = field(
+    "allow_empty",
+    Boolean,
+    "Whether a table without rows may take the place of one with some. Default: it may, and people are told.",
+);
+
+static INDEX: Shape = shape(
+    "index",
+    "An index of a table.",
+    &[
+        field("columns", FilledList(&Filled), "The columns, in their order.").required(),
+        field("unique", Boolean, "No two rows have the same values in them."),
+    ],
 );
 
 static DEP: Shape = shape(
@@ -329,6 +360,10 @@ pub static ASSET: Shape = shape(
         MATERIALIZED_FIELD,
         STRATEGY_FIELD,
         UNIQUE_KEY,
+        PRE_HOOK,
+        POST_HOOK,
+        INDEXES,
+        ALLOW_EMPTY,
         PARTITIONS_FIELD,
         field("checks", List(&Kind::Table(&CHECK)), "What must be true of its data before it is published."),
     ],
@@ -381,6 +416,10 @@ static MODELS: Shape = shape(
         MATERIALIZED_FIELD,
         STRATEGY_FIELD,
         UNIQUE_KEY,
+        PRE_HOOK,
+        POST_HOOK,
+        INDEXES,
+        ALLOW_EMPTY,
         PARTITIONS_FIELD,
         CODE_VERSION,
         VERSION,

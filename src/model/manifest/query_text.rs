@@ -109,7 +109,7 @@ impl Resolver<'_> {
                 return Ok(uses);
             }
             let help = "put the value into [vars], and name that: {{ vars.NAME }}";
-            return Err(wrong("`env` cannot be named in a check", help, None));
+            return Err(wrong("`env` cannot be named here", help, None));
         };
         if uses.all_env {
             let help = "write {{ env.NAME }}, so that it is known which variables count";

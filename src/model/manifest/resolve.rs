@@ -32,7 +32,7 @@ use super::{
     gather::{Declared, Gathered, Section},
     interpolate,
     keys::{IO, IO_TYPES, options_of},
-    object_store, overlap, pattern, postgres,
+    materialized, object_store, overlap, pattern, postgres,
     raw::{Data, Entry, Table, Value},
     report::Report,
     sql, validate,
@@ -121,6 +121,7 @@ pub fn resolve<'a>(
     adbc::check(&project, it.report);
     postgres::check(&project, it.report);
     sql::readable(&project, from, it.report);
+    materialized::check_views(&project, from, it.report);
     validate::jobs(&project, sources, it.report);
     (!it.report.has_errors()).then_some(project)
 }

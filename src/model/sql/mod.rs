@@ -4,6 +4,7 @@
 //! `tokens` cuts it up, for fingerprints, and is right also where parsing fails.
 
 pub mod inputs;
+mod statements;
 mod tables;
 mod tokens;
 
@@ -14,6 +15,7 @@ use sqlparser::dialect::{
     SnowflakeDialect,
 };
 
+pub use statements::check_statements;
 pub use tables::{TableName, tables, tables_of_expression};
 pub use tokens::normal_form;
 

@@ -16,7 +16,7 @@ use crate::{
         check::{DataCheck, Rule, Share},
         format::TableFormat,
         manifest::graph_of,
-        materialized::{Incremental, Strategy},
+        materialized::{Hook, Incremental, Index, Publishing, Strategy},
         object_url::ObjectUrl,
         project::{
             Action, AdbcDatabase, Asset, Check, CheckBody, Durability, EnvName, FileSet, Identity, IoId, IoKind,
@@ -151,7 +151,7 @@ impl<I: Id, T: Coded> Coded for IdVec<I, T> {
 }
 
 coded_struct!(Node { key, place, description, group, tags, owners, kinds, body });
-coded_struct!(Asset { op, io, path, format, shape, identity, version });
+coded_struct!(Asset { op, io, path, format, shape, identity, version, publishing, allow_empty });
 coded_struct!(FileSet { folder, patterns });
 coded_struct!(Pattern { text, place });
 coded_struct!(Op {
@@ -178,6 +178,9 @@ coded_struct!(DataCheck { rule, filter, dialect, tables });
 coded_cases!(Severity { 0 = Warn, 1 = Error });
 coded_cases!(Durability { 0 = Strict, 1 = Epoch, 2 = Off });
 coded_struct!(Sql { text, file, dialect, tables, template, incremental });
+coded_struct!(Publishing { view, pre_hooks, post_hooks, indexes });
+coded_struct!(Hook { text, shown });
+coded_struct!(Index { columns, unique });
 coded_struct!(Incremental { adding, strategy, unique_key });
 coded_cases!(Strategy { 0 = Append, 1 = DeleteInsert, 2 = Merge });
 coded_struct!(SqlTemplate { written, runs, outline, vars, env });

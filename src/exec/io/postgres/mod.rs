@@ -10,6 +10,7 @@
 pub mod connect;
 pub mod copy;
 pub mod rows;
+mod swap;
 pub mod table;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use crate::{
     plan::record::{AttemptId, StoredOutput},
 };
 use connect::{Address, Session};
+use swap::{Swap, Unswapped};
 use table::{STAGE, Stamp, qualified};
 
 /// What this tool knows of the tables that it made.
@@ -128,6 +130,9 @@ impl PostgresManager {
     fn version(&self, target: &Target) -> Result<Option<Content>, IoError> {
         let mut session = self.address.connect()?;
         let name = table_name(target);
+        if target.publishing.view {
+            return self.told(swap::content_of_view(&mut session.client, &session.schema, &name));
+        }
         match self.told(table::find(&mut session.client, &session.schema, &name))? {
             Some(_) => self.content(session, target, &name).map(Some),
             None => Ok(None),
@@ -143,18 +148,19 @@ impl PostgresManager {
     }
 
     /// Swaps the staged table in, in one transaction.
-    fn swap(&self, staged: &Staged, content: &Content, session: &mut Session) -> Result<(), Error> {
+    fn swap(&self, staged: &Staged, content: &Content, session: &mut Session) -> Result<(), Unswapped> {
         let (client, schema, name) = (&mut session.client, &session.schema, table_name(&staged.target));
         let stage = self.stage_table(&staged.target, &staged.attempt);
         make_ours(client, schema)?;
         client.batch_execute(PUBLISH)?;
-        let stamp = table::stamp(client, schema, &stage)?;
-        table::drop(client, schema, &name)?;
-        client.batch_execute(&format!(
-            "alter table {} rename to {}",
-            qualified(schema, &stage),
-            table::quoted(&name)
-        ))?;
+        let publishing = &staged.target.publishing;
+        if publishing.does_more() {
+            table::first_in_path(client, schema)?;
+        }
+        for hook in &publishing.pre_hooks {
+            swap::asked(client, &hook.shown, &hook.text)?;
+        }
+        let stamp = Swap { staged, schema, name: &name, stage: &stage }.run(client)?;
         let (columns, rows, transaction) = match stamp {
             Some(it) => (Some(it.columns), Some(it.rows), Some(it.transaction)),
             None => (None, None, None),
@@ -167,7 +173,10 @@ impl PostgresManager {
             ),
             &[&name, &staged.attempt.0, &&content.data_version.0[..], &columns, &rows, &transaction],
         )?;
-        client.batch_execute("commit")
+        for hook in &publishing.post_hooks {
+            swap::asked(client, &hook.shown, &hook.text)?;
+        }
+        Ok(client.batch_execute("commit")?)
     }
 
     /// Whether the transaction of `attempt` was committed, once none can be on its way any more.
@@ -201,6 +210,14 @@ impl PostgresManager {
 
     fn read_in_full(&self, target: &Target, mut session: Session, version: &str) -> Result<Probed, IoError> {
         let name = table_name(target);
+        if target.publishing.view {
+            let found = self.told(swap::content_of_view(&mut session.client, &session.schema, &name))?;
+            return Ok(match found {
+                None => Probed::Missing,
+                Some(it) if it.data_version.to_string() == version => Probed::Same,
+                Some(_) => Probed::Modified,
+            });
+        }
         if self.told(table::find(&mut session.client, &session.schema, &name))?.is_none() {
             return Ok(Probed::Missing);
         }
@@ -229,7 +246,8 @@ impl IoManager for PostgresManager {
                 transaction.commit()?;
             }
             let left = client.query(
-                "select tablename::text from pg_catalog.pg_tables where schemaname = $1 and starts_with(tablename::text, $2)",
+                "select c.relname::text from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+                 where c.relkind in ('r', 'v') and n.nspname = $1 and starts_with(c.relname::text, $2)",
                 &[schema, &self.stages(target)],
             )?;
             left.iter().try_for_each(|it| table::drop(client, schema, it.get(0)))
@@ -245,6 +263,10 @@ impl IoManager for PostgresManager {
     fn inspect(&self, staged: &Staged) -> Result<Content, IoError> {
         let mut session = self.address.connect()?;
         let name = self.staged(staged, &mut session)?;
+        if staged.target.publishing.view {
+            let found = swap::content_of_view(&mut session.client, &session.schema, &name);
+            return self.told(found)?.ok_or_else(|| IoError::OutputMissing(table_name(&staged.target)));
+        }
         self.content(session, &staged.target, &name)
     }
 
@@ -256,11 +278,22 @@ impl IoManager for PostgresManager {
     fn publish(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
         let mut session = self.address.connect()?;
         self.staged(staged, &mut session)?;
-        if let Err(error) = self.swap(staged, content, &mut session) {
-            drop(session);
+        let swapped = self.swap(staged, content, &mut session);
+        drop(session);
+        if let Err(error) = swapped {
+            let error = match error {
+                Unswapped::Refused(error) => return Err(error),
+                Unswapped::Server(error) => error,
+            };
             // What became of it is not guessed: the server may have done all of it, and its answer been lost.
-            if !self.is_published(&staged.target, &staged.attempt).unwrap_or(false) {
-                return Err(self.address.told(&error));
+            let told = self.address.told(&error);
+            match (self.is_published(&staged.target, &staged.attempt), told) {
+                (Ok(true), _) => {}
+                (Ok(false), IoError::Other { path, cause }) => {
+                    let help = "nothing was published: all of it is one transaction".to_owned();
+                    return Err(IoError::Refused { what: path, cause, help });
+                }
+                (_, told) => return Err(told),
             }
         }
         fs::remove(&self.folder(&staged.target, &staged.attempt))?;
@@ -309,7 +342,10 @@ impl IoManager for PostgresManager {
         let attempt = AttemptId(String::from_utf8_lossy(token).into_owned());
         let is_published = self.is_published(target, &attempt)?;
         let staged = Staged { target: target.clone(), attempt, path: PathBuf::new(), token: token.to_vec() };
-        if let Some(stored) = self.adopt(target, &content.data_version)? {
+        // Of the same rows it cannot be told whether everything else was done too.
+        if (is_published || !target.publishing.does_more())
+            && let Some(stored) = self.adopt(target, &content.data_version)?
+        {
             self.discard(&staged)?;
             return Ok(Recovered::Published(stored));
         }
@@ -318,9 +354,10 @@ impl IoManager for PostgresManager {
             return Ok(Recovered::Lost);
         }
         match self.inspect(&staged) {
-            Ok(found) if found.data_version == content.data_version => {
-                self.publish(&staged, content).map(Recovered::Published)
-            }
+            Ok(found) if found.data_version == content.data_version => match self.publish(&staged, content) {
+                Err(IoError::Refused { .. }) => Ok(Recovered::Lost),
+                published => published.map(Recovered::Published),
+            },
             Ok(_) | Err(IoError::OutputMissing(_)) => Ok(Recovered::Lost),
             Err(error) => Err(error),
         }

@@ -32,6 +32,15 @@ pub fn find(client: &mut impl GenericClient, schema: &str, name: &str) -> Result
     Ok(row.map(|it| Found { oid: it.get(0), kind: it.get::<_, String>(1).chars().next().unwrap_or('?') }))
 }
 
+/// Until the transaction ends, names are looked up in this schema first.
+///
+/// # Errors
+/// What the server says.
+pub fn first_in_path(client: &mut impl GenericClient, schema: &str) -> Result<(), Error> {
+    let set = "select set_config('search_path', quote_ident($1) || ', ' || current_setting('search_path'), true)";
+    client.execute(set, &[&schema]).map(|_| ())
+}
+
 /// Takes away whatever has this name.
 ///
 /// # Errors

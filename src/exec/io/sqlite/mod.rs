@@ -8,6 +8,7 @@
 pub mod rows;
 pub mod seal;
 pub mod table;
+pub mod view;
 
 use std::{
     path::{Path, PathBuf},
@@ -26,7 +27,7 @@ use crate::{
         },
     },
     exec::table::{TableError, read},
-    model::format::TableFormat,
+    model::{format::TableFormat, materialized::Hook},
     plan::record::{AttemptId, StoredOutput},
 };
 
@@ -115,40 +116,93 @@ impl SqliteManager {
         IoError::Other { path: self.shown.clone(), cause: error.to_string() }
     }
 
-    /// Copies what is staged over in one transaction.
+    /// Publishes what is staged in one transaction, with everything that is to be done along with it.
     fn copy(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
-        let from = self.staged(staged)?;
-        if self.content(&from, STAGED)?.data_version != content.data_version {
+        let from = if staged.target.publishing.view { None } else { Some(self.staged(staged)?) };
+        if self.inspect(staged)?.data_version != content.data_version {
             return Err(IoError::Unstable { path: table_name(&staged.target) });
         }
         let mut connection = self.open(true)?.ok_or(IoError::NotFound(self.shown.clone()))?;
-        let published = (|| {
-            connection.execute("attach ? as stage", [from.to_string_lossy()])?;
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let seal = Seal::taken(&transaction, &self.database)?;
-            transaction.execute_batch(OURS)?;
-            let name = table_name(&staged.target);
-            drop_table(&transaction, &name)?;
-            let columns = table::definition(&transaction, "stage", STAGED)?;
+        let error = |it: rusqlite::Error| self.error(&it);
+        if let Some(from) = &from {
+            connection.execute("attach ? as stage", [from.to_string_lossy()]).map_err(error)?;
+        }
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
+        let seal = Seal::taken(&transaction, &self.database).map_err(error)?;
+        let publishing = &staged.target.publishing;
+        publishing.pre_hooks.iter().try_for_each(|it| run_hook(&transaction, it))?;
+        self.put(&transaction, staged, content)?;
+        self.index(&transaction, staged)?;
+        publishing.post_hooks.iter().try_for_each(|it| run_hook(&transaction, it))?;
+        seal.renew(&transaction).and_then(|()| transaction.commit()).map_err(error)?;
+        Ok(token(&content.data_version))
+    }
+
+    /// The new table or view under its name.
+    fn put(&self, transaction: &Transaction<'_>, staged: &Staged, content: &Content) -> Result<(), IoError> {
+        let (name, attempt) = (table_name(&staged.target), &staged.attempt.0);
+        let error = |it: rusqlite::Error| self.error(&it);
+        transaction.execute_batch(OURS).and_then(|()| drop_table(transaction, &name)).map_err(error)?;
+        if staged.target.publishing.view {
+            let body = view::staged(&self.view_file(staged), &name)?;
+            transaction.execute("delete from main._assets_tables where name = ?", [&name]).map_err(error)?;
+            return view::make(transaction, &name, attempt, &body).map_err(|it| refused(&format!("view {name}"), &it));
+        }
+        let copied = (|| {
+            view::forget(transaction, &name)?;
+            let columns = table::definition(transaction, "stage", STAGED)?;
             transaction.execute_batch(&format!(
                 "create table main.{name} {columns}; insert into main.{name} select * from stage.{STAGED} order by rowid;",
                 name = quoted(&name)
             ))?;
             transaction.execute(
                 "insert or replace into main._assets_tables values (?, ?, ?, 0)",
-                params![name, staged.attempt.0, content.data_version.0],
-            )?;
-            seal.renew(&transaction)?;
-            transaction.commit()
+                params![name, attempt, content.data_version.0],
+            )
         })();
-        published.map_err(|it: rusqlite::Error| self.error(&it))?;
-        Ok(token(&content.data_version))
+        copied.map(drop).map_err(error)
+    }
+
+    fn index(&self, transaction: &Transaction<'_>, staged: &Staged) -> Result<(), IoError> {
+        let name = table_name(&staged.target);
+        for (number, index) in staged.target.publishing.indexes.iter().enumerate() {
+            let called = staged.index_name(number);
+            let made = transaction.execute_batch(&index.statement(&called, &quoted(&name), "main."));
+            made.map_err(|it| refused(&format!("index on {name}"), &it))?;
+        }
+        Ok(())
+    }
+
+    /// Whether what is there is what this attempt made, hooks and all.
+    fn is_published(&self, target: &Target, attempt: &AttemptId) -> Result<bool, IoError> {
+        let Some(connection) = self.open(false)? else { return Ok(false) };
+        let name = table_name(target);
+        let found = (|| {
+            if target.publishing.view {
+                return view::is_of(&connection, &name, &attempt.0);
+            }
+            if !table::exists(&connection, "_assets_tables")? {
+                return Ok(false);
+            }
+            let row = "select attempt = ? from main._assets_tables where name = ?";
+            let found: Option<bool> = connection.query_row(row, [&attempt.0, &name], |it| it.get(0)).optional()?;
+            Ok(found == Some(true))
+        })();
+        found.map_err(|it: rusqlite::Error| self.error(&it))
+    }
+
+    /// Where it is written how a view is to be made.
+    fn view_file(&self, staged: &Staged) -> PathBuf {
+        self.folder(&staged.target, &staged.attempt).join(file_name(&staged.target))
     }
 
     /// The version of the table that is there, read in full.
     fn version(&self, target: &Target) -> Result<Option<Content>, IoError> {
         let Some(connection) = self.open(false)? else { return Ok(None) };
         let name = table_name(target);
+        if target.publishing.view {
+            return view::found(&connection, &name).map_err(|it| self.error(&it));
+        }
         match table::exists(&connection, &name).map_err(|it| self.error(&it))? {
             true => self.content(&self.database, &name).map(Some),
             false => Ok(None),
@@ -190,6 +244,9 @@ impl IoManager for SqliteManager {
     }
 
     fn inspect(&self, staged: &Staged) -> Result<Content, IoError> {
+        if staged.target.publishing.view {
+            return Ok(view::content(&view::staged(&self.view_file(staged), &table_name(&staged.target))?));
+        }
         self.content(&self.staged(staged)?, STAGED)
     }
 
@@ -228,14 +285,18 @@ impl IoManager for SqliteManager {
     }
 
     fn recover(&self, target: &Target, token: &[u8], content: &Content) -> Result<Recovered, IoError> {
-        if let Some(stored) = self.adopt(target, &content.data_version)? {
+        let attempt = AttemptId(String::from_utf8_lossy(token).into_owned());
+        // Of the same rows it cannot be told whether everything else was done too.
+        let all_told = !target.publishing.does_more() || self.is_published(target, &attempt)?;
+        if all_told && let Some(stored) = self.adopt(target, &content.data_version)? {
             return Ok(Recovered::Published(stored));
         }
-        let attempt = AttemptId(String::from_utf8_lossy(token).into_owned());
         let staged = Staged { target: target.clone(), attempt, path: PathBuf::new(), token: token.to_vec() };
         match self.publish(&staged, content) {
             Ok(stored) => Ok(Recovered::Published(stored)),
-            Err(IoError::OutputMissing(_) | IoError::Unstable { .. } | IoError::NotFound(_)) => Ok(Recovered::Lost),
+            Err(
+                IoError::OutputMissing(_) | IoError::Unstable { .. } | IoError::NotFound(_) | IoError::Refused { .. },
+            ) => Ok(Recovered::Lost),
             Err(error) => Err(error),
         }
     }
@@ -259,6 +320,7 @@ impl IoManager for SqliteManager {
             let seal = Seal::taken(&transaction, &self.database)?;
             transaction.execute_batch(OURS)?;
             drop_table(&transaction, &table_name(target))?;
+            view::forget(&transaction, &table_name(target))?;
             transaction.execute("delete from main._assets_tables where name = ?", [table_name(target)])?;
             seal.renew(&transaction)?;
             transaction.commit()
@@ -278,6 +340,20 @@ pub fn staged_database(target: &Target, folder: &Path) -> PathBuf {
         None => folder.join(file_name(target)),
         Some(_) => folder.join("staged.sqlite"),
     }
+}
+
+/// Statements of people's own, which see what is published so far.
+fn run_hook(transaction: &Transaction<'_>, hook: &Hook) -> Result<(), IoError> {
+    transaction.execute_batch(&hook.text).map_err(|it| refused(&hook.shown, &it))
+}
+
+fn refused(what: &str, error: &rusqlite::Error) -> IoError {
+    let cause = match error {
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    };
+    let help = "nothing was published: all of it is one transaction".to_owned();
+    IoError::Refused { what: what.to_owned(), cause, help }
 }
 
 /// What a command or a query is to write.
@@ -331,6 +407,7 @@ mod tests {
             shape: Shape::File,
             identity: Identity::Rows,
             in_place: false,
+            publishing: Default::default(),
         }
     }
 

@@ -17,7 +17,7 @@ use rusqlite::{
     types::{Value, ValueRef},
 };
 
-use super::table::{columns, quoted};
+use super::table::{columns, is_view, quoted};
 use crate::exec::table::{
     Rows, TableError,
     digest::{TableDigest, TableVersion},
@@ -171,7 +171,9 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn send(connection: &Connection, table: &str, schema: &SchemaRef, to: &Sink) -> Result<(), TableError> {
-    let mut statement = connection.prepare(&format!("select * from main.{} order by rowid", quoted(table)))?;
+    // Of a view nobody knows in which order its rows were stored.
+    let order = if is_view(connection, table)? { "" } else { " order by rowid" };
+    let mut statement = connection.prepare(&format!("select * from main.{}{order}", quoted(table)))?;
     let mut rows = statement.query([])?;
     let mut builders: Vec<Builder> = schema.fields().iter().map(|it| Builder::of(it.data_type())).collect();
     let mut count = 0;

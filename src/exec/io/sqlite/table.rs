@@ -16,6 +16,11 @@ pub fn exists(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
         .map(|it| it.is_some())
 }
 
+pub fn is_view(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    let found = "select 1 from main.sqlite_master where name = ? collate nocase and type = 'view'";
+    connection.query_row(found, [name], |_| Ok(())).optional().map(|it| it.is_some())
+}
+
 /// Names and declared types of the columns, as they stand in a `create table`.
 pub fn definition(connection: &Connection, schema: &str, name: &str) -> rusqlite::Result<String> {
     let columns: Vec<String> =

@@ -1,0 +1,192 @@
+//! Putting what is staged in the place of what is there, and what rests on that.
+//!
+//! Inside of one transaction, which is neither begun nor ended here. Views of ours that rest on a table are made
+//! again over the new one; those of other people are never dropped: nothing is published then.
+
+use postgres::{Client, Error};
+
+use super::{
+    connect::words,
+    row,
+    table::{STAGE, Stamp, drop, find, qualified, quoted, stamp},
+};
+use crate::{
+    base::digest::Digest,
+    exec::io::{Content, IoError, Staged},
+};
+
+const CONTEXT: &str = "assets view 1";
+
+/// Why nothing was put there.
+pub enum Unswapped {
+    Server(Error),
+    Refused(IoError),
+}
+
+impl From<Error> for Unswapped {
+    fn from(error: Error) -> Self {
+        Unswapped::Server(error)
+    }
+}
+
+/// What is put where.
+pub struct Swap<'a> {
+    pub staged: &'a Staged,
+    pub schema: &'a str,
+    pub name: &'a str,
+    pub stage: &'a str,
+}
+
+/// A view that reads what is to be replaced, by itself or by way of others.
+struct Resting {
+    oid: u32,
+    schema: String,
+    name: String,
+    is_ours: bool,
+}
+
+impl Swap<'_> {
+    /// Everything but what is done after it; the stamp is that of a table.
+    pub fn run(&self, client: &mut Client) -> Result<Option<Stamp>, Unswapped> {
+        let publishing = &self.staged.target.publishing;
+        for (number, index) in publishing.indexes.iter().enumerate() {
+            let made = index.statement(&self.staged.index_name(number), &qualified(self.schema, self.stage), "");
+            asked(client, &format!("index on {}", self.name), &made)?;
+        }
+        let stamp = if publishing.view { None } else { stamp(client, self.schema, self.stage)? };
+        let resting = self.resting(client)?;
+        if publishing.view && !resting.is_empty() && self.in_place(client)? {
+            return Ok(None);
+        }
+        if let Some(it) = resting.iter().find(|it| !it.is_ours) {
+            return Err(Unswapped::Refused(self.rests(it)));
+        }
+        let again = resting.iter().map(|it| it.statements(client)).collect::<Result<Vec<_>, _>>()?;
+        for it in resting.iter().rev() {
+            drop(client, &it.schema, &it.name)?;
+        }
+        drop(client, self.schema, self.name)?;
+        let kind = if publishing.view { "view" } else { "table" };
+        let (stage, name) = (qualified(self.schema, self.stage), quoted(self.name));
+        client.batch_execute(&format!("alter {kind} {stage} rename to {name}"))?;
+        for statements in again {
+            // One that cannot be made over the new columns is remade when its own turn comes.
+            tried(client, &statements)?;
+        }
+        Ok(stamp)
+    }
+
+    /// Whether the view that is there could be made the new one, and nothing that rests on it had to go.
+    fn in_place(&self, client: &mut Client) -> Result<bool, Unswapped> {
+        let found = |client: &mut Client, name| find(client, self.schema, name);
+        let (Some(old), Some(new)) = (found(client, self.name)?, found(client, self.stage)?) else { return Ok(false) };
+        if old.kind != 'v' {
+            return Ok(false);
+        }
+        let body = definition(client, new.oid)?;
+        let replace = format!("create or replace view {} as {body}", qualified(self.schema, self.name));
+        if !tried(client, &replace)? {
+            return Ok(false);
+        }
+        drop(client, self.schema, self.stage)?;
+        Ok(true)
+    }
+
+    /// Those that read it directly first.
+    fn resting(&self, client: &mut Client) -> Result<Vec<Resting>, Error> {
+        let found = client.query(
+            "with recursive resting(oid, depth) as ( \
+                 select c.oid, 0 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+                 where n.nspname = $1 and c.relname = $2 \
+                 union \
+                 select r.ev_class, it.depth + 1 from resting it \
+                 join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid = it.oid \
+                     and d.classid = 'pg_catalog.pg_rewrite'::regclass \
+                 join pg_catalog.pg_rewrite r on r.oid = d.objid \
+                 where r.ev_class <> it.oid and it.depth < 100) \
+             select c.oid, n.nspname::text, c.relname::text, c.relkind::text from resting it \
+             join pg_catalog.pg_class c on c.oid = it.oid join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+             where it.depth > 0 group by 1, 2, 3, 4 order by max(it.depth), 1",
+            &[&self.schema, &self.name],
+        )?;
+        let mut resting = Vec::with_capacity(found.len());
+        for it in found {
+            let (schema, name, kind): (String, String, String) = (it.get(1), it.get(2), it.get(3));
+            let is_ours = kind == "v" && (name.starts_with(STAGE) || row(client, &schema, &name)?.is_some());
+            resting.push(Resting { oid: it.get(0), schema, name, is_ours });
+        }
+        Ok(resting)
+    }
+
+    fn rests(&self, on: &Resting) -> IoError {
+        IoError::Refused {
+            what: self.name.to_owned(),
+            cause: format!("{}.{} rests on it and was not made by this tool", on.schema, on.name),
+            help: format!(
+                "it would be dropped with what it reads, so nothing was published: make it an asset with materialized = \"view\", \
+                 or drop it: drop view {}",
+                qualified(&on.schema, &on.name)
+            ),
+        }
+    }
+}
+
+impl Resting {
+    /// What makes it again, with the rights that others have; nothing for what a dead attempt has left.
+    fn statements(&self, client: &mut Client) -> Result<String, Error> {
+        if self.name.starts_with(STAGE) {
+            return Ok(String::new());
+        }
+        let view = qualified(&self.schema, &self.name);
+        let grants = client.query(
+            "select format('; grant %s on %s to %s%s', a.privilege_type, $2::text, \
+                 case when a.grantee = 0 then 'public' else quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) end, \
+                 case when a.is_grantable then ' with grant option' else '' end) \
+             from pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a where c.oid = $1 and a.grantee <> c.relowner",
+            &[&self.oid, &view],
+        )?;
+        let grants: String = grants.iter().map(|it| it.get::<_, String>(0)).collect();
+        Ok(format!("create view {view} as {}{grants}", definition(client, self.oid)?.trim_end_matches(';')))
+    }
+}
+
+/// Whether it could be done; if not, nothing of it was.
+fn tried(client: &mut Client, statements: &str) -> Result<bool, Error> {
+    client.batch_execute("savepoint assets_try")?;
+    match client.batch_execute(statements) {
+        Ok(()) => client.batch_execute("release savepoint assets_try").map(|()| true),
+        Err(error) if error.as_db_error().is_some() => {
+            client.batch_execute("rollback to savepoint assets_try").map(|()| false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A statement of people's own.
+pub fn asked(client: &mut Client, what: &str, statement: &str) -> Result<(), Unswapped> {
+    client.batch_execute(statement).map_err(|error| match error.as_db_error() {
+        None => Unswapped::Server(error),
+        Some(_) => Unswapped::Refused(IoError::Refused {
+            what: what.to_owned(),
+            cause: words(&error),
+            help: "nothing was published: all of it is one transaction".to_owned(),
+        }),
+    })
+}
+
+/// How a view is made, every name with its schema.
+fn definition(client: &mut Client, oid: u32) -> Result<String, Error> {
+    let path: String = client.query_one("select current_setting('search_path')", &[])?.get(0);
+    let set = "select set_config('search_path', $1, false)";
+    client.execute(set, &[&"pg_catalog"])?;
+    let found: Option<String> = client.query_one("select pg_catalog.pg_get_viewdef($1::oid)", &[&oid])?.get(0);
+    client.execute(set, &[&path])?;
+    Ok(found.unwrap_or_default())
+}
+
+/// What a view is known by: how it is made. Something else under its name is known by what it is not.
+pub fn content_of_view(client: &mut Client, schema: &str, name: &str) -> Result<Option<Content>, Error> {
+    let Some(found) = find(client, schema, name)? else { return Ok(None) };
+    let how = if found.kind == 'v' { definition(client, found.oid)? } else { format!("not a view: {}", found.kind) };
+    Ok(Some(Content { data_version: Digest::derive(CONTEXT, how.as_bytes()), bytes: None, rows: None }))
+}

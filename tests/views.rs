@@ -1,0 +1,324 @@
+//! Views, hooks, indexes, and tables that lose all their rows, in SQLite and in a real Postgres.
+
+use rusqlite::Connection;
+
+use crate::support::{
+    Project,
+    postgres::{Database, Server},
+    told::text,
+};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kept {
+    Sqlite,
+    Postgres,
+}
+
+const BOTH: [Kept; 2] = [Kept::Sqlite, Kept::Postgres];
+
+/// A project with everything in one database, `shop` in Postgres.
+struct Shop<'s> {
+    project: Project,
+    kept: Kept,
+    database: Database<'s>,
+}
+
+impl Shop<'_> {
+    fn of(kept: Kept, body: &str) -> Shop<'static> {
+        let database = Server::shared().database();
+        let io = match kept {
+            Kept::Sqlite => "[io.db]\ntype = \"sqlite\"\npath = \"shop.sqlite\"\n",
+            Kept::Postgres => "[io.db]\ntype = \"postgres\"\nurl = \"{{ env.DATABASE_URL }}\"\nschema = \"shop\"\n",
+        };
+        let project = Project::new().manifest(&format!("default_io = \"db\"\n{io}{body}"));
+        Shop { project: project.env("DATABASE_URL", &database.url()), kept, database }
+    }
+
+    fn run(&self, sql: &str) {
+        match self.kept {
+            Kept::Sqlite => self.connection().execute_batch(sql).unwrap(),
+            Kept::Postgres => self.database.run(&format!("set search_path to shop; {sql}")),
+        }
+    }
+
+    /// The one value that a query gives, as a text.
+    fn value(&self, sql: &str) -> String {
+        match self.kept {
+            Kept::Sqlite => self
+                .connection()
+                .query_row(&format!("select cast(({sql}) as text)"), [], |it| it.get::<_, Option<String>>(0))
+                .unwrap()
+                .unwrap_or_default(),
+            Kept::Postgres => {
+                let found = self.database.rows(&format!("set search_path to shop; select ({sql})::text"));
+                found.into_iter().last().unwrap_or_default()
+            }
+        }
+    }
+
+    fn connection(&self) -> Connection {
+        Connection::open(self.project.path("shop.sqlite")).unwrap()
+    }
+
+    fn ran(&self) -> Vec<String> {
+        let mut steps: Vec<String> =
+            self.project.materialized(&[]).into_iter().map(|it| format!("{} {}", it.0, it.1)).collect();
+        steps.sort();
+        steps
+    }
+
+    fn kind(&self, name: &str) -> String {
+        match self.kept {
+            Kept::Sqlite => self.value(&format!("select type from sqlite_master where name = '{name}'")),
+            Kept::Postgres => {
+                let kind = format!(
+                    "select relkind from pg_class where relname = '{name}' and relnamespace = 'shop'::regnamespace"
+                );
+                if self.value(&kind) == "v" { "view".to_owned() } else { "table".to_owned() }
+            }
+        }
+    }
+}
+
+const VIEWS: &str = r#"
+[vars]
+least = 1
+[asset."raw/orders"]
+command = "cp orders.csv {{ output }}"
+sources = ["orders.csv"]
+[asset.large]
+sql = 'select * from "raw/orders" where amount >= {{ vars.least }}'
+materialized = "view"
+[asset.customers]
+sql = "select customer, sum(amount) as amount from Large group by customer -- each once"
+materialized = "view"
+checks = [{ unique = ["customer"] }, { range = { column = "amount", max = 100 } }]
+[asset.best]
+sql = "select max(amount) as amount from customers"
+"#;
+
+const ORDERS: &str = "customer,amount\nann,10\nbob,4\nann,3\n";
+
+fn views(kept: Kept) -> Shop<'static> {
+    let shop = Shop::of(kept, VIEWS);
+    shop.project.write("orders.csv", ORDERS);
+    shop
+}
+
+#[test]
+fn a_view_follows_what_it_reads() {
+    for kept in BOTH {
+        let shop = views(kept);
+        assert_eq!(shop.ran(), ["best built", "customers built", "large built", "raw/orders built"], "{kept:?}");
+        assert_eq!((shop.kind("large"), shop.kind("best")), ("view".to_owned(), "table".to_owned()), "{kept:?}");
+        assert_eq!(shop.value("select amount from best"), "13", "{kept:?}");
+        assert_eq!(shop.ran(), [""; 0], "{kept:?}");
+        shop.project.run(&["status", "--refresh"]).succeeded();
+        // The same rows: nothing that rests on them is run.
+        shop.project.write("orders.csv", "customer,amount\nann,3\nbob,4\nann,10\n");
+        assert_eq!(shop.ran(), ["best cut_off", "customers cut_off", "large cut_off", "raw/orders built"], "{kept:?}");
+        // Other rows: everything behind the views is.
+        shop.project.write("orders.csv", "customer,amount\nann,10\nbob,40\n");
+        assert_eq!(shop.ran(), ["best built", "customers built", "large built", "raw/orders built"], "{kept:?}");
+        assert_eq!(shop.value("select amount from best"), "40", "{kept:?}");
+        // Another query.
+        shop.project.edit("assets.toml", "least = 1", "least = 30");
+        assert_eq!(shop.ran(), ["best built", "customers built", "large built"], "{kept:?}");
+        assert_eq!(shop.value("select count(*) from customers"), "1", "{kept:?}");
+        let rows = shop.project.run(&["query", "select * from customers", "--format", "csv"]).succeeded().stdout;
+        assert!(rows == "customer,amount\nbob,40\n", "{rows}");
+        // A table of a view, and a view of a table.
+        let manifest = shop.project.read("assets.toml");
+        shop.project.write("assets.toml", manifest.replacen("materialized = \"view\"\n", "", 1));
+        assert_eq!(shop.ran(), ["best built", "customers built", "large built"], "{kept:?}");
+        assert_eq!(shop.kind("large"), "table", "{kept:?}");
+        shop.project.write("assets.toml", manifest);
+        shop.ran();
+        assert_eq!((shop.kind("large"), shop.value("select amount from best")), ("view".to_owned(), "40".to_owned()));
+        assert_eq!(shop.ran(), [""; 0], "{kept:?}");
+    }
+}
+
+#[test]
+fn a_view_that_somebody_changes_or_drops_is_found() {
+    for kept in BOTH {
+        let shop = views(kept);
+        shop.ran();
+        for (change, code) in [
+            ("drop view customers; create view customers as select 'x' as customer, 5 as amount", "output_modified"),
+            ("drop view customers", "output_missing"),
+            ("drop view customers; create table customers as select 'x' as customer, 5 as amount", "output_modified"),
+        ] {
+            shop.run(change);
+            let status = shop.project.run(&["status", "--refresh", "--json"]).json();
+            let codes: Vec<_> =
+                status["assets"].as_array().unwrap().iter().filter(|it| it["key"] == "customers").collect();
+            assert_eq!(text(&codes[0]["reasons"][0]["code"]), code, "{kept:?} {change}");
+            assert_eq!(shop.ran(), ["best cut_off", "customers built"], "{kept:?} {change}");
+            assert_eq!(shop.value("select count(*) from customers"), "2", "{kept:?} {change}");
+        }
+    }
+}
+
+#[test]
+fn what_a_check_of_a_view_refuses_is_not_published() {
+    for kept in BOTH {
+        let shop = views(kept);
+        shop.ran();
+        shop.project.edit("assets.toml", "sum(amount) as amount", "sum(amount) * 1000 as amount");
+        shop.project.run(&["materialize"]).exited(4);
+        assert_eq!(shop.value("select max(amount) from customers"), "13", "{kept:?}");
+        shop.project.edit("assets.toml", "sum(amount) * 1000 as amount", "sum(amout) as amount");
+        let said = shop.project.run(&["materialize"]).exited(1).stderr;
+        assert!(said.contains("amout") && said.contains("--> sql:1:22"), "{kept:?} {said}");
+        assert_eq!(shop.value("select max(amount) from customers"), "13", "{kept:?}");
+        let left = match kept {
+            Kept::Sqlite => "select count(*) from sqlite_master where name like '%stage%'",
+            Kept::Postgres => "select count(*) from pg_class where relname like '\\_assets\\_stage%'",
+        };
+        assert_eq!(shop.value(left), "0", "{kept:?}");
+    }
+}
+
+/// Columns come, go and change their types under two views and what people put on them.
+#[test]
+fn postgres_keeps_what_rests_on_what_is_replaced() {
+    let shop = views(Kept::Postgres);
+    shop.ran();
+    shop.run("create role reader; grant usage on schema shop to reader; grant select on customers to reader");
+    let reads = "select has_table_privilege('reader', 'shop.customers', 'select')";
+    shop.project.write("orders.csv", "customer,amount,more\nann,10.5,x\n");
+    assert_eq!(shop.ran(), ["best built", "customers built", "large built", "raw/orders built"]);
+    assert_eq!(shop.value("select amount from best"), "10.5");
+    assert_eq!(shop.value("select more from large"), "x");
+    shop.project.write("orders.csv", "customer,amount\nann,7\n");
+    assert_eq!(shop.ran(), ["best built", "customers built", "large built", "raw/orders built"]);
+    assert_eq!(shop.value("select amount from best"), "7");
+    // Of a table that is swapped alone, the views keep who may read them.
+    shop.run("grant select on customers to reader");
+    shop.project.write("orders.csv", "customer,amount\nann,8\n");
+    shop.ran();
+    assert_eq!(shop.value(reads), "true");
+    // What is not ours is left alone, and nothing below it is replaced.
+    shop.run("create view theirs as select customer from customers");
+    shop.project.write("orders.csv", "customer,amount\nann,9\n");
+    let said = shop.project.run(&["materialize"]).exited(1).stderr;
+    assert!(said.contains("raw_orders: shop.theirs rests on it and was not made by this tool"), "{said}");
+    assert!(said.contains("drop view \"shop\".\"theirs\""), "{said}");
+    assert_eq!(shop.value("select sum(amount) from raw_orders"), "8");
+    // A view on a view that gets one column more need not be dropped.
+    shop.project.write("orders.csv", "customer,amount\nann,8\n");
+    shop.project.edit("assets.toml", "sum(amount) as amount from", "sum(amount) as amount, count(*) as n from");
+    assert_eq!(shop.ran(), ["best built", "customers built"]);
+    assert_eq!(shop.value("select n from customers"), "1");
+    assert_eq!(shop.value("select customer from theirs"), "ann");
+    shop.run("drop view theirs; drop owned by reader; drop role reader");
+    assert_eq!(shop.ran(), [""; 0]);
+}
+
+const HOOKS: &str = r#"
+[vars]
+who = "night"
+[asset.seen]
+command = "printf 'at\nx\n' > {{ output }}"
+[asset.orders]
+sql = "select 1 as id, 'a' as name union all select 2, 'b'"
+deps = ["seen"]
+pre_hook = "update seen set at = at || '<'"
+post_hook = ["update seen set at = at || (select count(*) from {{ this }})", "update seen set at = at || '{{ vars.who }}>'; update seen set at = at || ';'"]
+indexes = [["name"], { columns = ["id", "name"], unique = true }]
+"#;
+
+#[test]
+fn hooks_and_indexes_come_with_the_table_or_not_at_all() {
+    for kept in BOTH {
+        let shop = Shop::of(kept, HOOKS);
+        // What they do to a table of ours would be found, which is not what this is about.
+        shop.project.edit("assets.toml", "deps = [\"seen\"]\n", "");
+        shop.project.run(&["materialize", "-s", "seen"]).succeeded();
+        shop.project.run(&["materialize", "-s", "orders"]).succeeded();
+        assert_eq!(shop.value("select at from seen"), "x<2night>;", "{kept:?}");
+        let indexes = match kept {
+            Kept::Sqlite => "select count(*) from sqlite_master where type = 'index' and tbl_name = 'orders'",
+            Kept::Postgres => "select count(*) from pg_indexes where tablename = 'orders' and schemaname = 'shop'",
+        };
+        assert_eq!(shop.value(indexes), "2", "{kept:?}");
+        // The same rows: but a hook is a part of it.
+        shop.project.edit("assets.toml", "who = \"night\"", "who = \"day\"");
+        let run = shop.project.run(&["materialize", "-s", "orders"]).succeeded().stderr;
+        assert!(run.contains("orders") && run.contains("post_hook"), "{kept:?} {run}");
+        assert_eq!(shop.value("select at from seen"), "x<2night>;<2day>;", "{kept:?}");
+        assert_eq!(shop.value(indexes), "2", "{kept:?}");
+        shop.project.run(&["materialize", "-s", "orders"]).succeeded();
+        assert_eq!(shop.value("select at from seen"), "x<2night>;<2day>;", "{kept:?}");
+        // One that fails takes everything with it.
+        for (old, new, told) in [
+            ("set at = at || ';'", "set att = at", "post_hook (assets.toml:"),
+            ("\"id\", \"name\"], unique", "\"nome\"], unique", "index on orders: "),
+            ("select 2, 'b'", "select 1, 'a'", "index on orders: "),
+            ("set at = at || '<'", "set at = nosuch('<')", "pre_hook (assets.toml:"),
+        ] {
+            shop.project.edit("assets.toml", old, new);
+            shop.project.edit("assets.toml", "who = \"day\"", "who = \"never\"");
+            let said = shop.project.run(&["materialize", "-s", "orders"]).exited(1).stderr;
+            assert!(said.contains(told) && said.contains("nothing was published"), "{kept:?} {told}: {said}");
+            assert_eq!(shop.value("select at from seen"), "x<2night>;<2day>;", "{kept:?}");
+            assert_eq!(shop.value("select count(*) from orders where id = 2"), "1", "{kept:?}");
+            shop.project.edit("assets.toml", new, old);
+            shop.project.edit("assets.toml", "who = \"never\"", "who = \"day\"");
+            shop.project.run(&["status", "-s", "orders"]).exited(0);
+        }
+    }
+}
+
+/// A hook that was run is not run again because nobody wrote it down, and one that was not, is.
+#[test]
+#[cfg(debug_assertions)]
+fn a_hook_is_run_once_whatever_happens() {
+    for kept in BOTH {
+        let mut shop = Shop::of(kept, HOOKS);
+        shop.project.edit("assets.toml", "deps = [\"seen\"]\n", "");
+        shop.project.run(&["materialize", "-s", "seen"]).succeeded();
+        shop.project.set_env("ASSETS_PANIC", "recording orders");
+        assert_ne!(shop.project.run(&["materialize", "-s", "orders"]).code, 0, "{kept:?}");
+        shop.project.unset_env("ASSETS_PANIC");
+        assert_eq!(shop.value("select at from seen"), "x<2night>;", "{kept:?}");
+        shop.project.run(&["materialize", "-s", "orders"]).succeeded();
+        assert_eq!(shop.value("select at from seen"), "x<2night>;", "{kept:?}");
+    }
+}
+
+#[test]
+fn a_table_that_loses_all_its_rows_is_told() {
+    for kept in BOTH {
+        let body = "[asset.orders]\nsql = \"select 1 as id where 1 = 1\"\n[asset.file]\nsql = \"select id from orders\"\nio = \"files\"\n[io.files]\ntype = \"fs\"\nroot = \"data\"\n";
+        let shop = Shop::of(kept, body);
+        shop.ran();
+        shop.project.edit("assets.toml", "1 = 1", "1 = 2");
+        let run = shop.project.run(&["materialize"]).succeeded().stderr;
+        assert_eq!(run.matches("it has no rows any more, and had 1 row").count(), 2, "{kept:?} {run}");
+        assert_eq!(shop.value("select count(*) from orders"), "0", "{kept:?}");
+        // Empty before and after is nothing new.
+        let run = shop.project.run(&["materialize", "-f"]).succeeded().stderr;
+        assert!(!run.contains("no rows any more"), "{kept:?} {run}");
+        shop.project.edit("assets.toml", "1 = 2", "1 = 1");
+        shop.ran();
+        for allow in ["allow_empty = false", "allow_empty = true"] {
+            shop.project.edit("assets.toml", "1 = 1\"", &format!("1 = 2\"\n{allow}"));
+            let run = shop.project.run(&["materialize", "-s", "orders"]);
+            let said = format!("{}{}", run.stdout, run.stderr);
+            if allow.ends_with("false") {
+                assert_eq!(run.code, 4, "{kept:?} {said}");
+                assert!(
+                    said.contains("it has no rows any more, and had 1 row") && said.contains("allow_empty = true"),
+                    "{said}"
+                );
+                assert_eq!(shop.value("select count(*) from orders"), "1", "{kept:?}");
+            } else {
+                assert_eq!((run.code, said.contains("no rows any more")), (0, false), "{kept:?} {said}");
+                assert_eq!(shop.value("select count(*) from orders"), "0", "{kept:?}");
+            }
+            shop.project.edit("assets.toml", &format!("1 = 2\"\n{allow}"), "1 = 1\"");
+        }
+    }
+}
