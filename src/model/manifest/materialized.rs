@@ -56,6 +56,10 @@ impl<'a> Resolver<'a> {
             self.no_database(declared, is_view);
             return asset;
         };
+        if let Some(IoKind::Adbc(_)) = self.io_kinds.get(asset.io.index()) {
+            self.not_by_driver(declared, is_view);
+            return asset;
+        }
         let this = self.table_name(&asset, dialect);
         let publishing = Publishing {
             view: is_view,
@@ -77,6 +81,17 @@ impl<'a> Resolver<'a> {
                 self.report.push(told.help("its version is that of what it reads: \"inputs\", which need not be said"));
                 version
             }
+        }
+    }
+
+    fn not_by_driver(&mut self, declared: &Declared, is_view: bool) {
+        let view = declared.table.entry("materialized").map_or(declared.place, |it| it.value.place);
+        let keys = ["pre_hook", "post_hook", "indexes"].into_iter();
+        let said = keys.filter_map(|key| Some((key, declared.table.entry(key)?.place)));
+        for (key, place) in said.chain(is_view.then_some(("materialized = \"view\"", view))) {
+            let told = Diagnostic::error(code::NOT_SUPPORTED, format!("`{key}` is not supported yet by this database"));
+            self.report
+                .push(told.at(place).help("SQLite and Postgres have it: type = \"sqlite\", type = \"postgres\""));
         }
     }
 
@@ -114,7 +129,8 @@ impl<'a> Resolver<'a> {
 
     fn hook(&mut self, value: &Value, key: &str, dialect: Dialect, this: &str) -> Option<Hook> {
         let written = value.text().filter(|it| !it.trim().is_empty())?;
-        let scope = |incremental| QueryScope { dialect, env: None, model: Some(Model { this, incremental }) };
+        let scope =
+            |incremental| QueryScope { dialect, env: None, cut: None, model: Some(Model { this, incremental }) };
         let query = self.query_text(written, value.place, &scope(false))?;
         let other = self.query_text(written, value.place, &scope(true))?;
         let told = match sql::check_statements(&query.text, dialect) {
