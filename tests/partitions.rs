@@ -107,3 +107,210 @@ fn two_late_hours_rebuild_two_days_one_month_and_the_total() {
     project.run(&["materialize", "-q"]).succeeded();
     assert_eq!(ran(&project), ["daily@2025-03-14"]);
 }
+
+const FEW: &str = r#"
+[partitions.daily]
+type = "time"
+every = "day"
+start = "2025-01-01"
+end = "2025-01-06"
+
+[source.raw]
+files = ["raw/{{ partition.key }}.csv"]
+partitions = "daily"
+
+[asset.daily]
+command = "cp {{ inputs.raw }} {{ output }}; echo $ASSETS_PARTITION_KEY $ASSETS_PARTITION_START >> ran.log"
+deps = ["raw"]
+format = "csv"
+partitions = "daily"
+
+[asset.change]
+command = ["sh", "-c", "echo $# > $ASSETS_OUTPUT; echo change@$ASSETS_PARTITION_KEY $# >> ran.log", "sh", "{{ inputs.daily }}"]
+deps = [{ asset = "daily", partitions = { window = [-1, 0] } }]
+path = "change/{{ partition.key }}.txt"
+partitions = "daily"
+"#;
+
+fn few() -> Project {
+    let project = Project::new().manifest(FEW);
+    for day in 1..=4 {
+        project.write(&format!("raw/2025-01-0{day}.csv"), format!("{day}\n"));
+    }
+    project
+}
+
+#[test]
+fn what_has_no_data_yet_waits_and_is_no_failure() {
+    let project = few();
+    project.run(&["materialize", "-q"]).succeeded();
+    let daily = |day| format!("2025-01-0{day} 2025-01-0{day}T00:00:00Z");
+    let all: Vec<String> = (1..=4)
+        .map(daily)
+        .chain(["1 1", "2 2", "3 2", "4 2", "5 1"].map(|it| format!("change@2025-01-0{it}")))
+        .collect();
+    assert_eq!(ran(&project), all);
+    let status = project.run(&["status", "--json"]).succeeded();
+    let partitions = &told(&status, "daily")["partitions"];
+    assert_eq!((&partitions["fresh"], &partitions["waiting"]), (&4.into(), &1.into()));
+    assert_eq!(partitions["ranges"][1]["partitions"], "2025-01-05");
+    let said = project.run(&["materialize", "-s", "daily", "--partition", "2025-01-05"]).succeeded();
+    assert!(said.stderr.contains("daily: 1 partition cannot be made yet"), "{}", said.stderr);
+
+    // It comes: the day, and what reads it.
+    project.write("raw/2025-01-05.csv", "5\n");
+    let status = project.run(&["status"]).exited(3);
+    assert!(status.stdout.contains("4 of 5 partitions fresh; 2025-01-05 missing: never built"), "{}", status.stdout);
+    project.run(&["materialize", "-q"]).succeeded();
+    assert_eq!(ran(&project), [daily(5), "change@2025-01-05 2".to_owned()]);
+}
+
+#[test]
+fn partitions_are_named_on_the_command_line() {
+    let project = few();
+    project.run(&["materialize", "-q", "--partition", "2025-01-02..2025-01-04", "-s", "daily"]).succeeded();
+    assert_eq!(ran(&project).len(), 2);
+    assert!(project.exists("data/daily/2025-01-03.csv") && !project.exists("data/daily/2025-01-04.csv"));
+    project.run(&["materialize", "-q", "--partition", "missing", "-s", "daily"]).succeeded();
+    assert_eq!(ran(&project).len(), 2);
+    project.write("raw/2025-01-01.csv", "x\n");
+    project.write("raw/2025-01-02.csv", "y\n");
+    project.run(&["materialize", "-q", "--partition", "2025-01-01", "-s", "daily"]).succeeded();
+    assert_eq!(ran(&project).len(), 1);
+    project.run(&["materialize", "-q", "--partition", "stale", "-s", "daily"]).succeeded();
+    assert_eq!(ran(&project).len(), 1);
+    project.run(&["materialize", "-q", "-f", "--partition", "latest", "-s", "change"]).succeeded();
+    assert_eq!(ran(&project), ["change@2025-01-05 1"]);
+    let wrong = project.run(&["materialize", "--partition", "2025-02-01", "-s", "daily"]).exited(2);
+    assert!(wrong.stderr.contains("2025-02-01 is after the last partition"), "{}", wrong.stderr);
+    let plan = project.run(&["plan", "--json", "--partition", "2025-01-02", "-s", "change"]).succeeded().json();
+    assert_eq!(plan["steps"][0]["partition"], "2025-01-02");
+}
+
+#[test]
+fn why_tells_of_one_partition() {
+    let project = few();
+    project.run(&["materialize", "-q"]).succeeded();
+    project.write("raw/2025-01-02.csv", "other\n");
+    let why = project.run(&["why", "daily", "--partition", "2025-01-02", "--json"]).succeeded().json();
+    assert_eq!(why["reasons"][0]["code"], "source_changed");
+    assert_eq!(why["reasons"][0]["subject"], "raw@2025-01-02");
+    let why = project.run(&["why", "daily", "--partition", "2025-01-03", "--json"]).succeeded().json();
+    assert_eq!(why["state"], "fresh");
+    let why = project.run(&["why", "change", "--partition", "2025-01-03", "--json"]).succeeded().json();
+    assert_eq!(why["reasons"][0]["code"], "upstream_stale");
+}
+
+#[test]
+fn a_lost_or_edited_partition_is_made_again_alone() {
+    let project = few();
+    project.run(&["materialize", "-q"]).succeeded();
+    ran(&project);
+    project.remove("data/daily/2025-01-02.csv");
+    project.write("data/daily/2025-01-03.csv", "edited\n");
+    let status = project.run(&["status", "--json"]).exited(3);
+    assert_eq!(told(&status, "daily")["partitions"]["fresh"], 2);
+    project.run(&["materialize", "-q"]).succeeded();
+    assert_eq!(ran(&project).len(), 2, "what they hold is what it was: nothing below is made");
+    // A command that changes makes all of them again.
+    project.edit("assets.toml", "cp {{ inputs.raw }} {{ output }};", "cp {{ inputs.raw }} {{ output }} ;");
+    project.run(&["materialize", "-q"]).succeeded();
+    assert_eq!(ran(&project).len(), 4);
+}
+
+#[test]
+fn what_a_change_would_touch_is_told_partition_by_partition() {
+    let project = few();
+    project.run(&["materialize", "-q"]).succeeded();
+    let impact = project.run(&["impact", "raw/2025-01-02.csv", "--json"]).succeeded().json();
+    let told: Vec<(String, String)> = impact["assets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["key"].as_str().unwrap().to_owned(), it["partitions"].as_str().unwrap().to_owned()))
+        .collect();
+    let expected = [("daily", "2025-01-02"), ("change", "2025-01-02,2025-01-03")];
+    assert_eq!(told, expected.map(|(key, partitions)| (key.to_owned(), partitions.to_owned())));
+    assert!(impact["estimated_ms"].is_u64());
+    let text = project.run(&["impact", "daily", "--partition", "2025-01-05"]).succeeded();
+    assert!(text.stdout.starts_with("change@2025-01-05"), "{}", text.stdout);
+    project.run(&["impact", "dayly"]).exited(2);
+}
+
+#[test]
+fn dynamic_keys_and_dimensions_come_and_go() {
+    let project = Project::new().manifest(
+        r#"
+[partitions.customer]
+type = "dynamic"
+
+[partitions.region]
+type = "static"
+keys = ["jp", "us"]
+
+[partitions.each]
+type = "multi"
+dimensions = { customer = "customer", region = "region" }
+
+[asset.bill]
+command = "echo {{ partition.keys.customer }} {{ partition.keys.region }} > {{ output }}; echo {{ partition.key }} >> ran.log"
+format = "txt"
+partitions = "each"
+
+[asset.of_customer]
+command = ["sh", "-c", "cat \"$@\" > $ASSETS_OUTPUT; echo $ASSETS_PARTITION_KEY >> ran.log", "sh", "{{ inputs.bill }}"]
+deps = ["bill"]
+format = "txt"
+partitions = "customer"
+"#,
+    );
+    project.run(&["materialize", "-q"]).succeeded();
+    assert_eq!(ran(&project), Vec::<String>::new());
+    project.run(&["partitions", "add", "customer", "acme", "globex"]).succeeded();
+    project.run(&["materialize", "-q"]).succeeded();
+    assert_eq!(ran(&project).len(), 4 + 2);
+    assert_eq!(project.read("data/bill/customer=acme/region=jp.txt"), "acme jp\n");
+    assert_eq!(project.read("data/of_customer/acme.txt"), "acme jp\nacme us\n");
+    project.run(&["partitions", "add", "customer", "initech"]).succeeded();
+    project.run(&["materialize", "-q", "--partition", "customer=initech,region=jp", "-s", "bill"]).succeeded();
+    assert_eq!(ran(&project), ["customer=initech,region=jp"]);
+    project.run(&["partitions", "remove", "customer", "globex"]).succeeded();
+    let keys = project.run(&["partitions", "list", "customer"]).succeeded();
+    assert_eq!(keys.stdout, "acme\ninitech\n");
+    let status = project.run(&["status", "--json"]).exited(3);
+    assert_eq!(told(&status, "bill")["partitions"]["total"], 4);
+    project.run(&["partitions", "add", "region", "de"]).exited(2);
+    project.run(&["partitions", "add", "customer", "all"]).exited(2);
+}
+
+#[test]
+fn a_job_has_partitions_variables_and_a_pool() {
+    let project = Project::new().manifest(
+        r#"
+[vars]
+mode = "fast"
+[partitions.region]
+type = "static"
+keys = ["jp", "us"]
+[pool.one]
+limit = 1
+[asset.a]
+command = "echo {{ vars.mode }} > {{ output }}; echo {{ partition.key }} {{ vars.mode }} >> ran.log"
+format = "txt"
+partitions = "region"
+[job.nightly]
+description = "The whole of Japan."
+select = "a"
+partitions = "jp"
+vars = { mode = "full" }
+pool = "one"
+"#,
+    );
+    let list = project.run(&["job", "list"]).succeeded();
+    assert_eq!(list.stdout, "nightly  a; partitions jp; mode=full; pool one  The whole of Japan.\n");
+    project.run(&["job", "run", "nightly", "-q"]).succeeded();
+    assert_eq!(ran(&project), ["jp full"]);
+    project.run(&["job", "run", "nightly", "-q", "--partition", "all"]).succeeded();
+    assert_eq!(ran(&project), ["us full"]);
+    project.run(&["job", "run", "nightli"]).exited(2);
+}

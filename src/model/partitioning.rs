@@ -9,7 +9,7 @@ use crate::{
     base::{id::IdVec, span::Span},
     model::{
         key::PartitionKey,
-        partition::{Definition, Mapping},
+        partition::{Definition, DimensionMapping, Mapping},
         project::{NodeId, OpId},
     },
     typed_id,
@@ -56,9 +56,30 @@ impl Partitioning {
         self.nodes.get(&node).copied()
     }
 
-    /// How `op` reads `dep`.
-    pub fn mapping(&self, op: OpId, dep: NodeId) -> Cow<'_, Mapping> {
-        self.mappings.get(&(op, dep)).map_or(Cow::Owned(Mapping::Natural), |it| Cow::Borrowed(&it.mapping))
+    /// How `op`, which is cut so, reads `dep`.
+    pub fn mapping(&self, op: OpId, own: Option<PartitionsId>, dep: NodeId) -> Cow<'_, Mapping> {
+        match self.mappings.get(&(op, dep)) {
+            Some(it) => Cow::Borrowed(&it.mapping),
+            None => Cow::Owned(self.same_dimension(self.of(dep), own).unwrap_or_default()),
+        }
+    }
+
+    /// If one side is the very definition of one dimension of the other, that is what belongs together: what
+    /// keys of the two have in common may change with the day.
+    fn same_dimension(&self, upstream: Option<PartitionsId>, downstream: Option<PartitionsId>) -> Option<Mapping> {
+        let definition = |it: PartitionsId| &self.definitions[it].definition;
+        let (up, down) = (definition(upstream?), definition(downstream?));
+        let one = |of: &Definition, is: &Definition| match of {
+            Definition::Multi(them) if !matches!(is, Definition::Multi(_)) => {
+                let mut same = them.iter().filter(|it| it.definition == *is).map(|it| it.name.clone());
+                same.next().filter(|_| same.next().is_none())
+            }
+            _ => None,
+        };
+        let (upstream, downstream) = (one(up, down), one(down, up));
+        let is_there = upstream.is_some() || downstream.is_some();
+        let mapping = || DimensionMapping { upstream, downstream, mapping: Mapping::Natural };
+        is_there.then(|| Mapping::Dimensions([mapping()].into()))
     }
 }
 

@@ -561,6 +561,13 @@ pub struct Pool {
 pub struct Job {
     pub select: String,
     pub place: Span,
+    pub description: Option<String>,
+    /// As `--partition` has it.
+    pub partitions: Option<String>,
+    /// As `--var` has them.
+    pub vars: BTreeMap<String, String>,
+    /// How many steps of its run are at work at once.
+    pub pool: Option<PoolId>,
 }
 
 impl Project {

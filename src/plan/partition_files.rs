@@ -75,6 +75,23 @@ pub fn set_of(set: &FileSet, partition: &PartitionKey) -> FileSet {
     FileSet { folder: set.folder.clone(), patterns: set.patterns.iter().map(pattern).collect() }
 }
 
+/// The partition that a file belongs to, told from its name.
+pub fn place_of(set: &FileSet, keys: &Keys, path: &ProjectPath) -> Option<u64> {
+    let below = match set.folder.is_root() {
+        true => path.to_string(),
+        false => path.to_string().strip_prefix(&format!("{}/", set.folder))?.to_owned(),
+    };
+    set.patterns.iter().filter(|it| !it.text.starts_with('!')).find_map(|it| key_in(&it.text, &below, keys))
+}
+
+/// The place of the key that stands in `path` where the pattern names it; pattern and path go part by part.
+fn key_in(pattern: &str, path: &str, keys: &Keys) -> Option<u64> {
+    pattern.split('/').zip(path.split('/')).find_map(|(pattern, part)| {
+        let (before, after) = pattern.split_once(KEY_IN_PATH)?;
+        keys.place(part.strip_prefix(before)?.strip_suffix(after)?).ok()
+    })
+}
+
 /// The partitions that could be there, told from the names in the folder that each has one in. `None` if
 /// the patterns do not tell that.
 fn there(world: &World<'_>, set: &FileSet, keys: &Keys) -> Option<PartitionSet> {

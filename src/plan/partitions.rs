@@ -56,8 +56,8 @@ impl PartitionKeys {
             }
             for dep in &op.deps {
                 let Some(of_dep) = partitioning.of(*dep) else { continue };
-                let own = own.map_or(&Keys::Whole, |it| &made.keys[it]);
-                let related = partitioning.mapping(id, *dep).relate(&made.keys[of_dep], own);
+                let keys = own.map_or(&Keys::Whole, |it| &made.keys[it]);
+                let related = partitioning.mapping(id, own, *dep).relate(&made.keys[of_dep], keys);
                 let unrelated =
                     |why| NoKeys::Unrelated { reader: op.name.clone(), read: project.key(*dep).to_string(), why };
                 made.related.insert((id, *dep), Arc::new(related.map_err(unrelated)?));
@@ -77,6 +77,10 @@ impl PartitionKeys {
 
     pub fn cuts_op(&self, op: OpId) -> bool {
         self.of_op.contains_key(&op)
+    }
+
+    pub fn of_definition(&self, id: PartitionsId) -> &Keys {
+        &self.keys[id]
     }
 
     /// The keys of a node; of one without partitions the one that it has.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use super::partition_args::{ImpactArgs, JobArgs, PartitionsArgs};
+
 /// A build tool for data: knows from content what is out of date, says why, and remakes only that.
 #[derive(Parser, Debug)]
 #[command(
@@ -96,6 +98,12 @@ pub enum Command {
     Plan(PlanArgs),
     /// Keep the selection fresh as files change.
     Watch(WatchArgs),
+    /// Show what would be made again if a file or an asset came out different.
+    Impact(ImpactArgs),
+    /// Show partitions and their keys; add and remove those of dynamic ones.
+    Partitions(PartitionsArgs),
+    /// Show and run the jobs of the project.
+    Job(JobArgs),
     /// Run checks alone, on what is published. Makes nothing.
     Check(CheckArgs),
     /// Show all that is known of an asset.
@@ -244,7 +252,7 @@ pub struct WhyArgs {
     pub defer: DeferArgs,
 }
 
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Debug, Clone, Default)]
 #[command(after_help = "Examples:
   assets materialize
   assets materialize -s 'orders+'

@@ -17,13 +17,17 @@ mod gc;
 mod git;
 mod graph;
 mod help;
+mod impact;
 mod init;
 mod inside;
+mod job;
 mod list;
 mod logs;
 mod man;
 mod materialize;
 mod mv;
+mod partition_args;
+mod partitions;
 mod past;
 mod plan;
 mod preview;
@@ -43,7 +47,7 @@ mod validate;
 mod watch;
 mod why;
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, sync::Arc};
 
 use clap::Parser;
 
@@ -65,7 +69,7 @@ pub use query_step::step as query_step;
 
 /// What every command is given.
 pub struct Context {
-    pub ui: Ui,
+    pub ui: Arc<Ui>,
     pub opening: Opening,
     pub json: bool,
     /// As typed, for the history of runs.
@@ -85,7 +89,7 @@ pub fn main(arguments: Vec<OsString>, env: Environment) -> Exit {
             return if error.use_stderr() { Exit::Usage } else { Exit::Done };
         }
     };
-    let ui = ui(&cli.global, &env);
+    let ui = Arc::new(ui(&cli.global, &env));
     let typed = arguments.iter().skip(1).map(|it| it.to_string_lossy().into_owned()).collect();
     let opening = match opening(&cli.global, env) {
         Ok(it) => it,
@@ -143,6 +147,9 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Why(args) => why::run(context, &args),
         Command::Plan(args) => plan::run(context, &args),
         Command::Materialize(args) => materialize::run(context, &args),
+        Command::Impact(args) => impact::run(context, &args),
+        Command::Partitions(args) => partitions::run(context, &args),
+        Command::Job(args) => job::run(context, &args),
         Command::Check(args) => check::run(context, &args),
         Command::Watch(args) => watch::run(context, &args),
         Command::Init(args) => init::run(context, &args),

@@ -12,7 +12,7 @@ use crate::{
 pub const MANIFEST: &str = include_str!("../../../schema/assets.schema.json");
 
 /// Name and text of every committed schema.
-pub const ALL: [(&str, &str); 21] = [
+pub const ALL: [(&str, &str); 24] = [
     ("assets", MANIFEST),
     ("accept", include_str!("../../../schema/accept.schema.json")),
     ("check", include_str!("../../../schema/check.schema.json")),
@@ -21,11 +21,14 @@ pub const ALL: [(&str, &str); 21] = [
     ("events", include_str!("../../../schema/events.schema.json")),
     ("gc", include_str!("../../../schema/gc.schema.json")),
     ("graph", include_str!("../../../schema/graph.schema.json")),
+    ("impact", include_str!("../../../schema/impact.schema.json")),
     ("init", include_str!("../../../schema/init.schema.json")),
+    ("jobs", include_str!("../../../schema/jobs.schema.json")),
     ("list", include_str!("../../../schema/list.schema.json")),
     ("logs", include_str!("../../../schema/logs.schema.json")),
     ("materialize", include_str!("../../../schema/materialize.schema.json")),
     ("mv", include_str!("../../../schema/mv.schema.json")),
+    ("partitions", include_str!("../../../schema/partitions.schema.json")),
     ("plan", include_str!("../../../schema/plan.schema.json")),
     ("rows", include_str!("../../../schema/rows.schema.json")),
     ("runs", include_str!("../../../schema/runs.schema.json")),

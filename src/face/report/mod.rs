@@ -11,6 +11,7 @@ pub mod init;
 pub mod list;
 pub mod logs;
 pub mod materialize;
+pub mod partitions;
 pub mod plan;
 pub mod rows;
 pub mod runs;

@@ -400,7 +400,13 @@ static POOL: Shape = shape(
 static JOB: Shape = shape(
     "job",
     "A named selection.",
-    &[field("select", Filled, "The selection.").required(), field("description", Text, "What it is for.")],
+    &[
+        field("select", Filled, "The selection.").required(),
+        field("description", Text, "What it is for."),
+        field("partitions", Filled, "The partitions that it makes, as `--partition` has them."),
+        field("vars", Map(&Text), "Variables of its runs, as `--var` has them."),
+        field("pool", Filled, "The pool whose limit is how many steps of its run are at work at once."),
+    ],
 );
 
 static MODELS: Shape = shape(

@@ -254,7 +254,7 @@ impl<'a> Resolver<'a> {
                 if own.is_none() && of_dep.is_none() && declared.is_none() {
                     continue;
                 }
-                let mapping = self.partitioning.mapping(id, *dep);
+                let mapping = self.partitioning.mapping(id, own, *dep);
                 if let Err(why) = self.try_mapping(&mapping, of_dep, own) {
                     let place = declared.map_or(op.place, |it| it.place);
                     let (reader, read) = (&op.name, &nodes[*dep].key);

@@ -362,10 +362,37 @@ impl<'a> Resolver<'a> {
             if let Some((select, place)) =
                 self.required(job, "job", "select").and_then(|it| Some((it.text()?, it.place)))
             {
-                jobs.insert(job.key.to_string(), Job { select: select.to_string(), place });
+                let text = |key: &str| job.table.get(key).and_then(Value::text).map(|it| it.to_string());
+                let it = Job {
+                    select: select.to_string(),
+                    place,
+                    description: text("description"),
+                    partitions: text("partitions"),
+                    vars: self.job_vars(job),
+                    pool: job.table.get("pool").and_then(|it| self.pool(it)),
+                };
+                jobs.insert(job.key.to_string(), it);
             }
         }
         jobs
+    }
+
+    /// Variables that a job sets, which must be declared.
+    fn job_vars(&mut self, job: &Declared) -> BTreeMap<String, String> {
+        let entries = job.table.get("vars").and_then(Value::table).map(|it| &it.entries[..]).unwrap_or_default();
+        let mut vars = BTreeMap::new();
+        for entry in entries {
+            if !self.vars.contains_key(&*entry.key) {
+                let told = Diagnostic::error(code::UNKNOWN_VAR, format!("there is no variable `{}`", entry.key));
+                let help = self.report.meant(&entry.key, self.vars.keys().map(String::as_str));
+                let help = help.unwrap_or_else(|| format!("declare it: [vars] {} = \"...\"", entry.key));
+                self.report.push(told.at(entry.place).help(help));
+            }
+            if let Some(value) = entry.value.text() {
+                vars.insert(entry.key.to_string(), value.to_string());
+            }
+        }
+        vars
     }
 
     pub fn required<'t>(&mut self, of: &'t Declared, section: &str, key: &str) -> Option<&'t Value> {
