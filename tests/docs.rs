@@ -274,7 +274,7 @@ fn block_below(text: &str, heading: &str) -> Vec<String> {
 #[test]
 fn two_commands_set_up_a_fresh_machine_and_the_gate_runs_them() {
     let commands = block_below(&read("README.md"), "## Set up");
-    assert_eq!(commands, ["cargo run -- -C examples/cereal materialize", "cargo test"]);
+    assert_eq!(commands, ["cargo run -- -C examples/shop materialize", "cargo test"]);
     let gate = read(".ci/run");
     for command in commands {
         assert!(gate.lines().any(|it| it == command), ".ci/run does not run {command:?} as it stands");
@@ -317,7 +317,7 @@ fn tour(page: &str, heading: &str, project: &Project) {
 
 #[test]
 fn the_tour_of_the_readme_is_true() {
-    tour("README.md", "## Two minutes", &Project::example("cereal"));
+    tour("README.md", "## Two minutes", &Project::example("shop"));
 }
 
 #[test]

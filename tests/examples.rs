@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{Output, Project};
+use crate::support::{Output, Project, duckdb::library, postgres::Server};
 
 /// How each asset of a run ended, fresh ones left out.
 fn outcomes(output: &Output) -> BTreeMap<String, String> {
@@ -190,4 +190,66 @@ fn editors_find_no_fault_with_an_example() {
         seen += 1;
     }
     assert!(seen >= 2);
+}
+
+const SHOP: [&str; 12] = [
+    "best_sellers",
+    "customer_value",
+    "customers",
+    "daily_sales",
+    "first_orders",
+    "journal",
+    "kinds",
+    "orders",
+    "products",
+    "report",
+    "sales",
+    "tea_lovers",
+];
+
+/// What the owner reads is the same wherever the tables are.
+#[track_caller]
+fn shop(arguments: &[&str], project: &Project) {
+    expect(&materialized(project, arguments), &SHOP.map(|it| (it, "built")));
+    let report = project.read("pages/report.txt");
+    let lines: Vec<&str> = report.lines().collect();
+    assert_eq!(lines[1], "Gyokuro          522.00");
+    assert_eq!(lines[6], "Aiko             190.20");
+    settled(project, arguments);
+    // An order that was cancelled, and one that brings the last day of March something.
+    let late = |row: &str| {
+        let path = "raw/orders/2026-03.csv";
+        project.write(path, project.read(path) + row);
+    };
+    late("1999,2026-03-31,3,2,1,cancelled\n");
+    let told = materialized(project, arguments);
+    assert_eq!(told.iter().filter(|it| it.1 == "built").map(|it| it.0.as_str()).collect::<Vec<_>>(), ["orders"]);
+    assert_eq!(told.values().filter(|it| *it == "cut_off").count(), 9);
+    late("2000,2026-03-31,3,2,1,paid\n");
+    let told = materialized(project, arguments);
+    assert_eq!(told["journal"], "built");
+    let last = ["query", "select orders, cents from journal where day = '2026-03-31'"];
+    let told = project.run(&[&last[..], arguments, &["--format", "csv"]].concat()).succeeded();
+    assert_eq!(told.stdout, "orders,cents\n2,2230\n");
+    settled(project, arguments);
+    late("2001,2026-03-31,3,2,1,lost\n");
+    let told = project.run(&[&["materialize"], arguments].concat()).exited(4);
+    assert!(told.stderr.contains("1 of 79 rows with another `status`"), "{}", told.stderr);
+}
+
+#[test]
+fn shop_in_files() {
+    shop(&[], &Project::example("shop"));
+}
+
+#[test]
+fn shop_in_postgres() {
+    let database = Server::shared().database();
+    shop(&["-t", "prod"], &Project::example("shop").env("DATABASE_URL", &database.url()));
+}
+
+#[test]
+fn shop_in_duckdb() {
+    let project = Project::example("shop").env("ASSETS_DUCKDB_LIBRARY", library().to_str().unwrap());
+    shop(&["-t", "duck"], &project);
 }

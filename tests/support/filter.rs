@@ -8,7 +8,7 @@ pub fn clean(text: &str, places: &[(&Path, &str)]) -> String {
     for (path, name) in places {
         text = text.replace(path.to_str().expect("temporary folders are UTF-8"), name);
     }
-    durations(&words(&text, |word| is_run_id(word).then_some("[RUN]")))
+    durations(&words(&text, |word| if is_run_id(word) { Some("[RUN]".to_owned()) } else { of_attempt(word) }))
 }
 
 /// A line without what depends on which step was faster: `[2/4]`, and how long ago something was.
@@ -25,7 +25,7 @@ pub fn without_counters(line: &str) -> String {
 }
 
 /// Every maximal run of letters, digits, `-` and `.` that `of` knows, replaced.
-fn words(text: &str, of: impl Fn(&str) -> Option<&'static str>) -> String {
+fn words(text: &str, of: impl Fn(&str) -> Option<String>) -> String {
     let mut cleaned = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
@@ -37,12 +37,22 @@ fn words(text: &str, of: impl Fn(&str) -> Option<&'static str>) -> String {
             let (word, after) = rest.split_at(end);
             // A full stop ends a sentence, not a word.
             let bare = word.trim_end_matches('.');
-            cleaned.push_str(of(bare).unwrap_or(bare));
+            cleaned.push_str(&of(bare).unwrap_or_else(|| bare.to_owned()));
             cleaned.push_str(&word[bare.len()..]);
             rest = after;
         }
     }
     cleaned
+}
+
+/// `orders.7f3a-0-1.log`, a file of an attempt: without the end of the run's id.
+fn of_attempt(word: &str) -> Option<String> {
+    let (name, rest) = word.split_once('.')?;
+    let (id, rest) = rest.split_once('-')?;
+    let is_id = id.len() == 4
+        && id.bytes().all(|it| it.is_ascii_hexdigit())
+        && rest.starts_with(|it: char| it.is_ascii_digit());
+    is_id.then(|| format!("{name}.[ID]-{rest}"))
 }
 
 fn is_word(it: char) -> bool {
