@@ -43,6 +43,7 @@ mod run_features;
 // A release build has all its protections, whatever it is told.
 #[cfg(debug_assertions)]
 mod sabotage;
+mod snowflake;
 mod soak;
 mod source;
 mod sql_files;

@@ -13,6 +13,7 @@
 
 pub mod adbc;
 pub mod duckdb;
+pub mod fakesnow;
 mod filter;
 pub mod gcs;
 pub mod postgres;

@@ -3,7 +3,7 @@
 //! In the process that has it open. What a transaction holds back is committed first, still under the name that
 //! nobody else uses.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{CELL_CHARACTERS_MAX, Examiner, Found, Request};
 use crate::{
@@ -57,6 +57,15 @@ impl AdbcExaminer {
     }
 }
 
+impl Drop for AdbcExaminer {
+    fn drop(&mut self) {
+        let session = self.session.get_mut().unwrap_or_else(PoisonError::into_inner);
+        session.stopped_by(None);
+        // What stays has a name that tells whose it was.
+        let _ = session.tidy();
+    }
+}
+
 impl Examiner for AdbcExaminer {
     fn dialect(&self) -> Dialect {
         self.database.place.engine.dialect
@@ -64,7 +73,8 @@ impl Examiner for AdbcExaminer {
 
     fn rows(&self, sql: &str, limit: usize) -> Result<Found, Failed> {
         let mut session = self.session.lock().map_err(Failed::plain)?;
-        found(&mut session, sql, limit).map_err(|it| Failed::of_adbc(it, 0))
+        let (text, lead) = session.query(sql);
+        found(&mut session, &text, limit).map_err(|it| Failed::of_adbc(it, lead))
     }
 }
 

@@ -56,6 +56,7 @@ pub fn run(
     let database = opened(database)?;
     let mut session = database.session()?;
     session.stopped_by(stop);
+    session.brings_for(table);
     let plain = |it: Refused| Failed::plain(it);
     if session.engine.transactional {
         session.run(session.engine.begin).map_err(plain)?;
@@ -67,8 +68,8 @@ pub fn run(
         Some(_) => format!("create temporary table {NEW} as "),
         None => format!("create table {staged} as "),
     };
-    let text = request.sql.trim_end().trim_end_matches(';');
-    session.run(&format!("{lead}{text}")).map_err(|it| Failed::of_adbc(it, lead.len()))?;
+    let (text, more) = session.query(request.sql.trim_end().trim_end_matches(';'));
+    session.run(&format!("{lead}{text}")).map_err(|it| Failed::of_adbc(it, lead.len() + more))?;
     let made = if request.old.is_some() { NEW } else { &staged };
     if !request.unique_key.is_empty() {
         let columns: Vec<String> = columns(&mut session, made)?.into_iter().map(|it| it.0).collect();
@@ -78,6 +79,7 @@ pub fn run(
         add(&mut session, &staged, &request.unique_key)?;
     }
     session.stopped_by(None);
+    session.tidy().map_err(plain)?;
     if session.engine.holds {
         database.hold(table, Held { session: Some(session), content: None });
     } else if session.engine.transactional {

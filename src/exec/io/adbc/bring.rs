@@ -24,6 +24,10 @@ pub fn table(session: &mut Session, name: &str, rows: Rows) -> Result<(), Refuse
 /// What the engine says.
 pub fn view(session: &mut Session, name: &str, from: &str) -> Result<(), Refused> {
     let engine = session.engine;
+    if !engine.views {
+        session.lend(name, from);
+        return Ok(());
+    }
     session.run(&format!("create temporary view {} as select * from {from}", engine.quoted(name)))
 }
 
@@ -32,7 +36,13 @@ pub fn view(session: &mut Session, name: &str, from: &str) -> Result<(), Refused
 /// # Errors
 /// Rows that cannot be read or kept.
 pub fn rows(session: &mut Session, name: &str, rows: Rows) -> Result<(), Refused> {
-    session.insert(name, true, rows)
+    if session.engine.views {
+        return session.insert(name, true, rows);
+    }
+    let table = session.bring();
+    session.insert(&table, false, rows)?;
+    let from = session.qualified(&table);
+    view(session, name, &from)
 }
 
 /// The same for files, which are read where they lie if the engine can read them as we do.

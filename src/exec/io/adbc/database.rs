@@ -173,6 +173,7 @@ impl Database {
         let open = state.open.as_ref().expect("opened above");
         let connection = open.new_connection().map_err(|it| self.failed(it.message))?;
         let mut session = Session::new(connection, engine, secrets);
+        session.scratch = self.place.project_root.join(".assets/tmp").join(format!("load-{}", std::process::id()));
         let refused = |it: Refused| self.failed(it.message);
         // What holds for all connections of DuckDB is said once.
         if is_new || !engine.holds {
@@ -294,7 +295,11 @@ impl Database {
     /// What the engine says.
     pub fn left(&self, stages: &str, session: &mut Session) -> Result<Vec<String>, Refused> {
         if !self.place.engine.holds {
-            return Ok(session.tables()?.into_iter().filter(|it| it.starts_with(stages)).collect());
+            return Ok(session
+                .tables()?
+                .into_iter()
+                .filter(|it| it.starts_with(&*session.engine.stored(stages)))
+                .collect());
         }
         Ok(locked(&self.state).left.extract_if(.., |it| it.starts_with(stages)).collect())
     }

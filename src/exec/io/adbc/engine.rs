@@ -1,5 +1,7 @@
 //! What differs between engines behind ADBC: one row each. Knows no driver and runs nothing.
 
+use std::borrow::Cow;
+
 use crate::model::sql::Dialect;
 
 /// How one engine is spoken to.
@@ -15,8 +17,8 @@ pub struct Engine {
     pub settings: &'static [&'static str],
     /// Text without a limit.
     pub text: &'static str,
-    /// A table whose only reader is its connection begins so, and its name.
-    pub temporary: &'static str,
+    /// Views that one connection knows; else a query begins with a WITH that says the same.
+    pub views: bool,
     /// Where tables are kept if nobody says where: a name, or a query for it.
     pub schema: Where,
     /// What lists tables and views: of a schema `$schema`, in two columns, name and kind.
@@ -41,7 +43,7 @@ static DUCKDB: Engine = Engine {
     begin: "begin transaction",
     settings: &["set global errors_as_json = true", "set global TimeZone = 'UTC'"],
     text: "varchar",
-    temporary: "temp.",
+    views: true,
     schema: Where::Named("main"),
     tables: INFORMATION_SCHEMA,
     capitals: false,
@@ -54,7 +56,7 @@ static SQLITE: Engine = Engine {
     begin: "begin immediate",
     settings: &["pragma busy_timeout = 600000"],
     text: "text",
-    temporary: "temp.",
+    views: true,
     schema: Where::Named("main"),
     tables: "select name, type from main.sqlite_master where type in ('table', 'view')",
     capitals: false,
@@ -67,7 +69,7 @@ static POSTGRES: Engine = Engine {
     begin: "begin",
     settings: &["set timezone = 'UTC'", "set client_min_messages = warning", "set lock_timeout = '10min'"],
     text: "text",
-    temporary: "pg_temp.",
+    views: true,
     schema: Where::Asked("select current_schema()::text"),
     tables: INFORMATION_SCHEMA,
     capitals: false,
@@ -80,7 +82,7 @@ static SNOWFLAKE: Engine = Engine {
     begin: "begin transaction",
     settings: &[],
     text: "varchar",
-    temporary: "",
+    views: false,
     schema: Where::Asked("select current_schema()"),
     tables: INFORMATION_SCHEMA,
     capitals: true,
@@ -93,7 +95,7 @@ static BIGQUERY: Engine = Engine {
     begin: "begin transaction",
     settings: &[],
     text: "string",
-    temporary: "",
+    views: false,
     schema: Where::Asked("select @@dataset_id"),
     tables: "select table_name, table_type from $in.INFORMATION_SCHEMA.TABLES",
     capitals: false,
@@ -106,7 +108,7 @@ static ANSI: Engine = Engine {
     begin: "start transaction",
     settings: &[],
     text: "varchar",
-    temporary: "",
+    views: false,
     schema: Where::Asked("select current_schema"),
     tables: INFORMATION_SCHEMA,
     capitals: false,
@@ -126,6 +128,11 @@ impl Engine {
 
     pub fn quoted(&self, name: &str) -> String {
         self.dialect.quoted(name)
+    }
+
+    /// What a table is called there, so that queries find it by a name that is not quoted.
+    pub fn stored<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        if self.capitals { name.to_uppercase().into() } else { name.into() }
     }
 
     /// A text as SQL, whatever is in it.

@@ -20,6 +20,7 @@ pub mod engine;
 pub mod ledger;
 pub mod open;
 pub mod session;
+pub mod snowflake;
 
 use std::{
     path::{Path, PathBuf},

@@ -1,8 +1,11 @@
 //! One connection to a database: statements, their rows, and how to stop them.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use adbc_core::{
@@ -19,7 +22,10 @@ use arrow::{
 };
 use serde::Deserialize;
 
-use super::engine::{Engine, Where};
+use super::{
+    database::STAGE,
+    engine::{Engine, Where},
+};
 use crate::{
     exec::{
         log::Redactor,
@@ -76,13 +82,61 @@ pub struct Session {
     connection: ManagedConnection,
     pub engine: &'static Engine,
     pub schema: String,
+    /// Where files may lie for a moment.
+    pub scratch: PathBuf,
     secrets: Arc<Vec<String>>,
     stop: Option<Arc<Stop>>,
+    /// Names that queries use, and what they stand for, where there are no views for that.
+    lent: Vec<(String, String)>,
+    /// What tables begin with that hold what was brought, and those that are there.
+    brought: (String, Vec<String>),
 }
 
 impl Session {
     pub fn new(connection: ManagedConnection, engine: &'static Engine, secrets: Arc<Vec<String>>) -> Session {
-        Session { connection, engine, schema: String::new(), secrets, stop: None }
+        let (schema, scratch) = (String::new(), PathBuf::new());
+        let brought = (format!("{STAGE}for_{}", std::process::id()), Vec::new());
+        Session { connection, engine, schema, scratch, secrets, stop: None, lent: Vec::new(), brought }
+    }
+
+    /// What is brought belongs to this attempt: whoever takes away what it has left takes that too.
+    pub fn brings_for(&mut self, stage: &str) {
+        stage.clone_into(&mut self.brought.0);
+    }
+
+    /// A name for a table that holds what is brought.
+    pub fn bring(&mut self) -> String {
+        let name = format!("{}_{}", self.brought.0, self.brought.1.len());
+        self.brought.1.push(name.clone());
+        name
+    }
+
+    /// Takes away what was brought, where there are no temporary tables for that.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn tidy(&mut self) -> Result<(), Refused> {
+        std::mem::take(&mut self.brought.1).iter().try_for_each(|it| self.drop_table(it))
+    }
+
+    /// From now on `name` in a [`query`](Self::query) is what is selected from `from`.
+    pub fn lend(&mut self, name: &str, from: &str) {
+        self.lent.push((name.to_owned(), from.to_owned()));
+    }
+
+    /// A query that knows what was lent, and how many bytes of it nobody wrote.
+    pub fn query(&self, sql: &str) -> (String, usize) {
+        if self.lent.is_empty() {
+            return (sql.to_owned(), 0);
+        }
+        // A name that is not quoted there is in capitals.
+        let one = |(name, from): &(String, String)| {
+            let exact = self.engine.quoted(name);
+            let meant = if sql.contains(&exact) { exact } else { self.engine.quoted(&self.engine.stored(name)) };
+            format!("{meant} as (select * from {from})")
+        };
+        let lead = format!("with {} select * from (\n", self.lent.iter().map(one).collect::<Vec<_>>().join(", "));
+        (format!("{lead}{sql}\n) as assets_query"), lead.len())
     }
 
     /// From now on `stop` ends what runs here.
@@ -92,7 +146,7 @@ impl Session {
 
     /// A table of the schema, as it is written in a statement.
     pub fn qualified(&self, table: &str) -> String {
-        format!("{}.{}", self.engine.quoted(&self.schema), self.engine.quoted(table))
+        format!("{}.{}", self.engine.quoted(&self.schema), self.engine.quoted(&self.engine.stored(table)))
     }
 
     /// Whether `name` in a query is this table of the schema without more being done.
@@ -162,6 +216,10 @@ impl Session {
         if rows.schema().fields().is_empty() {
             return Err(Refused::plain("a table has at least one column"));
         }
+        if self.engine.dialect == Dialect::Snowflake {
+            let table = self.qualified(table);
+            return super::snowflake::load(self, &table, rows);
+        }
         let mut statement = self.statement()?;
         let mut options = vec![
             (OptionStatement::TargetTable, table.into()),
@@ -187,7 +245,7 @@ impl Session {
         let listed = self.tables_query();
         let column = if engine.dialect == Dialect::Sqlite { "name" } else { "table_name" };
         let word = if listed.contains(" where ") { "and" } else { "where" };
-        let mut found = self.texts(&format!("{listed} {word} {column} = {}", engine.literal(name)))?;
+        let mut found = self.texts(&format!("{listed} {word} {column} = {}", engine.literal(&engine.stored(name))))?;
         let kind = found.pop().and_then(|mut it| it.pop().flatten());
         Ok(kind.map(|it| if it.eq_ignore_ascii_case("base table") { "table".to_owned() } else { it.to_lowercase() }))
     }
