@@ -322,3 +322,62 @@ fn a_table_that_loses_all_its_rows_is_told() {
         }
     }
 }
+
+/// Tables, a view, checks and what is added to, in schemas that nobody has made.
+#[test]
+fn a_schema_comes_from_the_prefix_of_the_key() {
+    let body = r#"
+[source."raw/orders"]
+files = ["orders.csv"]
+[asset."staging/orders"]
+sql = 'select * from "raw/orders"'
+materialized = "incremental"
+unique_key = "customer"
+[asset."Marts/eu/best"]
+sql = "select o.customer, o.amount, p.n from \"staging/orders\" o, plain p"
+checks = [{ not_null = ["customer"] }, { relationships = { column = "customer", to = "staging/orders", field = "customer" } }]
+post_hook = "comment on table {{ this }} is 'best'"
+indexes = [["customer"]]
+[asset.plain]
+sql = "select 1 as n"
+[asset."marts/seen"]
+sql = "select b.customer, n from \"Marts/eu/best\" b -- all"
+materialized = "view"
+checks = [{ unique = ["customer"] }]
+[asset."marts/count"]
+sql = "select count(*) as n from \"marts/seen\""
+"#;
+    for schema in ["", "schema = \"shop\"\n"] {
+        let shop = Shop::of(Kept::Postgres, body);
+        shop.project.edit("assets.toml", "schema = \"shop\"\n", &format!("{schema}schema_from_key = true\n"));
+        shop.project.write("orders.csv", "customer,amount\nann,10\nbob,4\n");
+        let all =
+            ["Marts/eu/best built", "marts/count built", "marts/seen built", "plain built", "staging/orders built"];
+        assert_eq!(shop.ran(), all);
+        let tables = "select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+            where c.relkind in ('r', 'v') and c.relname !~ '^(_assets|pg_)' and n.nspname !~ '^(pg_|information)' order by 1";
+        let own = if schema.is_empty() { "public.plain" } else { "shop.plain" };
+        let mut expected = vec!["Marts_eu.best", "marts.count", "marts.seen", own, "staging.orders"];
+        let mut found = shop.database.rows(tables);
+        expected.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, expected);
+        assert_eq!(shop.database.rows("select n from marts.count"), ["2"]);
+        assert_eq!(shop.database.rows("select obj_description('\"Marts_eu\".best'::regclass)"), ["best"]);
+        assert_eq!(shop.ran(), [""; 0]);
+        shop.project.run(&["status", "--refresh"]).succeeded();
+        shop.project.run(&["check"]).succeeded();
+        let rows = shop.project.run(&["preview", "marts/seen", "--format", "csv"]).succeeded().stdout;
+        assert_eq!(rows.lines().count(), 3, "{rows}");
+        shop.project.write("orders.csv", "customer,amount\nbob,5\neve,1\n");
+        assert_eq!(shop.ran().len(), 4);
+        assert_eq!(
+            shop.database.rows("select customer, amount from staging.orders order by 1"),
+            ["ann|10", "bob|5", "eve|1"]
+        );
+        assert_eq!(shop.database.rows("select n from marts.count"), ["3"]);
+        shop.database.run("drop table staging.orders cascade");
+        assert_eq!(shop.ran().len(), 4);
+        assert_eq!(shop.database.rows("select customer from staging.orders order by 1"), ["bob", "eve"]);
+    }
+}

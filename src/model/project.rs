@@ -144,6 +144,22 @@ pub struct Asset {
     pub version: VersionKind,
 }
 
+impl Asset {
+    /// Schema and name of the table that it is in a database; no schema: that of its IO manager.
+    pub fn table(&self) -> (Option<String>, String) {
+        table_at(&self.path)
+    }
+}
+
+/// The same of where a table is kept.
+pub fn table_at(path: &ProjectPath) -> (Option<String>, String) {
+    let path = path.to_string();
+    match path.split_once('/') {
+        Some((schema, name)) => (Some(schema.to_owned()), name.to_owned()),
+        None => (None, path),
+    }
+}
+
 /// What makes two contents of an output the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Identity {
@@ -500,6 +516,8 @@ pub enum IoKind {
         url: String,
         /// `None`: where the connection looks first.
         schema: Option<String>,
+        /// A key with a prefix is a table in the schema of that name.
+        schema_from_key: bool,
     },
     /// Objects in a bucket or folder.
     ObjectStore { url: ObjectUrl, options: ObjectOptions },

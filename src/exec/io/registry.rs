@@ -30,7 +30,7 @@ pub fn open(
             Box::new(if durability == Durability::Strict { manager.durable() } else { manager })
         }
         IoKind::Sqlite { path } => Box::new(SqliteManager::new(project_root.to_owned(), path)),
-        IoKind::Postgres { url, schema } => {
+        IoKind::Postgres { url, schema, .. } => {
             Box::new(PostgresManager::new(project_root.to_owned(), rendered(url, vars, env), schema.as_deref()))
         }
         IoKind::ObjectStore { url, options } => {

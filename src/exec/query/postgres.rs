@@ -77,7 +77,7 @@ pub fn run(request: &Request, connection: &Connection, table: &str) -> Result<()
     lend(&mut session, connection, &request.inputs.iter().cloned().chain(old).collect::<Vec<_>>())?;
     let staged = qualified(&session.schema, table);
     if request.view {
-        return stage_view(request, &mut session, &staged);
+        return stage_view(request, &mut session, connection, &staged);
     }
     let new = format!("pg_temp.{NEW}");
     let made = if request.old.is_some() { &new } else { &staged };
@@ -96,7 +96,7 @@ pub fn run(request: &Request, connection: &Connection, table: &str) -> Result<()
 }
 
 /// Makes the view beside the tables. Nobody knows its name yet.
-fn stage_view(request: &Request, session: &mut Session, staged: &str) -> Result<(), Failed> {
+fn stage_view(request: &Request, session: &mut Session, own: &Connection, staged: &str) -> Result<(), Failed> {
     let text = request.sql.trim_end().trim_end_matches(';');
     let (client, schema) = (&mut session.client, &session.schema);
     let failed = |it: Error| Failed::of_postgres(&it, "", "");
@@ -104,15 +104,18 @@ fn stage_view(request: &Request, session: &mut Session, staged: &str) -> Result<
     let lead = format!("create temp view {NEW} as ");
     client.batch_execute(&format!("{lead}{text}")).map_err(|it| Failed::of_postgres(&it, &lead, text))?;
     client.batch_execute("rollback; begin").map_err(failed)?;
-    let mut inputs = request.inputs.clone();
-    // What is not quoted means the name in lower case.
+    let mut names = Vec::new();
     for input in &request.inputs {
-        let folded = input.name.to_lowercase();
-        if inputs.iter().all(|it| it.name != folded) {
-            inputs.push(Input { name: folded, from: input.from.clone() });
+        let Some((of, table)) = own_table(client, schema, own, &input.from)? else { continue };
+        // What is not quoted means the name in lower case.
+        for name in [input.name.clone(), input.name.to_lowercase()] {
+            let finds_it = of == *schema && name == table;
+            if !finds_it && names.iter().all(|it: &(String, String)| it.0 != name) {
+                names.push((name, qualified(&of, &table)));
+            }
         }
     }
-    let body = view::body(text, &inputs, |name, table| name == table, |it| qualified(schema, it), quoted);
+    let body = view::body(text, &names, quoted);
     let made = first_in_path(client, schema)
         .and_then(|()| client.batch_execute(&format!("create view {staged} as {body}; commit")));
     made.map_err(failed)
@@ -157,10 +160,12 @@ pub fn lend(session: &mut Session, own: &Connection, inputs: &[Input]) -> Result
     for (index, input) in inputs.iter().enumerate() {
         let failed = |it: TableError| Failed::plain(format!("{}: {it}", input.name));
         let brought = match &input.from {
-            From::Table(table) => Err(qualified(&session.schema, table)),
             From::Query(_) => return Err(Failed::plain(format!("{}: it is staged in the database", input.name))),
-            From::Postgres { connection, table } if connection == own => Err(qualified(&session.schema, table)),
-            From::Postgres { connection, table } => Ok(connection.read(table)?),
+            From::Postgres { connection, table } if connection.variable != own.variable => Ok(connection.read(table)?),
+            here @ (From::Table(_) | From::Postgres { .. }) => {
+                let (schema, table) = own_table(&mut session.client, &session.schema, own, here)?.expect("it is here");
+                Err(qualified(&schema, &table))
+            }
             From::Files { paths, format } => Ok(read::open(paths, *format).map_err(failed)?),
             From::Sqlite { database, table } => Ok(sqlite::rows::read(database, table).map_err(failed)?),
         };
@@ -183,6 +188,29 @@ pub fn lend(session: &mut Session, own: &Connection, inputs: &[Input]) -> Result
         }
     }
     Ok(())
+}
+
+/// Schema and name of a table of the same database; `None` for what is brought there. `schema` is where `own` looks.
+fn own_table(
+    client: &mut Client,
+    schema: &str,
+    own: &Connection,
+    from: &From,
+) -> Result<Option<(String, String)>, Failed> {
+    let (connection, table) = match from {
+        From::Table(table) => return Ok(Some((schema.to_owned(), table.clone()))),
+        From::Postgres { connection, table } if connection.variable == own.variable => (connection, table),
+        _ => return Ok(None),
+    };
+    let of = match &connection.schema {
+        Some(it) => it.clone(),
+        None if own.schema.is_none() => schema.to_owned(),
+        None => {
+            let found = client.query_one("select coalesce(current_schema()::text, '')", &[]);
+            found.map_err(|it| Failed::of_postgres(&it, "", ""))?.get(0)
+        }
+    };
+    Ok(Some((of, table.clone())))
 }
 
 /// With what the planner wants to know of it.

@@ -69,7 +69,12 @@ fn stage_view(request: &Request, database: &Path) -> Result<(), Failed> {
             .prepare(text)
             .map_or_else(|it| Failed::of_sqlite(it, 0), |_| Failed::plain("the view cannot be read"))
     })?;
-    let body = view::body(text, &request.inputs, str::eq_ignore_ascii_case, quoted, quoted);
+    let named = |it: &Input| match &it.from {
+        From::Table(table) if !table.eq_ignore_ascii_case(&it.name) => Some((it.name.clone(), quoted(table))),
+        _ => None,
+    };
+    let names: Vec<_> = request.inputs.iter().filter_map(named).collect();
+    let body = view::body(text, &names, quoted);
     fs::write(&request.output, body.as_bytes()).map_err(Failed::plain)
 }
 

@@ -113,10 +113,10 @@ fn looked_at(context: &RunContext<'_>, subject: &Subject<'_>, asset: &Asset) -> 
         };
         return Ok((Engine::Adbc { database: place_name(it, workspace) }, own));
     }
-    if let Some(connection) = connection(&workspace.project, asset.io) {
+    if let Some(connection) = connection(&workspace.project, asset) {
         let own = match subject.staged.and_then(|it| staged_table(&it.path)) {
             Some(table) => From::Table(table),
-            None => From::Table(asset.path.to_string()),
+            None => From::Table(asset.table().1),
         };
         return Ok((Engine::Postgres { connection }, own));
     }

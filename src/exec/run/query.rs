@@ -19,7 +19,9 @@ use crate::{
     },
     model::{
         format::TableFormat,
-        project::{AdbcDatabase, IoId, IoKind, IoManager, NodeBody, NodeId, Project, Sql, SqlTable, SqlTemplate},
+        project::{
+            AdbcDatabase, Asset, IoId, IoKind, IoManager, NodeBody, NodeId, Project, Sql, SqlTable, SqlTemplate,
+        },
         sql::inputs::{source_format, table_format},
     },
 };
@@ -38,7 +40,7 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
     let engine = match (&project.io_managers[io].kind, asset.format.as_deref()) {
         (IoKind::Sqlite { path }, _) => Engine::Sqlite { database: path.under(&workspace.root) },
         (IoKind::Postgres { .. }, _) => Engine::Postgres {
-            connection: connection(project, io).expect("it is a Postgres database"),
+            connection: connection(project, asset).expect("it is a Postgres database"),
             table: staged_table(&output.path).expect("it is staged in a folder that is called so"),
         },
         (IoKind::Adbc(it), _) => {
@@ -60,6 +62,16 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
         Some(from) if it.node == output.node => Input { name: it.name.clone(), from: from.clone() },
         _ => input(context, it, io, parts.given),
     };
+    if asset.publishing.view
+        && let Some(it) = face
+            .tables
+            .iter()
+            .find(|it| context.workspace.deferred.as_ref().is_some_and(|that| that.lender(it.node).is_some()))
+    {
+        let key = project.key(it.node);
+        let message = format!("a view cannot read {key}, which is in the database of another target");
+        return Err(PrepareError::Render { message, help: vec![format!("select {key} too, so that it is made here")] });
+    }
     let request = Request {
         sql: in_partition(&face.text, &workspace.partitions.told(parts.step.op, &parts.step.partition)),
         written: face.template.as_ref().map(Written::of),
@@ -96,7 +108,7 @@ fn own(context: &RunContext<'_>, parts: &SpecParts<'_>) -> Result<From, PrepareE
     let (workspace, node) = (context.workspace, parts.outputs[0].node);
     let asset = workspace.project.nodes[node].asset().expect("a query makes an asset");
     if is_in_database(&workspace.project, node) {
-        return Ok(From::Table(asset.path.to_string()));
+        return Ok(From::Table(asset.table().1));
     }
     let loaded = workspace.io_of(node).load(&workspace.target(node, &parts.step.partition))?;
     let Loaded::Path(path) = loaded else { unreachable!("what no database keeps lies in files") };
@@ -116,10 +128,12 @@ pub fn is_in_database(project: &Project, node: NodeId) -> bool {
     project.nodes[node].asset().is_some_and(|it| project.io_managers[it.io].kind.database().is_some())
 }
 
-/// How a process of ours reaches a Postgres database.
-pub fn connection(project: &Project, io: IoId) -> Option<Connection> {
-    match &project.io_managers[io].kind {
-        IoKind::Postgres { schema, .. } => Some(Connection { variable: variable(OWN, io), schema: schema.clone() }),
+/// How a process of ours reaches the Postgres database of an asset, and its schema there.
+pub fn connection(project: &Project, asset: &Asset) -> Option<Connection> {
+    match &project.io_managers[asset.io].kind {
+        IoKind::Postgres { schema, .. } => {
+            Some(Connection { variable: variable(OWN, asset.io), schema: asset.table().0.or(schema.clone()) })
+        }
         _ => None,
     }
 }
@@ -161,17 +175,16 @@ pub fn input(context: &RunContext<'_>, table: &SqlTable, io: IoId, given: &[(Nod
     };
     let from = match &workspace.project.nodes[node].body {
         NodeBody::Asset(it) => match &workspace.project.io_managers[it.io].kind {
+            // Its tables are in several schemas.
+            IoKind::Postgres { schema, schema_from_key, .. } if *schema_from_key || it.io != io || is_lent => {
+                let (own, table) = it.table();
+                let variable = variable(if is_lent { LENT } else { OWN }, it.io);
+                From::Postgres { connection: Connection { variable, schema: own.or(schema.clone()) }, table }
+            }
             kind if kind.database().is_some() && it.io == io && !is_lent => From::Table(it.path.to_string()),
             IoKind::Sqlite { path } => {
                 From::Sqlite { database: path.under(&workspace.root), table: it.path.to_string() }
             }
-            IoKind::Postgres { schema, .. } => From::Postgres {
-                connection: Connection {
-                    variable: variable(if is_lent { LENT } else { OWN }, it.io),
-                    schema: schema.clone(),
-                },
-                table: it.path.to_string(),
-            },
             IoKind::Adbc(_) => From::Files { paths: given(), format: TableFormat::Arrow },
             _ => From::Files { paths: given(), format: readable(table_format(it)) },
         },

@@ -238,7 +238,7 @@ pub fn options_of(kind: &str) -> &'static [&'static str] {
     match kind {
         "fs" => &["type", "root"],
         "sqlite" => &["type", "path", "external_tables"],
-        "postgres" => &["type", "url", "schema", "external_tables"],
+        "postgres" => &["type", "url", "schema", "schema_from_key", "external_tables"],
         "duckdb" => &["type", "path", "library", "options", "external_tables"],
         "adbc" => &["type", "driver", "entrypoint", "dialect", "schema", "options", "external_tables"],
         "object_store" => &["type", "url", "endpoint", "region", "allow_http", "skip_signature"],
@@ -262,6 +262,11 @@ pub static IO: Shape = shape(
         field("region", Filled, "object_store: the region of the bucket."),
         field("allow_http", Boolean, "object_store: an endpoint without encryption is fine."),
         field("skip_signature", Boolean, "object_store: ask without credentials."),
+        field(
+            "schema_from_key",
+            Boolean,
+            "postgres: a key with a prefix is a table in the schema of that name: marts/daily is marts.daily.",
+        ),
         field("schema", Filled, "Databases: the schema that tables are kept in."),
         field("library", Filled, "duckdb: where its library is, if it is not found by itself."),
         field(

@@ -53,7 +53,10 @@ impl<'a> Resolver<'a> {
     pub fn published(&mut self, declared: &Declared, asset: Asset) -> Asset {
         let is_view = declared.table.entry("sql").is_some() && self.materialized(declared) == "view";
         let Some(dialect) = self.io_kinds.get(asset.io.index()).and_then(IoKind::database) else {
-            self.no_database(declared, is_view);
+            // A target that keeps in files what is a table else keeps the rows, and does no more.
+            if !self.was_table(&asset) {
+                self.no_database(declared, is_view);
+            }
             return asset;
         };
         if let Some(IoKind::Adbc(_)) = self.io_kinds.get(asset.io.index()) {
@@ -110,11 +113,12 @@ impl<'a> Resolver<'a> {
 
     /// As it is called in statements of its database.
     fn table_name(&self, asset: &Asset, dialect: Dialect) -> String {
+        let (own, name) = asset.table();
         let schema = match self.io_kinds.get(asset.io.index()) {
-            Some(IoKind::Postgres { schema, .. }) => schema.as_deref(),
+            Some(IoKind::Postgres { schema, .. }) => own.as_ref().or(schema.as_ref()),
             _ => None,
         };
-        let name = dialect.quoted(&asset.path.to_string());
+        let name = dialect.quoted(&name);
         schema.map_or_else(|| name.clone(), |it| format!("{}.{name}", dialect.quoted(it)))
     }
 

@@ -9,7 +9,7 @@ use crate::{
     model::project::{IoKind, NodeId, Project},
 };
 
-use super::{code, gather::Declared, report::Report, resolve::Resolver};
+use super::{code, gather::Declared, raw::Data, report::Report, resolve::Resolver};
 
 /// Postgres cuts longer names off, silently.
 const NAME_BYTES_MAX: usize = 63;
@@ -38,7 +38,12 @@ impl Resolver<'_> {
             let told = Diagnostic::error(code::BAD_VALUE, "a password stands in the manifest").at(place);
             self.report.push(told.help(HELP));
         }
-        IoKind::Postgres { url: url.to_string(), schema: schema.map(|it| it.0.to_string()) }
+        let from_key = io.table.get("schema_from_key").map(|it| &it.data);
+        IoKind::Postgres {
+            url: url.to_string(),
+            schema: schema.map(|it| it.0.to_string()),
+            schema_from_key: matches!(from_key, Some(Data::Boolean(true))),
+        }
     }
 }
 
@@ -58,23 +63,33 @@ fn too_long(what: &str, name: &str) -> Diagnostic {
 
 /// Tables that Postgres could not keep apart, or at all.
 pub fn check(project: &Project, report: &mut Report) {
-    let mut seen: HashMap<(&str, Option<&str>, String), NodeId> = HashMap::new();
+    let mut seen: HashMap<(&str, String, String), NodeId> = HashMap::new();
     for (id, node, asset) in project.assets() {
-        let IoKind::Postgres { url, schema } = &project.io_managers[asset.io].kind else { continue };
-        let name = asset.path.to_string();
-        if name.len() > NAME_BYTES_MAX {
-            report.push(too_long("table", &name).at(node.place));
+        let IoKind::Postgres { url, schema, .. } = &project.io_managers[asset.io].kind else { continue };
+        let (own_schema, name) = asset.table();
+        for (what, name) in own_schema.iter().map(|it| ("schema", it)).chain([("table", &name)]) {
+            if name.len() > NAME_BYTES_MAX {
+                report.push(too_long(what, name).at(node.place));
+            }
+            if name.starts_with(RESERVED) {
+                let told = Diagnostic::error(code::BAD_VALUE, format!("a {what} of that name is not for data: {name}"));
+                let help = format!("names that begin with `{RESERVED}` are kept for this tool");
+                report.push(told.at(node.place).help(help));
+            }
+            if what == "schema" && name.to_lowercase().starts_with("pg_") {
+                let told = Diagnostic::error(code::BAD_VALUE, format!("Postgres has no such schema for data: {name}"));
+                report.push(told.at(node.place).help("names that begin with `pg_` are its own: rename the key"));
+            }
         }
-        if name.starts_with(RESERVED) {
-            let told = Diagnostic::error(code::BAD_VALUE, format!("a table of that name is not for data: {name}"));
-            report.push(told.at(node.place).help(format!("names that begin with `{RESERVED}` are kept for this tool")));
-        }
-        // A query that does not quote a name means the one in lower case.
-        let first = *seen.entry((url, schema.as_deref(), name.to_lowercase())).or_insert(id);
+        // A query that does not quote a name means the one in lower case. Where nobody says, it is nearly always
+        // this schema.
+        let within = own_schema.as_deref().or(schema.as_deref()).unwrap_or("public");
+        let first = *seen.entry((url, within.to_lowercase(), name.to_lowercase())).or_insert(id);
         if first != id {
             let (a, b) = (project.key(first), &node.key);
+            let table = own_schema.map_or_else(|| name.clone(), |it| format!("{it}.{name}"));
             report.push(
-                Diagnostic::error(code::OVERLAP, format!("`{a}` and `{b}` would both be the table {name}"))
+                Diagnostic::error(code::OVERLAP, format!("`{a}` and `{b}` would both be the table {table}"))
                     .at(node.place)
                     .label("the same table")
                     .other(project.nodes[first].place, "as this")

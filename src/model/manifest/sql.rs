@@ -101,7 +101,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// Whether its IO manager is a database without the target: what it hands over is then a table too.
-    fn was_table(&self, asset: &Asset) -> bool {
+    pub fn was_table(&self, asset: &Asset) -> bool {
         let was = self.from.io.entries.get(asset.io.index()).and_then(|it| it.was.as_deref());
         was.is_some_and(|it| !["fs", "object_store", "memory"].contains(&it))
     }
@@ -132,7 +132,12 @@ impl<'a> Resolver<'a> {
             let told = Diagnostic::error(code::BAD_VALUE, "a table has no format").at(value.place);
             self.report.push(told.help("a command hands a table over as csv, with the names of its columns first"));
         }
-        let name = declared.key.replace('/', "_");
+        let from_key =
+            matches!(self.io_kinds.get(asset.io.index()), Some(IoKind::Postgres { schema_from_key: true, .. }));
+        let name = match declared.key.rsplit_once('/').filter(|_| from_key) {
+            Some((prefix, name)) => format!("{}/{name}", prefix.replace('/', "_")),
+            None => declared.key.replace('/', "_"),
+        };
         let path = ProjectPath::resolve(&ProjectPath::root(), name).unwrap_or_default();
         let format = (!is_query).then(|| TABLE_FORMAT.to_owned());
         Asset { path, format, shape: Shape::File, identity: Identity::Rows, ..asset }

@@ -422,10 +422,11 @@ impl Coded for IoKind {
                 url.to_string().write(out);
                 options.write(out);
             }
-            IoKind::Postgres { url, schema } => {
+            IoKind::Postgres { url, schema, schema_from_key } => {
                 out.push(4);
                 url.write(out);
                 schema.write(out);
+                schema_from_key.write(out);
             }
             IoKind::Adbc(it) => {
                 out.push(5);
@@ -449,7 +450,11 @@ impl Coded for IoKind {
                 let url = url.map_err(|_| Malformed("not the address of an object store"))?;
                 Ok(IoKind::ObjectStore { url, options: Coded::read(from)? })
             }
-            4 => Ok(IoKind::Postgres { url: Coded::read(from)?, schema: Coded::read(from)? }),
+            4 => Ok(IoKind::Postgres {
+                url: Coded::read(from)?,
+                schema: Coded::read(from)?,
+                schema_from_key: Coded::read(from)?,
+            }),
             5 => Ok(IoKind::Adbc(Box::new(AdbcDatabase {
                 driver: Coded::read(from)?,
                 entrypoint: Coded::read(from)?,

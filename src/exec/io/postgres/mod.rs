@@ -24,7 +24,7 @@ use crate::{
         io::{Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target},
         table::{TableError, read},
     },
-    model::format::TableFormat,
+    model::{format::TableFormat, project::table_at},
     plan::record::{AttemptId, StoredOutput},
 };
 use connect::{Address, Session};
@@ -66,7 +66,17 @@ impl PostgresManager {
     }
 
     fn shown(&self, target: &Target) -> String {
-        self.address.shown_table(&table_name(target))
+        match table_at(&target.path) {
+            (Some(schema), name) => format!("{}/{schema}.{name}", self.address.shown()),
+            (None, name) => self.address.shown_table(&name),
+        }
+    }
+
+    /// A connection that looks where the table is.
+    fn connect(&self, target: &Target) -> Result<Session, IoError> {
+        let session = self.address.connect()?;
+        let schema = table_at(&target.path).0.unwrap_or_else(|| session.schema.clone());
+        Ok(Session { schema, ..session })
     }
 
     /// Where a command writes until its rows are loaded. It is called as the table of the attempt.
@@ -128,7 +138,7 @@ impl PostgresManager {
 
     /// The version of the table that is there, read in full.
     fn version(&self, target: &Target) -> Result<Option<Content>, IoError> {
-        let mut session = self.address.connect()?;
+        let mut session = self.connect(target)?;
         let name = table_name(target);
         if target.publishing.view {
             return self.told(swap::content_of_view(&mut session.client, &session.schema, &name));
@@ -181,7 +191,7 @@ impl PostgresManager {
 
     /// Whether the transaction of `attempt` was committed, once none can be on its way any more.
     fn is_published(&self, target: &Target, attempt: &AttemptId) -> Result<bool, IoError> {
-        let mut session = self.address.connect()?;
+        let mut session = self.connect(target)?;
         let (client, schema) = (&mut session.client, &session.schema);
         let found = (|| {
             if table::find(client, schema, OURS)?.is_none() {
@@ -234,10 +244,10 @@ impl IoManager for PostgresManager {
     /// Asks the server: what cannot be reached is told before anything runs. Takes away what attempts that died
     /// have left of the same target: its lock is held by us.
     fn stage(&self, target: &Target, attempt: &AttemptId) -> Result<Staged, IoError> {
-        let mut session = self.address.connect()?;
+        let mut session = self.connect(target)?;
         let (client, schema) = (&mut session.client, &session.schema);
         let cleared = (|| {
-            if self.makes_schema
+            if (self.makes_schema || table_at(&target.path).0.is_some())
                 && client.query_opt("select 1 from pg_catalog.pg_namespace where nspname = $1", &[schema])?.is_none()
             {
                 let mut transaction = client.transaction()?;
@@ -261,7 +271,7 @@ impl IoManager for PostgresManager {
     }
 
     fn inspect(&self, staged: &Staged) -> Result<Content, IoError> {
-        let mut session = self.address.connect()?;
+        let mut session = self.connect(&staged.target)?;
         let name = self.staged(staged, &mut session)?;
         if staged.target.publishing.view {
             let found = swap::content_of_view(&mut session.client, &session.schema, &name);
@@ -276,7 +286,7 @@ impl IoManager for PostgresManager {
 
     /// The staged table is not read again: it was made whole by one transaction, and nobody knows its name.
     fn publish(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
-        let mut session = self.address.connect()?;
+        let mut session = self.connect(&staged.target)?;
         self.staged(staged, &mut session)?;
         let swapped = self.swap(staged, content, &mut session);
         drop(session);
@@ -302,7 +312,7 @@ impl IoManager for PostgresManager {
 
     fn discard(&self, staged: &Staged) -> Result<(), IoError> {
         fs::remove(&self.folder(&staged.target, &staged.attempt))?;
-        let mut session = self.address.connect()?;
+        let mut session = self.connect(&staged.target)?;
         let name = self.stage_table(&staged.target, &staged.attempt);
         self.told(table::drop(&mut session.client, &session.schema, &name))
     }
@@ -313,7 +323,7 @@ impl IoManager for PostgresManager {
             Ok(version) => version,
             Err(probed) => return Ok(probed),
         };
-        let mut session = self.address.connect()?;
+        let mut session = self.connect(target)?;
         if let Some(row) = self.written_down(target, &mut session)?
             && digest(&row.data_version).is_some_and(|it| it.to_string() == version)
         {
@@ -324,7 +334,7 @@ impl IoManager for PostgresManager {
 
     fn probe_in_full(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
         match self.version_recorded(target, stored) {
-            Ok(version) => self.read_in_full(target, self.address.connect()?, &version),
+            Ok(version) => self.read_in_full(target, self.connect(target)?, &version),
             Err(probed) => Ok(probed),
         }
     }
@@ -366,7 +376,7 @@ impl IoManager for PostgresManager {
     /// A command reads a table as csv, written anew whenever the table has changed.
     fn load(&self, target: &Target) -> Result<Loaded, IoError> {
         let name = table_name(target);
-        let mut session = self.address.connect()?;
+        let mut session = self.connect(target)?;
         if self.told(table::find(&mut session.client, &session.schema, &name))?.is_none() {
             return Err(IoError::NotFound(self.shown(target)));
         }
@@ -375,7 +385,7 @@ impl IoManager for PostgresManager {
     }
 
     fn delete(&self, target: &Target) -> Result<(), IoError> {
-        let mut session = self.address.connect()?;
+        let mut session = self.connect(target)?;
         let (client, schema, name) = (&mut session.client, &session.schema, table_name(target));
         let deleted = (|| {
             make_ours(client, schema)?;
@@ -388,9 +398,9 @@ impl IoManager for PostgresManager {
     }
 }
 
-/// The table of a target: its path has one part.
+/// The table of a target, without its schema.
 pub fn table_name(target: &Target) -> String {
-    target.path.to_string()
+    table_at(&target.path).1
 }
 
 /// The table of an attempt that stages at `path`.
