@@ -13,6 +13,7 @@ mod cli;
 mod cut_off;
 mod data_checks;
 mod defer;
+mod diff;
 mod docs;
 mod duckdb;
 mod durability;

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod check;
 pub mod copies;
 pub mod defer;
+pub mod diff;
 pub mod executor;
 pub mod io;
 pub mod jobserver;

@@ -266,6 +266,12 @@ pub trait IoManager: Send + Sync {
         Ok(None)
     }
 
+    /// The content of a version that was replaced and is kept, for somebody to read; `None` if it is not.
+    fn older(&self, target: &Target, data_version: &Digest) -> Result<Option<Loaded>, IoError> {
+        let _ = (target, data_version);
+        Ok(None)
+    }
+
     /// Whether `restore` would probably find this version; cheap, and reads no content.
     fn keeps(&self, target: &Target, data_version: &Digest) -> bool {
         let _ = (target, data_version);

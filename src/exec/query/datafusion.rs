@@ -124,6 +124,11 @@ impl Session {
         }
     }
 
+    /// From now on joins sort and spill, however large either side is.
+    pub fn join_by_sorting(&self) {
+        self.context.state_ref().write().config_mut().options_mut().optimizer.prefer_hash_join = false;
+    }
+
     /// Hands over what a query gives, batch by batch, as long as more is wanted; returns its columns.
     ///
     /// # Errors

@@ -112,6 +112,8 @@ pub enum Command {
     Preview(PreviewArgs),
     /// Ask assets and sources by SQL, by their keys. Changes nothing.
     Query(QueryArgs),
+    /// Show what is different between two versions of an asset.
+    Diff(DiffArgs),
     /// Print the SQL of an asset as it is run.
     Render(RenderArgs),
     /// List past runs.
@@ -443,6 +445,32 @@ pub struct QueryArgs {
     /// How they are printed.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: RowFormat,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Without --from and --to: the version that was there before, and what is there now.
+
+Examples:
+  assets diff daily_sales
+  assets diff daily_sales --key day -n 50
+  assets diff daily_sales --from 20261120-231502-4f2a
+  assets diff daily_sales --to prod --json | jq .table.changed")]
+pub struct DiffArgs {
+    /// An asset.
+    #[arg(value_name = "KEY")]
+    pub key: String,
+    /// As it was after this run, or is in this target.
+    #[arg(long, value_name = "RUN|TARGET")]
+    pub from: Option<String>,
+    /// As it was after this run, or is in this target (`default`: the one without a name).
+    #[arg(long, value_name = "RUN|TARGET")]
+    pub to: Option<String>,
+    /// Columns that tell rows apart; default: what the asset says is unique.
+    #[arg(long = "key", value_name = "COLUMN", value_delimiter = ',')]
+    pub columns: Vec<String>,
+    /// So many rows of each kind.
+    #[arg(short = 'n', long, value_name = "ROWS", default_value_t = 10)]
+    pub rows: usize,
 }
 
 #[derive(Args, Debug)]

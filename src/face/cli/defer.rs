@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The target that has no name.
-const DEFAULT: &str = "default";
+pub const DEFAULT: &str = "default";
 
 /// Decides what is read elsewhere: of what is upstream of `selected` and not in it. Nothing without `--defer`.
 pub fn apply(context: &Context, app: &mut App, args: &DeferArgs, selected: &NodeSet) -> Result<(), Failure> {

@@ -11,6 +11,7 @@ mod codes;
 pub mod complete;
 mod completions;
 mod defer;
+mod diff;
 mod doctor;
 pub mod error;
 mod gc;
@@ -155,6 +156,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Init(args) => init::run(context, &args),
         Command::Show(args) => show::run(context, &args),
         Command::Preview(args) => preview::run(context, &args),
+        Command::Diff(args) => diff::run(context, &args),
         Command::Query(args) => query::run(context, &args),
         Command::Render(args) => render::run(context, &args),
         Command::Runs(args) => runs::run(context, &args),

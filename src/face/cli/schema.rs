@@ -12,11 +12,12 @@ use crate::{
 pub const MANIFEST: &str = include_str!("../../../schema/assets.schema.json");
 
 /// Name and text of every committed schema.
-pub const ALL: [(&str, &str); 24] = [
+pub const ALL: [(&str, &str); 25] = [
     ("assets", MANIFEST),
     ("accept", include_str!("../../../schema/accept.schema.json")),
     ("check", include_str!("../../../schema/check.schema.json")),
     ("clean", include_str!("../../../schema/clean.schema.json")),
+    ("diff", include_str!("../../../schema/diff.schema.json")),
     ("doctor", include_str!("../../../schema/doctor.schema.json")),
     ("events", include_str!("../../../schema/events.schema.json")),
     ("gc", include_str!("../../../schema/gc.schema.json")),

@@ -3,6 +3,7 @@
 //! Pure: what is told comes in plain rows that the commands fill; nothing here reads or decides.
 
 pub mod check;
+pub mod data_diff;
 pub mod diff;
 pub mod doctor;
 pub mod events;

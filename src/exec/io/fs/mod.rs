@@ -231,6 +231,11 @@ impl IoManager for FsManager {
         self.publish_kept(&place, target, &entry, data_version)
     }
 
+    fn older(&self, target: &Target, data_version: &Digest) -> Result<Option<Loaded>, IoError> {
+        let entry = self.kept.find(target, data_version)?;
+        Ok(entry.map(|it| Loaded::Path(it.folder().path().join(it.name()).under(&self.project_root))))
+    }
+
     fn keeps(&self, target: &Target, data_version: &Digest) -> bool {
         self.kept.find(target, data_version).is_ok_and(|it| it.is_some())
     }

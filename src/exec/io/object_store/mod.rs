@@ -204,6 +204,24 @@ impl ObjectStoreManager {
         }
         look(&place, &pointer.current)
     }
+
+    /// A file with the content of a version, fetched if need be.
+    fn copy_of(&self, target: &Target, place: &Place<'_>, wanted: &Version) -> Result<Option<PathBuf>, IoError> {
+        let version = wanted.digest();
+        if let Some(path) = self.cache.find(&version, place.name, place.reading)? {
+            return Ok(Some(path));
+        }
+        let Some((folder, measured)) = self.fetched(place, wanted)? else { return Ok(None) };
+        self.cache.take(&folder, &measured.data_version)?;
+        if measured.data_version != version {
+            return Err(IoError::Store {
+                place: self.shown(target),
+                cause: "its content is not what was published".to_owned(),
+                help: "somebody wrote over it: materialize the asset to make it anew, or `assets accept` it as it is",
+            });
+        }
+        self.cache.find(&version, place.name, place.reading)
+    }
 }
 
 impl IoManager for ObjectStoreManager {
@@ -349,20 +367,15 @@ impl IoManager for ObjectStoreManager {
         let place = self.place(target)?;
         let missing = || IoError::NotFound(self.shown(target));
         let pointer = place.sight()?.pointer.ok_or_else(missing)?;
-        let version = pointer.current.digest();
-        if let Some(path) = self.cache.find(&version, place.name, place.reading)? {
-            return Ok(Loaded::Path(path));
-        }
-        let (folder, measured) = self.fetched(&place, &pointer.current)?.ok_or_else(missing)?;
-        self.cache.take(&folder, &measured.data_version)?;
-        if measured.data_version != version {
-            return Err(IoError::Store {
-                place: self.shown(target),
-                cause: "its content is not what was published".to_owned(),
-                help: "somebody wrote over it: materialize the asset to make it anew, or `assets accept` it as it is",
-            });
-        }
-        self.cache.find(&version, place.name, place.reading)?.map(Loaded::Path).ok_or_else(missing)
+        self.copy_of(target, &place, &pointer.current)?.map(Loaded::Path).ok_or_else(missing)
+    }
+
+    fn older(&self, target: &Target, data_version: &Digest) -> Result<Option<Loaded>, IoError> {
+        let place = self.place(target)?;
+        let Some(pointer) = place.sight()?.pointer else { return Ok(None) };
+        let version = pointer.older.iter().find(|it| it.digest() == *data_version);
+        let copy = version.map(|it| self.copy_of(target, &place, it)).transpose()?;
+        Ok(copy.flatten().map(Loaded::Path))
     }
 
     fn delete(&self, target: &Target) -> Result<(), IoError> {
