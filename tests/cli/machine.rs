@@ -89,7 +89,7 @@ fn schemas_are_printed_by_name() {
         --- stderr
         error: there is no schema `statsu`
         help: did you mean `status`?
-        help: there are assets, accept, check, clean, doctor, events, gc, graph, impact, init, jobs, list, logs, materialize, mv, partitions, plan, rows, runs, show, status, templates, validate, why
+        help: there are assets, accept, check, clean, diff, doctor, events, gc, graph, impact, init, jobs, list, logs, materialize, mv, partitions, plan, rows, runs, show, status, templates, validate, why
     "#]].assert_eq(&project.run(&["schema", "statsu"]).transcript());
 }
 
@@ -186,7 +186,7 @@ fn the_manual_has_a_page_for_every_command() {
     expect![[r#"
         exit 0
         --- stderr
-        30 pages written to pages
+        31 pages written to pages
     "#]]
     .assert_eq(&project.run(&["man", "pages"]).transcript());
     let page = project.read("pages/assets-accept.1");
