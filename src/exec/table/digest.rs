@@ -4,6 +4,11 @@
 //! The sum (modulo 2^256) does not depend on the order of rows, and unlike an exclusive or it does not lose
 //! rows that are there twice. It is of values, not of how an engine keeps them: see [`columns`](super::columns).
 
+use std::{
+    panic::resume_unwind,
+    sync::{Mutex, PoisonError},
+};
+
 use arrow::{datatypes::Schema, record_batch::RecordBatch};
 
 use crate::{
@@ -13,6 +18,10 @@ use crate::{
 
 const CONTEXT: &str = "assets table 2";
 const ROW_CONTEXT: &str = "assets row 2";
+/// More rows than these are worth a thread.
+const ROWS_OF_ONE: u64 = 20_000;
+/// Beyond that whoever gives the rows is what is waited for.
+const THREADS_MAX: usize = 8;
 
 /// What a table is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,16 +55,50 @@ impl TableDigest {
         Ok(TableDigest { schema: bytes, hasher, sum: [0; 4], rows: 0, bytes: 0, row: Vec::new() })
     }
 
-    /// Of all that `rows` gives.
+    /// Of all that `rows` gives; if that is much, on several threads.
     ///
     /// # Errors
     /// Rows that cannot be read, and as [`new`](Self::new).
-    pub fn of(rows: Rows) -> Result<TableVersion, TableError> {
+    pub fn of(mut rows: Rows) -> Result<TableVersion, TableError> {
         let mut digest = TableDigest::new(&rows.schema())?;
-        for batch in rows {
-            digest.add(&batch?)?;
+        while digest.rows < ROWS_OF_ONE {
+            match rows.next() {
+                Some(batch) => digest.add(&batch?)?,
+                None => return Ok(digest.finish()),
+            }
+        }
+        let schema = rows.schema();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        let rows = Mutex::new(rows);
+        let next = || rows.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || {
+            let mut part = TableDigest::new(&schema)?;
+            while let Some(batch) = next() {
+                part.add(&batch?)?;
+            }
+            Ok(part)
+        };
+        let parts: Vec<Result<TableDigest, TableError>> = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let own = work();
+            let joined = others.into_iter().map(|it| it.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            std::iter::once(own).chain(joined).collect()
+        });
+        for part in parts {
+            digest.merge(&part?);
         }
         Ok(digest.finish())
+    }
+
+    /// With the rows of another part of the same table.
+    fn merge(&mut self, other: &TableDigest) {
+        let mut bytes = [0; 32];
+        for (place, limb) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(other.sum) {
+            *place = limb.to_le_bytes();
+        }
+        add(&mut self.sum, &bytes);
+        self.rows += other.rows;
+        self.bytes += other.bytes;
     }
 
     /// # Errors
@@ -193,6 +236,30 @@ mod tests {
         for (at, one) in all.iter().enumerate() {
             assert_eq!(all.iter().position(|it| it == one), Some(at));
         }
+    }
+
+    #[test]
+    fn threads_do_not_count() {
+        let batches = |size: usize| {
+            let ints: Vec<i64> = (0..100_000).map(|it| it * it % 7919).collect();
+            let batches: Vec<_> = ints
+                .chunks(size)
+                .map(|it| RecordBatch::try_from_iter([("a", Arc::new(Int64Array::from(it.to_vec())) as ArrayRef)]))
+                .collect();
+            let schema = batches[0].as_ref().unwrap().schema();
+            Box::new(RecordBatchIterator::new(batches, schema)) as Rows
+        };
+        let mut one = TableDigest::new(&batches(1).schema()).unwrap();
+        batches(100_000).for_each(|it| one.add(&it.unwrap()).unwrap());
+        let one = one.finish();
+        assert_eq!(one.rows, 100_000);
+        for size in [1_000, 30_000, 100_000] {
+            assert_eq!(TableDigest::of(batches(size)).unwrap(), one);
+        }
+        let broken = vec![Err(arrow::error::ArrowError::DivideByZero)];
+        let schema = batches(1).schema();
+        let rows = batches(1_000).chain(broken).collect::<Vec<_>>();
+        assert!(TableDigest::of(Box::new(RecordBatchIterator::new(rows, schema))).is_err());
     }
 
     #[test]

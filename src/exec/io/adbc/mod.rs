@@ -286,6 +286,14 @@ impl IoManager for AdbcManager {
         if let Some(known) = self.database.known(&table_name(target))? {
             return Ok(if known == version { Probed::Same } else { Probed::Modified });
         }
+        self.probe_in_full(target, stored)
+    }
+
+    fn probe_in_full(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
+        let version = match self.version_recorded(stored) {
+            Ok(version) => version,
+            Err(probed) => return Ok(probed),
+        };
         Ok(match self.version(target)? {
             None => Probed::Missing,
             Some(it) if it.data_version == version => Probed::Same,
