@@ -9,6 +9,7 @@ use arrow::datatypes::Field;
 use super::{
     Failed, From, Input, Request,
     incremental::{Column, First, NEW, OLD, check_key, fit, listed, staying},
+    view,
 };
 use crate::{
     base::env::Environment,
@@ -64,19 +65,10 @@ pub fn run(
     let old = request.old.iter().map(|it| Input { name: OLD.to_owned(), from: it.clone() });
     lend(&mut session, &request.inputs.iter().cloned().chain(old).collect::<Vec<_>>(), env)?;
     let staged = session.qualified(table);
-    let lead = match &request.old {
-        Some(_) => format!("create temporary table {NEW} as "),
-        None => format!("create table {staged} as "),
-    };
-    let (text, more) = session.query(request.sql.trim_end().trim_end_matches(';'));
-    session.run(&format!("{lead}{text}")).map_err(|it| Failed::of_adbc(it, lead.len() + more))?;
-    let made = if request.old.is_some() { NEW } else { &staged };
-    if !request.unique_key.is_empty() {
-        let columns: Vec<String> = columns(&mut session, made)?.into_iter().map(|it| it.0).collect();
-        check_key(made, &columns, &request.unique_key, &mut |sql| first(&mut session, sql))?;
-    }
-    if request.old.is_some() {
-        add(&mut session, &staged, &request.unique_key)?;
+    if request.view {
+        stage_view(&mut session, request, &staged)?;
+    } else {
+        stage_table(&mut session, request, &staged)?;
     }
     session.stopped_by(None);
     session.tidy().map_err(plain)?;
@@ -86,6 +78,36 @@ pub fn run(
         session.run("commit").map_err(plain)?;
     }
     Ok(())
+}
+
+/// Makes a view beside the tables, once it is known that it can be made.
+fn stage_view(session: &mut Session, request: &Request, staged: &str) -> Result<(), Failed> {
+    let text = request.sql.trim_end().trim_end_matches(';');
+    let lead = format!("create temporary view {NEW} as ");
+    session.run(&format!("{lead}{text}")).map_err(|it| Failed::of_adbc(it, lead.len()))?;
+    let named = |it: &Input| match &it.from {
+        From::Table(table) if !session.finds(table, &it.name) => Some((it.name.clone(), session.qualified(table))),
+        _ => None,
+    };
+    let names: Vec<_> = request.inputs.iter().filter_map(named).collect();
+    let engine = session.engine;
+    let body = view::body(text, &names, |it| engine.quoted(it));
+    session.run(&format!("create view {staged} as {body}")).map_err(Failed::plain)
+}
+
+fn stage_table(session: &mut Session, request: &Request, staged: &str) -> Result<(), Failed> {
+    let lead = match &request.old {
+        Some(_) => format!("create temporary table {NEW} as "),
+        None => format!("create table {staged} as "),
+    };
+    let (text, more) = session.query(request.sql.trim_end().trim_end_matches(';'));
+    session.run(&format!("{lead}{text}")).map_err(|it| Failed::of_adbc(it, lead.len() + more))?;
+    let made = if request.old.is_some() { NEW } else { staged };
+    if !request.unique_key.is_empty() {
+        let columns: Vec<String> = columns(session, made)?.into_iter().map(|it| it.0).collect();
+        check_key(made, &columns, &request.unique_key, &mut |sql| first(session, sql))?;
+    }
+    if request.old.is_some() { add(session, staged, &request.unique_key) } else { Ok(()) }
 }
 
 /// Stages the rows that are there and stay, and the new ones.

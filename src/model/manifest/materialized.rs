@@ -59,7 +59,7 @@ impl<'a> Resolver<'a> {
             }
             return asset;
         };
-        if let Some(IoKind::Adbc(_)) = self.io_kinds.get(asset.io.index()) {
+        if dialect != Dialect::DuckDb && matches!(self.io_kinds.get(asset.io.index()), Some(IoKind::Adbc(_))) {
             self.not_by_driver(declared, is_view);
             return asset;
         }
@@ -93,8 +93,7 @@ impl<'a> Resolver<'a> {
         let said = keys.filter_map(|key| Some((key, declared.table.entry(key)?.place)));
         for (key, place) in said.chain(is_view.then_some(("materialized = \"view\"", view))) {
             let told = Diagnostic::error(code::NOT_SUPPORTED, format!("`{key}` is not supported yet by this database"));
-            self.report
-                .push(told.at(place).help("SQLite and Postgres have it: type = \"sqlite\", type = \"postgres\""));
+            self.report.push(told.at(place).help("it is there for type = \"sqlite\", \"postgres\" and \"duckdb\""));
         }
     }
 
@@ -116,6 +115,7 @@ impl<'a> Resolver<'a> {
         let (own, name) = asset.table();
         let schema = match self.io_kinds.get(asset.io.index()) {
             Some(IoKind::Postgres { schema, .. }) => own.as_ref().or(schema.as_ref()),
+            Some(IoKind::Adbc(it)) => it.schema.as_ref(),
             _ => None,
         };
         let name = dialect.quoted(&name);

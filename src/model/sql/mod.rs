@@ -15,7 +15,7 @@ use sqlparser::dialect::{
     SnowflakeDialect,
 };
 
-pub use statements::check_statements;
+pub use statements::{check_statements, statements};
 pub use tables::{TableName, tables, tables_of_expression};
 pub use tokens::normal_form;
 

@@ -34,9 +34,35 @@ pub fn check_statements(text: &str, dialect: Dialect) -> Result<(), SqlError> {
     if found { Ok(()) } else { Err(SqlError { message: "there is no statement".to_owned(), at: None }) }
 }
 
+/// Each statement by itself, for engines that take one at a time. The text as it stands if it cannot be told apart.
+pub fn statements(text: &str, dialect: Dialect) -> Vec<&str> {
+    let Ok(tokens) = Tokenizer::new(dialect.rules(), text).tokenize_with_location() else { return vec![text] };
+    let (mut found, mut start, mut is_empty) = (Vec::new(), 0, true);
+    for it in &tokens {
+        match it.token {
+            Token::Whitespace(_) | Token::EOF => {}
+            Token::SemiColon => {
+                let end = offset(text, it.span.start.line, it.span.start.column);
+                found.extend((!is_empty).then(|| text[start..end].trim()));
+                (start, is_empty) = (end + 1, true);
+            }
+            _ => is_empty = false,
+        }
+    }
+    found.extend((!is_empty).then(|| text[start..].trim()));
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statements_are_told_apart() {
+        let text = "a; 'b;' -- c;\n; ;\n/* d; */ e";
+        assert_eq!(statements(text, Dialect::DuckDb), ["a", "'b;' -- c;", "/* d; */ e"]);
+        assert_eq!(statements("analyze", Dialect::DuckDb), ["analyze"]);
+    }
 
     #[test]
     fn a_transaction_is_left_alone() {

@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod open;
 pub mod session;
 pub mod snowflake;
+mod view;
 
 use std::{
     path::{Path, PathBuf},
@@ -115,6 +116,10 @@ impl AdbcManager {
     }
 
     fn content(&self, session: &mut Session, target: &Target, table: &str) -> Result<Content, IoError> {
+        if target.publishing.view {
+            let found = view::content(session, table).map_err(self.told(target))?;
+            return found.ok_or_else(|| IoError::OutputMissing(table_name(target)));
+        }
         let query = format!("select * from {}", session.qualified(table));
         let rows = session.rows(&query).map_err(self.told(target))?;
         let found = TableDigest::of(rows).map_err(|it| self.table_error(target, &it))?;
@@ -152,21 +157,35 @@ impl AdbcManager {
                 session
             }
         };
-        self.swap_in(staged, content, session).map_err(told)
+        match session.engine.transactional {
+            true => self.swap_in(staged, content, session),
+            false => self.replace(staged, content, session).map_err(told),
+        }
     }
 
-    fn swap_in(&self, staged: &Staged, content: &Content, mut session: Session) -> Result<(), Refused> {
+    /// In one transaction, which `session` has begun, with everything that is to be done along with it.
+    fn swap_in(&self, staged: &Staged, content: &Content, mut session: Session) -> Result<(), IoError> {
         session.stopped_by(None);
         let session = &mut session;
+        let (told, publishing) = (self.told(&staged.target), &staged.target.publishing);
         let (engine, name) = (session.engine, table_name(&staged.target));
+        view::hooks(session, &publishing.pre_hooks)?;
+        session.drop_table(&name).map_err(&told)?;
+        let kind = if publishing.view { "view" } else { "table" };
+        let from = session.qualified(&self.stage_table(&staged.target, &staged.attempt));
+        session.run(&format!("alter {kind} {from} rename to {}", engine.quoted(&name))).map_err(&told)?;
+        view::indexes(session, staged, &name)?;
+        write_down(session, &name, Some((&staged.attempt, &content.data_version))).map_err(&told)?;
+        view::hooks(session, &publishing.post_hooks)?;
+        self.database.commit(session, &name, Some(&content.data_version)).map_err(&told)
+    }
+
+    fn replace(&self, staged: &Staged, content: &Content, mut session: Session) -> Result<(), Refused> {
+        session.stopped_by(None);
+        let session = &mut session;
+        let name = table_name(&staged.target);
         let stage = self.stage_table(&staged.target, &staged.attempt);
         let (from, to) = (session.qualified(&stage), session.qualified(&name));
-        if engine.transactional {
-            session.drop_table(&name)?;
-            session.run(&format!("alter table {from} rename to {}", engine.quoted(&name)))?;
-            write_down(session, &name, Some((&staged.attempt, &content.data_version)))?;
-            return self.database.commit(session, &name, Some(&content.data_version));
-        }
         if session.kind_of(&name)?.is_some_and(|it| it.contains("view")) {
             session.drop_table(&name)?;
         }
@@ -254,8 +273,18 @@ impl IoManager for AdbcManager {
         let held = self.staged(staged)?;
         if let Err(error) = self.swap(staged, content, held.session) {
             // What became of it is not guessed: an answer may have been lost.
-            if !self.is_published(&staged.target, &staged.attempt).unwrap_or(false) {
-                return Err(error);
+            let is_published = match error {
+                IoError::Refused { .. } => return Err(error),
+                _ => self.is_published(&staged.target, &staged.attempt),
+            };
+            match (is_published, error) {
+                (Ok(true), _) => {}
+                // Here nobody else is asked, and the transaction is gone.
+                (Ok(false), IoError::Other { path, cause }) if self.database.place.engine.holds => {
+                    let help = "nothing was published: all of it is one transaction".to_owned();
+                    return Err(IoError::Refused { what: path, cause, help });
+                }
+                (_, error) => return Err(error),
             }
         }
         fs::remove(&self.folder(&staged.target, &staged.attempt))?;
@@ -314,7 +343,10 @@ impl IoManager for AdbcManager {
         let attempt = AttemptId(String::from_utf8_lossy(token).into_owned());
         let is_published = self.is_published(target, &attempt)?;
         let staged = Staged { target: target.clone(), attempt, path: PathBuf::new(), token: token.to_vec() };
-        if let Some(stored) = self.adopt(target, &content.data_version)? {
+        // Of the same rows it cannot be told whether everything else was done too.
+        if (is_published || !target.publishing.does_more())
+            && let Some(stored) = self.adopt(target, &content.data_version)?
+        {
             self.discard(&staged)?;
             return Ok(Recovered::Published(stored));
         }
@@ -323,9 +355,10 @@ impl IoManager for AdbcManager {
             return Ok(Recovered::Lost);
         }
         match self.inspect(&staged) {
-            Ok(found) if found.data_version == content.data_version => {
-                self.publish(&staged, content).map(Recovered::Published)
-            }
+            Ok(found) if found.data_version == content.data_version => match self.publish(&staged, content) {
+                Err(IoError::Refused { .. }) => Ok(Recovered::Lost),
+                published => published.map(Recovered::Published),
+            },
             Ok(_) | Err(IoError::OutputMissing(_)) => Ok(Recovered::Lost),
             Err(error) => Err(error),
         }

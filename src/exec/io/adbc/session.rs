@@ -296,7 +296,9 @@ struct Told {
 }
 
 fn of_duckdb(message: &str, sql: &str) -> Refused {
-    let Ok(told) = serde_json::from_str::<Told>(message) else { return Refused::plain(message) };
+    // Before it, its kind may stand in words.
+    let json = message.find('{').map_or(message, |at| &message[at..]);
+    let Ok(told) = serde_json::from_str::<Told>(json) else { return Refused::plain(message) };
     let candidates = told.candidates.filter(|it| !it.is_empty()).map(|it| format!("; there are: {it}"));
     let text = told.exception_message.split("\n\nLINE ").next().unwrap_or_default().trim();
     let text = text.split("\nCandidate bindings").next().unwrap_or_default();

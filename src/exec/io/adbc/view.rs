@@ -1,0 +1,62 @@
+//! What is done beside tables in an engine with transactions: views, hooks and indexes.
+
+use super::session::{Refused, Session};
+use crate::{
+    base::digest::Digest,
+    exec::io::{Content, IoError, Staged},
+    model::{materialized::Hook, sql::statements},
+};
+
+const CONTEXT: &str = "assets view 1";
+
+/// What a view is known by: how it is made. Something else under its name is known by what it is not.
+///
+/// # Errors
+/// What the engine says.
+pub fn content(session: &mut Session, name: &str) -> Result<Option<Content>, Refused> {
+    let Some(kind) = session.kind_of(name)? else { return Ok(None) };
+    let (engine, schema) = (session.engine, session.schema.clone());
+    let query = format!(
+        "select sql from duckdb_views() where schema_name = {} and lower(view_name) = lower({})",
+        engine.literal(&schema),
+        engine.literal(name)
+    );
+    let found = session.texts(&query)?.into_iter().flatten().flatten().next();
+    // Before AS stands its name, which is another one while it is staged. Whether a WITH is to be materialized is
+    // not kept in the file.
+    let how = found.as_deref().and_then(|it| it.split_once(" AS "));
+    let how = how.map(|it| it.1.replace(" AS NOT MATERIALIZED (", " AS (").replace(" AS MATERIALIZED (", " AS ("));
+    let how = how.unwrap_or_else(|| format!("not a view: {kind}"));
+    Ok(Some(Content { data_version: Digest::derive(CONTEXT, how.as_bytes()), bytes: None, rows: None }))
+}
+
+/// Runs statements of people's own, in order.
+///
+/// # Errors
+/// What the engine says of one of them: nothing is to be published then.
+pub fn hooks(session: &mut Session, hooks: &[Hook]) -> Result<(), IoError> {
+    for hook in hooks {
+        for statement in statements(&hook.text, session.engine.dialect) {
+            session.run(statement).map_err(|it| refused(&hook.shown, it))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the indexes of a table that has its name.
+///
+/// # Errors
+/// Rows or columns that do not allow it.
+pub fn indexes(session: &mut Session, staged: &Staged, name: &str) -> Result<(), IoError> {
+    let table = session.qualified(name);
+    for (number, index) in staged.target.publishing.indexes.iter().enumerate() {
+        let statement = index.statement(&staged.index_name(number), &table, "");
+        session.run(&statement).map_err(|it| refused(&format!("index on {name}"), it))?;
+    }
+    Ok(())
+}
+
+fn refused(what: &str, error: Refused) -> IoError {
+    let help = "nothing was published: all of it is one transaction".to_owned();
+    IoError::Refused { what: what.to_owned(), cause: error.message, help }
+}
