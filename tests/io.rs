@@ -44,6 +44,7 @@ fn target(shape: Shape, text: &str) -> Target {
         identity: Identity::Bytes,
         in_place: false,
         publishing: Default::default(),
+        slice: None,
     }
 }
 

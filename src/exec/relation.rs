@@ -110,7 +110,8 @@ pub fn relation(workspace: &Workspace, node: NodeId) -> Result<Relation, Relatio
 
 /// The one partition of an asset that has none; of others all that were made, in their order.
 fn published(workspace: &Workspace, node: NodeId) -> Result<Vec<PartitionKey>, RelationError> {
-    if !workspace.partitions.cuts(node) {
+    let is_table = is_one_table(workspace, node);
+    if !workspace.partitions.cuts(node) || is_table {
         return Ok(vec![PartitionKey::whole()]);
     }
     let (key, keys) = (workspace.project.key(node), workspace.partitions.of_node(node));
@@ -123,4 +124,9 @@ fn published(workspace: &Workspace, node: NodeId) -> Result<Vec<PartitionKey>, R
         return Err(RelationError::Missing(format!("{key} was never built")));
     }
     Ok(placed.into_iter().map(|it| it.1).collect())
+}
+
+/// Whether all partitions lie in one table.
+fn is_one_table(workspace: &Workspace, node: NodeId) -> bool {
+    workspace.project.partitioning.columns.contains_key(&node)
 }

@@ -28,8 +28,15 @@ pub struct Partitioning {
     pub nodes: HashMap<NodeId, PartitionsId>,
     /// How an op reads a dependency, where it says so.
     pub mappings: HashMap<(OpId, NodeId), Declared>,
-    /// The column of a table that holds the key of its partition.
-    pub columns: HashMap<NodeId, String>,
+    /// The columns of a table that hold the key of its partition, or the parts of that by dimension.
+    pub columns: HashMap<NodeId, Vec<KeyColumn>>,
+}
+
+/// A column that holds a key, or one dimension of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyColumn {
+    pub dimension: Option<String>,
+    pub column: String,
 }
 
 /// One definition and its name.
@@ -54,6 +61,16 @@ impl Partitioning {
 
     pub fn of(&self, node: NodeId) -> Option<PartitionsId> {
         self.nodes.get(&node).copied()
+    }
+
+    /// The columns of a table, and the values in them, that one partition has.
+    pub fn slice(&self, node: NodeId, partition: &PartitionKey) -> Option<Vec<(String, String)>> {
+        let columns = self.columns.get(&node).filter(|_| !partition.is_whole())?;
+        let value = |of: &KeyColumn| match &of.dimension {
+            None => Some(partition.as_str()),
+            Some(name) => partition.as_str().split(',').find_map(|it| it.strip_prefix(&format!("{name}="))),
+        };
+        columns.iter().map(|it| Some((it.column.clone(), value(it)?.to_owned()))).collect()
     }
 
     /// How `op`, which is cut so, reads `dep`.

@@ -145,6 +145,7 @@ impl World<'_> {
             identity: Identity::Bytes,
             in_place: false,
             publishing: Default::default(),
+            slice: None,
         }
     }
 
@@ -160,6 +161,7 @@ impl World<'_> {
             identity: Identity::Rows,
             in_place: false,
             publishing: Default::default(),
+            slice: None,
         }
     }
 

@@ -41,9 +41,41 @@ pub struct Target {
     pub in_place: bool,
     /// What is done along with it, where a database keeps it.
     pub publishing: Publishing,
+    /// Which rows of its table are this partition; `None` for all of them.
+    pub slice: Option<Slice>,
+}
+
+/// The rows of one partition in a table that holds them all: those with these values in these columns.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Slice {
+    pub columns: Vec<(String, String)>,
+}
+
+impl Slice {
+    /// As it stands behind `where`; names are quoted as every database of ours has it.
+    pub fn condition(&self) -> String {
+        let one = |(column, value): &(String, String)| {
+            format!("\"{}\" = '{}'", column.replace('"', "\"\""), value.replace('\'', "''"))
+        };
+        self.columns.iter().map(one).collect::<Vec<_>>().join(" and ")
+    }
 }
 
 impl Target {
+    /// What is written down of its rows stands below this name, beside its table.
+    pub fn ledger_name(&self) -> String {
+        let table = self.path.file_name().map(|it| it.to_string_lossy()).unwrap_or_default();
+        match self.slice {
+            None => table.into_owned(),
+            Some(_) => format!("{table}@{}", self.partition.as_str()),
+        }
+    }
+
+    /// As it stands behind `where`; of a whole table everything.
+    pub fn condition(&self) -> String {
+        self.slice.as_ref().map_or_else(|| "true".to_owned(), Slice::condition)
+    }
+
     /// How a file of it is looked at.
     pub fn reading(&self) -> Reading {
         let table = || TableFormat::of_extension(self.format.as_deref()?);
@@ -66,6 +98,15 @@ pub enum Reading {
     Json,
     /// Nothing: it is the same as long as nobody writes to it.
     Unread,
+}
+
+/// What is said of rows that are of another partition.
+pub fn strangers(what: &str, rows: i64, slice: &Slice) -> IoError {
+    IoError::Refused {
+        what: what.to_owned(),
+        cause: format!("{rows} rows are of another partition: not all have {}", slice.condition()),
+        help: "make the rows of one partition only: in SQL, where COLUMN = '{{ partition.key }}'".to_owned(),
+    }
 }
 
 /// What an IO manager can do. What is not declared is never asked of it.

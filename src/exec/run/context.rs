@@ -11,7 +11,7 @@ use crate::{
     base::{at_once::at_once, clock::Clock, env::Environment, id::IdVec},
     exec::{
         defer::Deferred,
-        io::{IoManager, Probed, Target},
+        io::{IoManager, Probed, Slice, Target},
         jobserver::Jobserver,
         lock::LockTable,
     },
@@ -83,6 +83,7 @@ impl Workspace {
             identity: asset.identity(),
             in_place: self.project.ops[asset.op].in_place,
             publishing: asset.publishing.clone(),
+            slice: self.project.partitioning.slice(node, partition).map(|columns| Slice { columns }),
         }
     }
 

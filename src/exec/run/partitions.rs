@@ -6,6 +6,7 @@ use crate::{
     base::fs,
     exec::{
         copies::Copies,
+        io::Loaded,
         run::{
             context::{RunContext, Workspace},
             prepare::{PrepareError, unread},
@@ -13,6 +14,7 @@ use crate::{
         },
     },
     model::{
+        format::TableFormat,
         key::PartitionKey,
         plan::PlanStep,
         project::{FileSet, NodeId, OpId},
@@ -108,6 +110,26 @@ impl ReadParts {
     pub fn tokens(&self) -> impl Iterator<Item = (NodeId, PartitionKey, StoredOutput)> {
         let token = |it: &&(Materialization, OutputState)| matches!(it.0.output, StoredOutput::Token(_));
         self.there.iter().filter(token).map(|(it, _)| (self.node, it.partition.clone(), it.output.clone()))
+    }
+
+    /// As a query gets those of a database: the rows of each.
+    ///
+    /// # Errors
+    /// Rows that cannot be read.
+    pub fn rows_given(&self, context: &RunContext<'_>, copies: &mut Copies) -> Result<Given, PrepareError> {
+        let workspace = context.workspace;
+        let mut paths = Vec::with_capacity(self.there.len());
+        for (record, _) in &self.there {
+            let name = format!("{}@{}", record.key, record.partition.as_str());
+            let path = match workspace.io_of(self.node).load(&workspace.target(self.node, &record.partition))? {
+                Loaded::Path(path) => path,
+                Loaded::Rows(rows) => {
+                    copies.of_rows(&name, rows, TableFormat::Arrow).map_err(|it| unread(&name, it))?
+                }
+            };
+            paths.push(path.into_os_string());
+        }
+        Ok(Given::Many(paths))
     }
 
     /// As a command gets them.

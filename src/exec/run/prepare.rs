@@ -543,6 +543,13 @@ fn given_inputs(
         let key = workspace.project.key(*dep).as_str();
         // A query reads tables where they are.
         let (keeper, kept) = workspace.keeper(*dep);
+        if let Some(parts) = now.parts.get(dep)
+            && matches!(op.action, Action::Sql(_))
+            && query::is_in_database(&keeper.project, kept)
+        {
+            given.push((*dep, parts.rows_given(context, copies)?));
+            continue;
+        }
         if matches!(op.action, Action::Sql(_)) && query::is_in_database(&keeper.project, kept) {
             let own = workspace.project.nodes[op.outputs[0]].asset().expect("a query makes an asset").io;
             let lent = !std::ptr::eq(keeper, workspace);

@@ -174,6 +174,12 @@ pub fn input(context: &RunContext<'_>, table: &SqlTable, io: IoId, given: &[(Nod
         None => Vec::new(),
     };
     let from = match &workspace.project.nodes[node].body {
+        // The rows of the partitions that are read, and no others.
+        NodeBody::Asset(it)
+            if workspace.partitions.cuts(node) && workspace.project.io_managers[it.io].kind.database().is_some() =>
+        {
+            From::Files { paths: given(), format: TableFormat::Arrow }
+        }
         NodeBody::Asset(it) => match &workspace.project.io_managers[it.io].kind {
             // Its tables are in several schemas.
             IoKind::Postgres { schema, schema_from_key, .. } if *schema_from_key || it.io != io || is_lent => {

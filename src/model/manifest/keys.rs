@@ -68,6 +68,11 @@ const EXTERNAL: Field = field(
     List(&Filled),
     "Tables that queries may read although nobody declares them, as `raw.events` or `legacy_*`. They are not tracked.",
 );
+const PARTITION_COLUMN: Field = field(
+    "partition_column",
+    Either(const { &[Filled, Map(&Filled)] }),
+    "Of a table with partitions: the column that holds the key, or for each dimension the one that holds that.",
+);
 const PARTITIONS_FIELD: Field = field("partitions", Filled, "The `[partitions.*]` that it is cut into.");
 const MATERIALIZED: Choice = Choice { now: &["table", "view", "incremental"], later: &[] };
 const MATERIALIZED_FIELD: Field = field(
@@ -370,6 +375,7 @@ pub static ASSET: Shape = shape(
         INDEXES,
         ALLOW_EMPTY,
         PARTITIONS_FIELD,
+        PARTITION_COLUMN,
         field("checks", List(&Kind::Table(&CHECK)), "What must be true of its data before it is published."),
     ],
 );
@@ -432,6 +438,7 @@ static MODELS: Shape = shape(
         INDEXES,
         ALLOW_EMPTY,
         PARTITIONS_FIELD,
+        PARTITION_COLUMN,
         CODE_VERSION,
         VERSION,
         POOL_FIELD,

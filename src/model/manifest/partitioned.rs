@@ -16,8 +16,10 @@ use crate::{
     },
     model::{
         partition::{CannotMap, Definition, DimensionMapping, Keys, Mapping, Moment, Names, TableRow},
-        partitioning::{Declared as DeclaredMapping, KEY_IN_PATH, Partitions, PartitionsId, dimension_in_path},
-        project::{Asset, Node, NodeId, Op, OpId},
+        partitioning::{
+            Declared as DeclaredMapping, KEY_IN_PATH, KeyColumn, Partitions, PartitionsId, dimension_in_path,
+        },
+        project::{Asset, IoKind, Node, NodeId, Op, OpId},
     },
 };
 
@@ -54,13 +56,58 @@ impl<'a> Resolver<'a> {
         None
     }
 
-    /// Tells of an IO manager that keeps no partitions.
-    pub fn keeps_partitions(&mut self, declared: &Declared, asset: &Asset) {
-        let Some(kind) = self.io_kinds.get(asset.io.index()) else { return };
-        if kind.database().is_some() {
-            let told = Diagnostic::error(code::NOT_SUPPORTED, "partitions of tables are not supported yet");
-            self.report.push(told.at(declared.place).help("keep them in files"));
+    /// The columns that hold the keys of an asset that is kept in a table.
+    pub fn key_columns(&mut self, declared: &Declared, id: NodeId, asset: &Asset, cut: Option<PartitionsId>) {
+        let kind = self.io_kinds.get(asset.io.index());
+        let entry = declared.table.entry("partition_column");
+        let database = kind.and_then(IoKind::database);
+        match (cut, entry) {
+            (Some(_), _)
+                if database.is_some() && !matches!(kind, Some(IoKind::Sqlite { .. } | IoKind::Postgres { .. })) =>
+            {
+                let told = Diagnostic::error(code::NOT_SUPPORTED, "partitions of its tables are not supported yet");
+                self.report.push(told.at(declared.place).help("keep them in files, in SQLite or in Postgres"));
+            }
+            (Some(cut), Some(entry)) if database.is_some() => {
+                if let Some(columns) = self.columns_of(&entry.value, cut) {
+                    self.partitioning.columns.insert(id, columns);
+                }
+            }
+            (Some(_), None) if database.is_some() => {
+                let told = Diagnostic::error(code::MISSING_KEY, "a table with partitions has no `partition_column`");
+                self.report.push(
+                    told.at(declared.place).help("name the column that holds the key: partition_column = \"day\""),
+                );
+            }
+            (None, Some(entry)) => {
+                let told = Diagnostic::error(code::BAD_VALUE, "`partition_column` means nothing without `partitions`");
+                self.report.push(told.at(entry.place));
+            }
+            (Some(_), Some(entry)) => {
+                let told = Diagnostic::error(code::BAD_VALUE, "`partition_column` is for tables of a database");
+                self.report.push(told.at(entry.place).help("files have a place for each partition"));
+            }
+            _ => {}
         }
+    }
+
+    fn columns_of(&mut self, value: &Value, cut: PartitionsId) -> Option<Vec<KeyColumn>> {
+        let dimensions = self.dimensions(cut);
+        if let Some(table) = value.table() {
+            let column = |name: &Arc<str>| {
+                let column = table.get(name).and_then(Value::text)?.to_string();
+                Some(KeyColumn { dimension: Some(name.to_string()), column })
+            };
+            let known = table.entries.iter().all(|it| dimensions.contains(&it.key));
+            let found: Option<Vec<KeyColumn>> = dimensions.iter().map(column).collect();
+            return found.filter(|it| known && !it.is_empty()).or_else(|| {
+                let told = Diagnostic::error(code::BAD_VALUE, "each dimension has one column").at(value.place);
+                let form = dimensions.iter().map(|it| format!("{it} = \"{it}\"")).collect::<Vec<_>>().join(", ");
+                self.report.push(told.help(format!("as in partition_column = {{ {form} }}")));
+                None
+            });
+        }
+        Some(vec![KeyColumn { dimension: None, column: value.text()?.to_string() }])
     }
 
     /// Tells of a source that has no files to be cut by.

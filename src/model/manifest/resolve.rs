@@ -478,9 +478,7 @@ impl<'a> Resolver<'a> {
                 self.op_partitions.insert(op, cut);
             }
             let asset = self.asset(declared, op, cut);
-            if cut.is_some() {
-                self.keeps_partitions(declared, &asset);
-            }
+            self.key_columns(declared, id, &asset, cut);
             nodes.push(self.node(declared, NodeBody::Asset(asset)));
         }
         for declared in &from.source.entries {

@@ -10,6 +10,7 @@
 pub mod connect;
 pub mod copy;
 pub mod rows;
+mod slice;
 mod swap;
 pub mod table;
 
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     base::{digest::Digest, fs},
     exec::{
-        io::{Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target},
+        io::{Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target, strangers},
         table::{TableError, read},
     },
     model::{format::TableFormat, project::table_at},
@@ -86,7 +87,9 @@ impl PostgresManager {
 
     /// What the names of all tables begin with that this project stages for a target.
     fn stages(&self, target: &Target) -> String {
-        let name = [self.root.as_os_str().as_encoded_bytes(), b"\0", self.shown(target).as_bytes()].concat();
+        let partition = target.partition.name().map(|it| format!("\0{it}")).unwrap_or_default();
+        let shown = self.shown(target) + &partition;
+        let name = [self.root.as_os_str().as_encoded_bytes(), b"\0", shown.as_bytes()].concat();
         format!("{STAGE}{}_", Digest::of(&name).short())
     }
 
@@ -130,8 +133,8 @@ impl PostgresManager {
         Ok(name)
     }
 
-    fn content(&self, session: Session, target: &Target, table: &str) -> Result<Content, IoError> {
-        let found = rows::version(session.client, &session.schema, table);
+    fn content(&self, session: Session, target: &Target, table: &str, condition: &str) -> Result<Content, IoError> {
+        let found = rows::version(session.client, &session.schema, table, condition);
         let found = found.map_err(|it| self.table_error(target, &it))?;
         Ok(Content { data_version: found.digest, bytes: Some(found.bytes), rows: Some(found.rows) })
     }
@@ -143,17 +146,24 @@ impl PostgresManager {
         if target.publishing.view {
             return self.told(swap::content_of_view(&mut session.client, &session.schema, &name));
         }
-        match self.told(table::find(&mut session.client, &session.schema, &name))? {
-            Some(_) => self.content(session, target, &name).map(Some),
-            None => Ok(None),
+        match self.holds(target, &mut session)? {
+            true => self.content(session, target, &name, &target.condition()).map(Some),
+            false => Ok(None),
         }
+    }
+
+    /// Whether the table, or what is a partition of it, is there.
+    fn holds(&self, target: &Target, session: &mut Session) -> Result<bool, IoError> {
+        let (client, schema) = (&mut session.client, &session.schema);
+        self.told(slice::holds(client, schema, &table_name(target), target))
     }
 
     /// What is written down of a table, if it is still true.
     fn written_down(&self, target: &Target, session: &mut Session) -> Result<Option<Row>, IoError> {
         let name = table_name(target);
-        let Some(row) = self.told(row(&mut session.client, &session.schema, &name))? else { return Ok(None) };
-        let stamp = self.told(table::stamp(&mut session.client, &session.schema, &name))?;
+        let (client, schema) = (&mut session.client, &session.schema);
+        let Some(row) = self.told(row(client, schema, &target.ledger_name()))? else { return Ok(None) };
+        let stamp = self.told(table::stamp_where(client, schema, &name, &target.condition()))?;
         Ok(Some(row).filter(|it| it.stamp.is_some() && it.stamp == stamp))
     }
 
@@ -170,7 +180,10 @@ impl PostgresManager {
         for hook in &publishing.pre_hooks {
             swap::asked(client, &hook.shown, &hook.text)?;
         }
-        let stamp = Swap { staged, schema, name: &name, stage: &stage }.run(client)?;
+        let stamp = match &staged.target.slice {
+            Some(slice) => slice::put(client, schema, (&name, &stage), slice)?,
+            None => Swap { staged, schema, name: &name, stage: &stage }.run(client)?,
+        };
         let (columns, rows, transaction) = match stamp {
             Some(it) => (Some(it.columns), Some(it.rows), Some(it.transaction)),
             None => (None, None, None),
@@ -181,7 +194,14 @@ impl PostgresManager {
                  attempt = $2, data_version = $3, columns = $4, rows = $5, transaction = $6",
                 qualified(schema, OURS)
             ),
-            &[&name, &staged.attempt.0, &&content.data_version.0[..], &columns, &rows, &transaction],
+            &[
+                &staged.target.ledger_name(),
+                &staged.attempt.0,
+                &&content.data_version.0[..],
+                &columns,
+                &rows,
+                &transaction,
+            ],
         )?;
         for hook in &publishing.post_hooks {
             swap::asked(client, &hook.shown, &hook.text)?;
@@ -198,7 +218,7 @@ impl PostgresManager {
                 return Ok(false);
             }
             client.batch_execute(&format!("begin; lock table {} in share mode", qualified(schema, OURS)))?;
-            let row = row(client, schema, &table_name(target))?;
+            let row = row(client, schema, &target.ledger_name())?;
             client.batch_execute("commit")?;
             Ok(row.is_some_and(|it| it.attempt == attempt.0))
         })();
@@ -228,17 +248,24 @@ impl PostgresManager {
                 Some(_) => Probed::Modified,
             });
         }
-        if self.told(table::find(&mut session.client, &session.schema, &name))?.is_none() {
+        if !self.holds(target, &mut session)? {
             return Ok(Probed::Missing);
         }
-        let found = self.content(session, target, &name)?;
+        let found = self.content(session, target, &name, &target.condition())?;
         Ok(if found.data_version.to_string() == version { Probed::Same } else { Probed::Modified })
     }
 }
 
 impl IoManager for PostgresManager {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { tables: true, sql: true, persistent: true, remote: true, ..Capabilities::default() }
+        Capabilities {
+            tables: true,
+            sql: true,
+            partitions: true,
+            persistent: true,
+            remote: true,
+            ..Capabilities::default()
+        }
     }
 
     /// Asks the server: what cannot be reached is told before anything runs. Takes away what attempts that died
@@ -277,7 +304,14 @@ impl IoManager for PostgresManager {
             let found = swap::content_of_view(&mut session.client, &session.schema, &name);
             return self.told(found)?.ok_or_else(|| IoError::OutputMissing(table_name(&staged.target)));
         }
-        self.content(session, &staged.target, &name)
+        if let Some(slice) = &staged.target.slice {
+            let shown = self.shown(&staged.target);
+            let other = self.told(slice::strangers(&mut session.client, &session.schema, &name, slice))?;
+            if other > 0 {
+                return Err(strangers(&format!("table {shown}"), other, slice));
+            }
+        }
+        self.content(session, &staged.target, &name, "true")
     }
 
     fn current(&self, target: &Target) -> Result<Option<Content>, IoError> {
@@ -377,10 +411,10 @@ impl IoManager for PostgresManager {
     fn load(&self, target: &Target) -> Result<Loaded, IoError> {
         let name = table_name(target);
         let mut session = self.connect(target)?;
-        if self.told(table::find(&mut session.client, &session.schema, &name))?.is_none() {
+        if !self.holds(target, &mut session)? {
             return Err(IoError::NotFound(self.shown(target)));
         }
-        let rows = rows::read(session.client, &session.schema, &name);
+        let rows = rows::read_where(session.client, &session.schema, &name, &target.condition());
         rows.map(Loaded::Rows).map_err(|it| self.table_error(target, &it))
     }
 
@@ -390,8 +424,12 @@ impl IoManager for PostgresManager {
         let deleted = (|| {
             make_ours(client, schema)?;
             let mut transaction = client.transaction()?;
-            table::drop(&mut transaction, schema, &name)?;
-            transaction.execute(&format!("delete from {} where name = $1", qualified(schema, OURS)), &[&name])?;
+            match &target.slice {
+                Some(slice) => slice::delete(&mut transaction, schema, &name, slice)?,
+                None => table::drop(&mut transaction, schema, &name)?,
+            }
+            let forget = format!("delete from {} where name = $1", qualified(schema, OURS));
+            transaction.execute(&forget, &[&target.ledger_name()])?;
             transaction.commit()
         })();
         self.told(deleted)

@@ -41,23 +41,32 @@ impl std::convert::From<postgres::Error> for TableError {
 ///
 /// # Errors
 /// A table that is not there, a column of a type that cannot be read.
-pub fn read(mut client: Client, schema: &str, table: &str) -> Result<Rows, TableError> {
+pub fn read(client: Client, schema: &str, table: &str) -> Result<Rows, TableError> {
+    read_where(client, schema, table, "true")
+}
+
+/// The same of the rows that fulfil a condition.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_where(mut client: Client, schema: &str, table: &str, condition: &str) -> Result<Rows, TableError> {
     client.batch_execute("begin transaction isolation level repeatable read read only")?;
-    let columns = columns(&mut client, schema, table)?;
+    let columns = columns(&mut client, schema, table, condition)?;
     let fields: Vec<Field> = columns.iter().map(|it| Field::new(&it.name, it.data_type.clone(), true)).collect();
     let found = Arc::new(Schema::new(fields));
     let list: Vec<&str> = columns.iter().map(|it| it.expression.as_str()).collect();
-    let copy = format!("copy (select {} from {}) to stdout (format binary)", list.join(", "), qualified(schema, table));
+    let (list, from) = (list.join(", "), qualified(schema, table));
+    let copy = format!("copy (select {list} from {from} where {condition}) to stdout (format binary)");
     let of_thread = Arc::clone(&found);
     Ok(stream(found, move |to| send(&mut client, &copy, &of_thread, to)))
 }
 
-/// The identity of a table's content.
+/// The identity of those rows.
 ///
 /// # Errors
 /// As [`read`].
-pub fn version(client: Client, schema: &str, table: &str) -> Result<TableVersion, TableError> {
-    TableDigest::of(read(client, schema, table)?)
+pub fn version(client: Client, schema: &str, table: &str, condition: &str) -> Result<TableVersion, TableError> {
+    TableDigest::of(read_where(client, schema, table, condition)?)
 }
 
 struct Column {
@@ -67,7 +76,7 @@ struct Column {
     expression: String,
 }
 
-fn columns(client: &mut Client, schema: &str, table: &str) -> Result<Vec<Column>, TableError> {
+fn columns(client: &mut Client, schema: &str, table: &str, condition: &str) -> Result<Vec<Column>, TableError> {
     let found = find(client, schema, table)?.ok_or_else(|| TableError(format!("there is no table {table}")))?;
     // Of a domain, what it is made of.
     let rows = client.query(
@@ -95,7 +104,9 @@ fn columns(client: &mut Client, schema: &str, table: &str) -> Result<Vec<Column>
             1083 => (DataType::Time64(TimeUnit::Microsecond), plain),
             1114 => (DataType::Timestamp(TimeUnit::Microsecond, None), plain),
             1184 => (DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), plain),
-            1700 => (decimal(client, &qualified(schema, table), &name, modifier)?, format!("{plain}::text")),
+            1700 => {
+                (decimal(client, (&qualified(schema, table), condition), &name, modifier)?, format!("{plain}::text"))
+            }
             25 | 1043 | 1042 | 19 | 114 | 3802 | 2950 => (DataType::Utf8, format!("{plain}::text")),
             _ if kind == "e" => (DataType::Utf8, format!("{plain}::text")),
             _ => {
@@ -111,12 +122,18 @@ fn columns(client: &mut Client, schema: &str, table: &str) -> Result<Vec<Column>
 }
 
 /// With the scale that was declared; without one, the largest that is there.
-fn decimal(client: &mut Client, table: &str, name: &str, modifier: i32) -> Result<DataType, TableError> {
+fn decimal(
+    client: &mut Client,
+    (table, condition): (&str, &str),
+    name: &str,
+    modifier: i32,
+) -> Result<DataType, TableError> {
     let scale = if modifier >= 4 {
         // Eleven bits with a sign, after the precision.
         (((modifier - 4) & 0x7ff) ^ 1024) - 1024
     } else {
-        let row = client.query_one(&format!("select max(pg_catalog.scale({})) from {table}", quoted(name)), &[])?;
+        let largest = format!("select max(pg_catalog.scale({})) from {table} where {condition}", quoted(name));
+        let row = client.query_one(&largest, &[])?;
         row.get::<_, Option<i32>>(0).unwrap_or(0)
     };
     let scale = i8::try_from(scale.max(0)).ok().filter(|it| *it <= DIGITS_MAX as i8);

@@ -74,6 +74,19 @@ pub struct Stamp {
 /// # Errors
 /// What the server says.
 pub fn stamp(client: &mut impl GenericClient, schema: &str, name: &str) -> Result<Option<Stamp>, Error> {
+    stamp_where(client, schema, name, "true")
+}
+
+/// The same of the rows that fulfil a condition.
+///
+/// # Errors
+/// What the server says.
+pub fn stamp_where(
+    client: &mut impl GenericClient,
+    schema: &str,
+    name: &str,
+    condition: &str,
+) -> Result<Option<Stamp>, Error> {
     let Some(Found { oid, kind: 'r' }) = find(client, schema, name)? else { return Ok(None) };
     let described = client.query_one(
         "select coalesce(string_agg(format('%s %L %s %s %s', attnum, attname, atttypid, atttypmod, attisdropped), ',' \
@@ -87,10 +100,12 @@ pub fn stamp(client: &mut impl GenericClient, schema: &str, name: &str) -> Resul
         return Ok(None);
     }
     let of = qualified(schema, name);
-    let first = client.query_opt(&format!("select xmin::text::bigint from {of} limit 1"), &[])?;
+    let first = client.query_opt(&format!("select xmin::text::bigint from {of} where {condition} limit 1"), &[])?;
     let transaction: i64 = first.map_or(0, |it| it.get(0));
-    let counted = client
-        .query_one(&format!("select count(*), count(*) filter (where xmin = '{transaction}'::xid) from {of}"), &[])?;
+    let counted = client.query_one(
+        &format!("select count(*), count(*) filter (where xmin = '{transaction}'::xid) from {of} where {condition}"),
+        &[],
+    )?;
     let (rows, of_one): (i64, i64) = (counted.get(0), counted.get(1));
     Ok((rows == of_one).then_some(Stamp { columns, rows, transaction }))
 }

@@ -7,6 +7,7 @@
 
 pub mod rows;
 pub mod seal;
+mod slice;
 pub mod table;
 pub mod view;
 
@@ -103,8 +104,8 @@ impl SqliteManager {
         Ok(Some(connection))
     }
 
-    fn content(&self, database: &Path, name: &str) -> Result<Content, IoError> {
-        let found = rows::version(database, name).map_err(|it| self.table_error(name, &it))?;
+    fn content(&self, database: &Path, name: &str, condition: &str) -> Result<Content, IoError> {
+        let found = rows::version(database, name, condition).map_err(|it| self.table_error(name, &it))?;
         Ok(Content { data_version: found.digest, bytes: Some(found.bytes), rows: Some(found.rows) })
     }
 
@@ -142,6 +143,15 @@ impl SqliteManager {
     fn put(&self, transaction: &Transaction<'_>, staged: &Staged, content: &Content) -> Result<(), IoError> {
         let (name, attempt) = (table_name(&staged.target), &staged.attempt.0);
         let error = |it: rusqlite::Error| self.error(&it);
+        if let Some(slice) = &staged.target.slice {
+            transaction.execute_batch(OURS).map_err(error)?;
+            slice::put(transaction, &name, slice)?;
+            let row = params![staged.target.ledger_name(), attempt, content.data_version.0];
+            return transaction
+                .execute("insert or replace into main._assets_tables values (?, ?, ?, 0)", row)
+                .map(drop)
+                .map_err(error);
+        }
         transaction.execute_batch(OURS).and_then(|()| drop_table(transaction, &name)).map_err(error)?;
         if staged.target.publishing.view {
             let body = view::staged(&self.view_file(staged), &name)?;
@@ -176,7 +186,7 @@ impl SqliteManager {
     /// Whether what is there is what this attempt made, hooks and all.
     fn is_published(&self, target: &Target, attempt: &AttemptId) -> Result<bool, IoError> {
         let Some(connection) = self.open(false)? else { return Ok(false) };
-        let name = table_name(target);
+        let name = target.ledger_name();
         let found = (|| {
             if target.publishing.view {
                 return view::is_of(&connection, &name, &attempt.0);
@@ -204,9 +214,23 @@ impl SqliteManager {
             return view::found(&connection, &name).map_err(|it| self.error(&it));
         }
         match table::exists(&connection, &name).map_err(|it| self.error(&it))? {
-            true => self.content(&self.database, &name).map(Some),
+            true if target.slice.is_some() && !self.holds(&connection, target)? => Ok(None),
+            true => self.content(&self.database, &name, &target.condition()).map(Some),
             false => Ok(None),
         }
+    }
+
+    /// Whether a partition is there: it may have been made of no rows.
+    fn holds(&self, connection: &Connection, target: &Target) -> Result<bool, IoError> {
+        let found = (|| {
+            let known = "select 1 from main._assets_tables where name = ?";
+            let is_known = table::exists(connection, "_assets_tables")?
+                && connection.query_row(known, [target.ledger_name()], |_| Ok(())).optional()?.is_some();
+            let rows =
+                format!("select 1 from main.{} where {} limit 1", quoted(&table_name(target)), target.condition());
+            Ok(is_known || connection.query_row(&rows, [], |_| Ok(())).optional()?.is_some())
+        })();
+        found.map_err(|it: rusqlite::Error| self.error(&it))
     }
 
     /// What this tool wrote down of the table, if nobody else has written to the database since.
@@ -220,7 +244,7 @@ impl SqliteManager {
             let row = transaction
                 .query_row(
                     "select data_version from main._assets_tables where name = ? and doubted = 0",
-                    [table_name(target)],
+                    [target.ledger_name()],
                     |it| it.get::<_, [u8; 32]>(0),
                 )
                 .optional()?;
@@ -232,7 +256,7 @@ impl SqliteManager {
 
 impl IoManager for SqliteManager {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { tables: true, sql: true, persistent: true, ..Capabilities::default() }
+        Capabilities { tables: true, sql: true, partitions: true, persistent: true, ..Capabilities::default() }
     }
 
     fn stage(&self, target: &Target, attempt: &AttemptId) -> Result<Staged, IoError> {
@@ -247,7 +271,11 @@ impl IoManager for SqliteManager {
         if staged.target.publishing.view {
             return Ok(view::content(&view::staged(&self.view_file(staged), &table_name(&staged.target))?));
         }
-        self.content(&self.staged(staged)?, STAGED)
+        let database = self.staged(staged)?;
+        if let Some(slice) = &staged.target.slice {
+            slice::belongs(&database, &staged.target, slice)?;
+        }
+        self.content(&database, STAGED, "true")
     }
 
     fn current(&self, target: &Target) -> Result<Option<Content>, IoError> {
@@ -304,13 +332,18 @@ impl IoManager for SqliteManager {
     fn load(&self, target: &Target) -> Result<Loaded, IoError> {
         let name = table_name(target);
         let there = match self.open(false)? {
-            Some(connection) => table::exists(&connection, &name).map_err(|it| self.error(&it))?,
+            Some(connection) => {
+                table::exists(&connection, &name).map_err(|it| self.error(&it))?
+                    && (target.slice.is_none() || self.holds(&connection, target)?)
+            }
             None => false,
         };
         if !there {
             return Err(IoError::NotFound(name));
         }
-        rows::read(&self.database, &name).map(Loaded::Rows).map_err(|it| self.table_error(&name, &it))
+        rows::read_where(&self.database, &name, &target.condition())
+            .map(Loaded::Rows)
+            .map_err(|it| self.table_error(&name, &it))
     }
 
     fn delete(&self, target: &Target) -> Result<(), IoError> {
@@ -319,9 +352,14 @@ impl IoManager for SqliteManager {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let seal = Seal::taken(&transaction, &self.database)?;
             transaction.execute_batch(OURS)?;
-            drop_table(&transaction, &table_name(target))?;
-            view::forget(&transaction, &table_name(target))?;
-            transaction.execute("delete from main._assets_tables where name = ?", [table_name(target)])?;
+            match &target.slice {
+                Some(slice) => slice::delete(&transaction, &table_name(target), slice)?,
+                None => {
+                    drop_table(&transaction, &table_name(target))?;
+                    view::forget(&transaction, &table_name(target))?;
+                }
+            }
+            transaction.execute("delete from main._assets_tables where name = ?", [target.ledger_name()])?;
             seal.renew(&transaction)?;
             transaction.commit()
         })();
@@ -408,6 +446,7 @@ mod tests {
             identity: Identity::Rows,
             in_place: false,
             publishing: Default::default(),
+            slice: None,
         }
     }
 

@@ -44,36 +44,44 @@ enum Mixed {
 /// # Errors
 /// A database that cannot be read, a column whose values are of several types.
 pub fn read(database: &Path, table: &str) -> Result<Rows, TableError> {
-    rows(database, table, Mixed::Refused)
+    read_where(database, table, "true")
 }
 
-/// The identity of a table's content.
+/// The same of the rows that fulfil a condition.
+///
+/// # Errors
+/// A database that cannot be read, a column whose values are of several types.
+pub fn read_where(database: &Path, table: &str, condition: &str) -> Result<Rows, TableError> {
+    rows(database, table, condition, Mixed::Refused)
+}
+
+/// The identity of those rows.
 ///
 /// # Errors
 /// A database that cannot be read.
-pub fn version(database: &Path, table: &str) -> Result<TableVersion, TableError> {
-    TableDigest::of(rows(database, table, Mixed::Tagged)?)
+pub fn version(database: &Path, table: &str, condition: &str) -> Result<TableVersion, TableError> {
+    TableDigest::of(rows(database, table, condition, Mixed::Tagged)?)
 }
 
-fn rows(database: &Path, table: &str, mixed: Mixed) -> Result<Rows, TableError> {
+fn rows(database: &Path, table: &str, condition: &str, mixed: Mixed) -> Result<Rows, TableError> {
     // What was written by way of a log beside the database cannot be read without room for locks.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(database, flags)?;
     connection.busy_timeout(super::BUSY_MAX)?;
     // One look for its columns and its rows.
     connection.execute_batch("begin")?;
-    let schema = Arc::new(schema(&connection, table, mixed)?);
-    let (of_thread, table) = (Arc::clone(&schema), table.to_owned());
-    Ok(stream(schema, move |to| send(&connection, &table, &of_thread, to)))
+    let schema = Arc::new(schema(&connection, table, condition, mixed)?);
+    let (of_thread, table, condition) = (Arc::clone(&schema), table.to_owned(), condition.to_owned());
+    Ok(stream(schema, move |to| send(&connection, (&table, &condition), &of_thread, to)))
 }
 
-fn schema(connection: &Connection, table: &str, mixed: Mixed) -> Result<Schema, TableError> {
+fn schema(connection: &Connection, table: &str, condition: &str, mixed: Mixed) -> Result<Schema, TableError> {
     let declared = columns(connection, "main", table)?;
     let kinds: Vec<String> = declared
         .iter()
         .map(|(name, _)| format!("group_concat(distinct case when {0} is not null then typeof({0}) end)", quoted(name)))
         .collect();
-    let text = format!("select {} from main.{}", kinds.join(", "), quoted(table));
+    let text = format!("select {} from main.{} where {condition}", kinds.join(", "), quoted(table));
     let found: Vec<Option<String>> =
         connection.query_row(&text, [], |row| (0..declared.len()).map(|it| row.get(it)).collect())?;
     let fields = declared.iter().zip(found).map(|((name, declared), found)| {
@@ -170,10 +178,16 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|it| format!("{it:02x}")).collect()
 }
 
-fn send(connection: &Connection, table: &str, schema: &SchemaRef, to: &Sink) -> Result<(), TableError> {
+fn send(
+    connection: &Connection,
+    (table, condition): (&str, &str),
+    schema: &SchemaRef,
+    to: &Sink,
+) -> Result<(), TableError> {
     // Of a view nobody knows in which order its rows were stored.
     let order = if is_view(connection, table)? { "" } else { " order by rowid" };
-    let mut statement = connection.prepare(&format!("select * from main.{}{order}", quoted(table)))?;
+    let mut statement =
+        connection.prepare(&format!("select * from main.{} where {condition}{order}", quoted(table)))?;
     let mut rows = statement.query([])?;
     let mut builders: Vec<Builder> = schema.fields().iter().map(|it| Builder::of(it.data_type())).collect();
     let mut count = 0;

@@ -1,0 +1,120 @@
+//! Tables that are replaced partition by partition, in databases.
+
+use crate::support::{Project, postgres::Server};
+
+/// Days in tables, their months, and a total; `io` is the database.
+fn roll_ups(io: &str) -> String {
+    format!(
+        r#"default_io = "db"
+{io}
+[partitions.hourly]
+type = "time"
+every = "hour"
+start = "2025-01-01"
+end = "2025-03-01"
+[partitions.daily]
+type = "time"
+every = "day"
+start = "2025-01-01"
+end = "2025-03-01"
+[partitions.monthly]
+type = "time"
+every = "month"
+start = "2025-01-01"
+end = "2025-03-01"
+
+[source.raw]
+files = ["raw/{{{{ partition.key }}}}.csv"]
+partitions = "hourly"
+
+[asset.daily]
+sql = "select '{{{{ partition.key }}}}' as day, hour, n from raw"
+partitions = "daily"
+partition_column = "day"
+
+[asset.monthly]
+sql = "select '{{{{ partition.key }}}}' as month, sum(n) as n from daily"
+partitions = "monthly"
+partition_column = "month"
+
+[asset.total]
+sql = "select sum(n) as n from monthly"
+"#
+    )
+}
+
+/// Assets that were built, with their partitions, sorted; what was cut off is left out.
+fn built(project: &Project) -> Vec<String> {
+    let document = project.run(&["materialize", "--json"]).succeeded().json();
+    let steps = document["steps"].as_array().unwrap();
+    let mut built: Vec<String> = steps
+        .iter()
+        .filter(|it| it["outcome"] == "built")
+        .map(|it| format!("{}@{}", it["key"].as_str().unwrap(), it["partition"].as_str().unwrap_or_default()))
+        .collect();
+    built.sort();
+    built
+}
+
+fn late_data(project: &Project, days: usize) {
+    for day in 0..days {
+        let first = jiff::civil::date(2025, 1, 1);
+        let date = first.checked_add(jiff::Span::new().days(day as i64)).unwrap();
+        for hour in ["00", "01"] {
+            project.write(&format!("raw/{date}T{hour}.csv"), format!("hour,n\n{hour},1\n"));
+        }
+    }
+    assert_eq!(built(project).len(), days + days.div_ceil(31) + 1);
+    assert_eq!(built(project), [""; 0]);
+    project.run(&["status", "--refresh"]).succeeded();
+    project.write("raw/2025-01-14T20.csv", "hour,n\n20,5\n");
+    project.write("raw/2025-01-15T21.csv", "hour,n\n21,5\n");
+    assert_eq!(built(project), ["daily@2025-01-14", "daily@2025-01-15", "monthly@2025-01", "total@"]);
+    // The same data in another form: the day is made, and nothing below it.
+    project.write("raw/2025-01-14T20.csv", "hour,n\r\n20,5\r\n");
+    assert_eq!(built(project), ["daily@2025-01-14"]);
+    project.run(&["status", "--refresh"]).succeeded();
+}
+
+#[test]
+fn tables_of_sqlite_are_replaced_by_partition() {
+    let project = Project::new().manifest(&roll_ups("[io.db]\ntype = \"sqlite\"\npath = \"db.sqlite\""));
+    late_data(&project, 36);
+    let database = rusqlite::Connection::open(project.path("db.sqlite")).unwrap();
+    let total = |text: &str| -> i64 { database.query_row(text, [], |it| it.get(0)).unwrap() };
+    assert_eq!(total("select n from total"), 36 * 2 + 10);
+    assert_eq!(total("select count(*) from daily where day = '2025-01-14'"), 3);
+    // Rows that somebody changed are found, and the other partitions are as they were.
+    database.execute("delete from daily where day = '2025-01-20' and hour = '00'", []).unwrap();
+    assert_eq!(built(&project), ["daily@2025-01-20"]);
+    assert_eq!(total("select count(*) from daily where day = '2025-01-20'"), 2);
+    // A query of a whole table sees every partition.
+    let rows = project.run(&["query", "select count(*) as n from daily", "--json"]).succeeded().json();
+    assert_eq!(rows["rows"][0]["n"], 74);
+}
+
+#[test]
+fn rows_of_another_partition_are_refused() {
+    let body = roll_ups("[io.db]\ntype = \"sqlite\"\npath = \"db.sqlite\"")
+        .replace("select '{{ partition.key }}' as day", "select '2025-01-02' as day");
+    let project = Project::new().manifest(&body);
+    project.write("raw/2025-01-01T00.csv", "hour,n\n0,1\n");
+    let refused = project.run(&["materialize", "-s", "daily"]).exited(1);
+    assert!(refused.stderr.contains("1 rows are of another partition"), "{}", refused.stderr);
+    project.write_manifest(&body.replace("partition_column = \"month\"", ""));
+    let refused = project.run(&["validate"]).exited(2);
+    assert!(refused.stderr.contains("has no `partition_column`"), "{}", refused.stderr);
+}
+
+#[test]
+fn tables_of_postgres_are_replaced_by_partition() {
+    let database = Server::shared().database();
+    let io = "[io.db]\ntype = \"postgres\"\nurl = \"{{ env.DATABASE_URL }}\"";
+    let project = Project::new().manifest(&roll_ups(io)).env("DATABASE_URL", &database.url());
+    late_data(&project, 36);
+    assert_eq!(database.rows("select n from total"), [(36 * 2 + 10).to_string()]);
+    assert_eq!(database.rows("select count(*) from daily where day = '2025-01-14'"), ["3"]);
+    database.run("delete from daily where day = '2025-01-20' and hour = '00'");
+    assert_eq!(built(&project), ["daily@2025-01-20"]);
+    assert_eq!(database.rows("select count(*) from daily where day = '2025-01-20'"), ["2"]);
+}
