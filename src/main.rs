@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use assets::{
     base::env::Environment,
-    exec::{check, query, supervise},
+    exec::{check, executor::worker, query, supervise},
     face::cli,
 };
 
@@ -19,6 +19,9 @@ fn main() -> ExitCode {
     }
     if arguments.get(1).is_some_and(|it| it == check::SUBCOMMAND) {
         return cli::check_step(arguments.get(2).map(std::path::Path::new)).code().into();
+    }
+    if arguments.get(1).is_some_and(|it| it == worker::SUBCOMMAND) {
+        return cli::work().code().into();
     }
     cli::main(arguments, Environment::of_process()).code().into()
 }

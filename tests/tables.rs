@@ -289,3 +289,72 @@ fn commands_that_read_one_table_at_once_are_given_rows_of_their_own() {
     let left = project.snapshot().into_iter().map(|it| it.0).filter(|it| it.contains("cache/rows/"));
     assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
 }
+
+/// The processes that run queries for this project.
+fn workers(project: &Project) -> Vec<i32> {
+    let home = format!("HOME={}", project.root().parent().unwrap().join("home").display());
+    let is_ours = |pid: &i32| {
+        let read = |what: &str| std::fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
+        let has = |bytes: Vec<u8>, text: &str| bytes.split(|it| *it == 0).any(|it| it == text.as_bytes());
+        has(read("cmdline"), "__work") && has(read("environ"), &home)
+    };
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.filter_map(|it| it.file_name().to_str()?.parse().ok()).filter(is_ours).collect()
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let pause = || std::thread::sleep(std::time::Duration::from_millis(10));
+    assert!((0..1500).any(|_| is_so() || (pause(), false).1), "{what}");
+}
+
+const ENDLESS: &str = "with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) as i from n";
+
+fn endless(more: &str) -> Project {
+    Project::new().manifest(&format!(
+        "[io.db]\ntype = \"sqlite\"\npath = \"a.sqlite\"\n[asset.endless]\nsql = \"{ENDLESS}\"\n{more}\n[asset.short]\nsql = \"select 1 as n\"\n"
+    ))
+}
+
+#[test]
+fn a_query_does_not_outlive_the_tool() {
+    let project = endless("");
+    let run = project.start(&["materialize", "-j", "2"]);
+    wait_until("nothing works", || !workers(&project).is_empty());
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    run.signal(Signal::KILL);
+    run.finish();
+    wait_until("a worker outlives the tool", || workers(&project).is_empty());
+    project.run(&["materialize", "-s", "short"]).succeeded();
+}
+
+#[test]
+fn a_worker_that_dies_takes_one_query_with_it() {
+    let project = endless("");
+    let run = project.start(&["materialize", "-j", "1"]);
+    // Of two, one after the other, the endless one stays.
+    wait_until("nothing works", || !workers(&project).is_empty());
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    for pid in workers(&project) {
+        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    }
+    let output = run.finish().exited(1);
+    assert!(output.stderr.contains("endless"), "{}", output.stderr);
+    assert!(output.stderr.contains("killed by SIGKILL") || output.stderr.contains("signal 9"), "{}", output.stderr);
+    assert!(output.stderr.contains("1 built"), "{}", output.stderr);
+}
+
+#[test]
+fn a_query_is_held_to_its_time_and_to_ctrl_c() {
+    let project = endless("timeout = \"300ms\"");
+    let output = project.run(&["materialize"]).exited(1);
+    assert!(output.stderr.contains("timed out"), "{}", output.stderr);
+    assert!(output.stderr.contains("1 built"), "{}", output.stderr);
+    assert_eq!(workers(&project), [0; 0]);
+    let project = endless("");
+    let run = project.start(&["materialize"]);
+    wait_until("nothing works", || !workers(&project).is_empty());
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    run.signal(Signal::INT);
+    run.finish().exited(130);
+    wait_until("a worker outlives the tool", || workers(&project).is_empty());
+}

@@ -29,3 +29,13 @@ pub fn free_memory() -> u64 {
     let kilobytes = line.and_then(|it| it.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kilobytes.map_or(GUESS, |it| it.saturating_mul(1024))
 }
+
+/// Milliseconds of CPU that this process has taken so far; 0 where the system does not tell.
+pub fn cpu_ms() -> u64 {
+    use nix::sys::{
+        resource::{UsageWho, getrusage},
+        time::TimeValLike,
+    };
+    let used = getrusage(UsageWho::RUSAGE_SELF).map(|it| (it.user_time() + it.system_time()).num_milliseconds());
+    used.ok().and_then(|it| u64::try_from(it).ok()).unwrap_or(0)
+}

@@ -1,5 +1,5 @@
-//! Steps that run in this very process, beside those of another executor: queries of databases that a library
-//! opens, which only one process can have.
+//! Steps that run in this very process, or in workers that outlive a step, beside those of another executor: queries
+//! of databases that a library opens, which only one process can have, and queries too small for a process each.
 //!
 //! Knows how such a step is told from others and how it ends, not what it does. One that cannot be stopped is
 //! given up: its thread ends with the tool, as everything does.
@@ -30,8 +30,17 @@ const STUBBORN_MS: u64 = 5_000;
 /// How long the other executor is waited for at once.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Runs one step to its end: whether it went well, having written its log.
-pub type Work = dyn Fn(&StepSpec, &Arc<Stop>, &mut StepLog) -> bool + Send + Sync;
+/// What runs some steps here.
+pub trait Inside: Send + Sync {
+    /// Whether it runs this one.
+    fn takes(&self, spec: &StepSpec) -> bool;
+
+    /// Runs it to its end and writes its log: how it ended, and the milliseconds of CPU that it took, if known.
+    fn run(&self, spec: &StepSpec, stop: &Arc<Stop>, log: &mut StepLog) -> (StepExit, u64);
+
+    /// Stops or continues what does not stop with this process.
+    fn pause(&self, stop: bool);
+}
 
 /// Runs some steps here and hands on all others.
 pub struct InsideExecutor {
@@ -39,8 +48,7 @@ pub struct InsideExecutor {
     inner: Arc<dyn Executor>,
     /// The other executor has something to tell, and is listened to.
     listener: Mutex<Option<JoinHandle<()>>>,
-    is_ours: fn(&StepSpec) -> bool,
-    work: Arc<Work>,
+    inside: Arc<dyn Inside>,
 }
 
 #[derive(Default)]
@@ -65,8 +73,8 @@ struct Step {
 }
 
 impl InsideExecutor {
-    pub fn new(inner: Arc<dyn Executor>, is_ours: fn(&StepSpec) -> bool, work: Arc<Work>) -> InsideExecutor {
-        InsideExecutor { shared: Arc::default(), inner, listener: Mutex::default(), is_ours, work }
+    pub fn new(inner: Arc<dyn Executor>, inside: Arc<dyn Inside>) -> InsideExecutor {
+        InsideExecutor { shared: Arc::default(), inner, listener: Mutex::default(), inside }
     }
 
     /// What the other executor tells is told here, from when it is first asked.
@@ -140,26 +148,24 @@ fn result(attempt: &str, exit: StepExit, wall_ms: u64) -> StepResult {
 }
 
 /// On a thread of its own.
-fn run(shared: &Arc<Shared>, spec: &StepSpec, stop: &Arc<Stop>, work: &Work) {
+fn run(shared: &Arc<Shared>, spec: &StepSpec, stop: &Arc<Stop>, inside: &dyn Inside) {
     let started = SystemClock.monotonic_ms();
     let mut log = StepLog::new(&spec.log, &spec.secrets, spec.log_bytes_max);
-    let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(spec, stop, &mut log)));
+    let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| inside.run(spec, stop, &mut log)));
     let captured = log.finish();
-    let exit = match worked {
-        Ok(true) => StepExit::Code(0),
-        Ok(false) => StepExit::Code(1),
-        Err(_) => StepExit::Lost("internal error, please report it".to_owned()),
-    };
+    let internal = || (StepExit::Lost("internal error, please report it".to_owned()), 0);
+    let (exit, cpu_ms) = worked.unwrap_or_else(|_| internal());
     let asked = shared.state().steps.get(&spec.attempt).and_then(|it| it.asked.clone());
     // One that was done before it heard of it is done.
     let exit = asked.filter(|_| exit != StepExit::Code(0)).unwrap_or(exit);
     let wall_ms = SystemClock.monotonic_ms() - started;
-    shared.end(StepResult { log_bytes: captured.bytes, tail: captured.tail, ..result(&spec.attempt, exit, wall_ms) });
+    let ended = result(&spec.attempt, exit, wall_ms);
+    shared.end(StepResult { cpu_ms, log_bytes: captured.bytes, tail: captured.tail, ..ended });
 }
 
 impl Executor for InsideExecutor {
     fn submit(&self, spec: &StepSpec) -> Result<StepHandle, ExecutorError> {
-        if !(self.is_ours)(spec) {
+        if !self.inside.takes(spec) {
             self.listen();
             return self.inner.submit(spec);
         }
@@ -173,10 +179,10 @@ impl Executor for InsideExecutor {
             state.steps.insert(spec.attempt.clone(), step);
             state.events.push_back(ExecutorEvent::Started { handle: handle.clone(), pid: None });
         }
-        let (shared, of_thread, work) = (Arc::clone(&self.shared), spec.clone(), Arc::clone(&self.work));
+        let (shared, of_thread, inside) = (Arc::clone(&self.shared), spec.clone(), Arc::clone(&self.inside));
         std::thread::Builder::new()
             .name("query".to_owned())
-            .spawn(move || run(&shared, &of_thread, &stop, &*work))
+            .spawn(move || run(&shared, &of_thread, &stop, &*inside))
             .map_err(|it| ExecutorError::Submit(it.to_string()))?;
         if let Some(timeout_ms) = spec.timeout_ms {
             let (shared, attempt, grace_ms) = (Arc::clone(&self.shared), spec.attempt.clone(), spec.grace_ms);
@@ -214,6 +220,7 @@ impl Executor for InsideExecutor {
 
     /// Our threads stop with the process.
     fn pause(&self, stop: bool) -> Result<(), ExecutorError> {
+        self.inside.pause(stop);
         self.inner.pause(stop)
     }
 }

@@ -9,6 +9,7 @@ pub mod inside;
 pub mod local;
 pub mod registry;
 pub mod scripted;
+pub mod worker;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -82,7 +82,11 @@ fn look(
     fs::create_folder(&log_folder)?;
     let run_context = materialize::run_context(context, app, &locks, run, jobs)?;
     let shared = locks.share().map_err(|it| state_error(it.to_string()))?;
-    let executor = inside::executor(app.project(), LocalExecutor::new(materialize::this_program(), Some(shared)));
+    let executor = inside::executor(
+        app.project(),
+        materialize::this_program(),
+        LocalExecutor::new(materialize::this_program(), Some(shared)),
+    );
     let mut found: HashMap<NodeId, CheckedAsset> = HashMap::new();
     let mut told = |node: NodeId, it: Rechecked| drop(found.insert(node, checked(context, app, run, node, it)));
     let signal = signals.heard(|| recheck(&run_context, nodes, jobs, &*executor, &signals.messages, &mut told));

@@ -15,21 +15,24 @@ use crate::{
     model::check::Finding,
 };
 
-/// Does what stands in the file at `request`.
+/// Does what stands in the file at `request`, as a step of its own.
 pub fn step(request: Option<&Path>) -> Exit {
-    let mut log = std::io::stderr();
-    let asked = request.ok_or_else(|| Failed::plain("no check is given")).and_then(check::request);
-    match asked.and_then(|it| run(&it, &mut log)) {
-        Ok(()) => Exit::Done,
-        Err(failed) => {
-            // Into the log of the step; there is nowhere to say that this is gone.
-            let _ = writeln!(log, "{}", failed.message.trim_end());
-            Exit::Failed
-        }
-    }
+    let (exit, said) = match run(request) {
+        Ok(said) => (Exit::Done, said),
+        Err(failed) => (Exit::Failed, format!("{}\n", failed.trim_end())),
+    };
+    // Into the log of the step; there is nowhere to say that this is gone.
+    let _ = write!(std::io::stderr(), "{said}");
+    exit
 }
 
-fn run(request: &Request, log: &mut impl Write) -> Result<(), Failed> {
+/// Does it, and says what came of it; or why not.
+pub fn run(request: Option<&Path>) -> Result<String, String> {
+    let asked = request.ok_or_else(|| Failed::plain("no check is given")).and_then(check::request);
+    asked.and_then(|it| look(&it)).map_err(|it| it.message)
+}
+
+fn look(request: &Request) -> Result<String, Failed> {
     let now = SystemClock.now();
     let looked = match &request.engine {
         Engine::Adbc { .. } => return Err(Failed::plain("its database is open in another process")),
@@ -37,10 +40,9 @@ fn run(request: &Request, log: &mut impl Write) -> Result<(), Failed> {
         Engine::Postgres { connection } => check::examine(request, &PostgresExaminer::of(request, connection)?, now)?,
         Engine::Sqlite { database } => check::examine(request, &SqliteExaminer::of(request, database)?, now)?,
     };
-    for (asked, (finding, trouble)) in request.checks.iter().zip(&looked) {
-        let _ = write!(log, "{}", line(&asked.name, finding, trouble.as_ref()));
-    }
-    check::answer(request, looked.into_iter().map(|it| it.0).collect())
+    let said = request.checks.iter().zip(&looked).map(|(asked, it)| line(&asked.name, &it.0, it.1.as_ref())).collect();
+    check::answer(request, looked.into_iter().map(|it| it.0).collect())?;
+    Ok(said)
 }
 
 /// What the log says of one check.

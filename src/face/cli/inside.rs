@@ -1,6 +1,12 @@
-//! Queries and checks that run in this process, as steps: what the hidden subcommands do for all others.
+//! Queries and checks as steps: some run in this process, all others in workers that do what the hidden
+//! subcommands would.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crate::{
     base::{
@@ -9,33 +15,66 @@ use crate::{
     },
     exec::{
         check::{self, adbc::AdbcExaminer},
-        executor::{Executor, StepSpec, inside::InsideExecutor, local::LocalExecutor},
+        executor::{
+            Executor, StepExit, StepSpec,
+            inside::{Inside, InsideExecutor},
+            local::LocalExecutor,
+            worker::Workers,
+        },
         io::adbc::session::Stop,
         log::StepLog,
         query::{self, Failed, Request},
     },
     face::cli::{check_step, query_step::told},
-    model::project::{IoKind, Project},
+    model::project::{Action, CheckBody, Op, Project},
 };
 
 /// The executor of a run of `project`.
-pub fn executor(project: &Project, local: LocalExecutor) -> Box<dyn Executor> {
-    let any = project.io_managers.values().any(|it| matches!(it.kind, IoKind::Adbc(_)));
-    if any { Box::new(InsideExecutor::new(Arc::new(local), is_inside, Arc::new(work))) } else { Box::new(local) }
+pub fn executor(project: &Project, program: PathBuf, local: LocalExecutor) -> Box<dyn Executor> {
+    let asks = |it: &Op| {
+        matches!(it.action, Action::Sql(_)) || it.checks.iter().any(|it| matches!(it.body, CheckBody::Data(_)))
+    };
+    if !project.ops.values().any(asks) {
+        return Box::new(local);
+    }
+    let inside = Queries { workers: Workers::new(program) };
+    Box::new(InsideExecutor::new(Arc::new(local), Arc::new(inside)))
 }
 
-fn is_inside(spec: &StepSpec) -> bool {
-    [query::adbc::INSIDE, check::adbc::INSIDE].iter().any(|it| spec.argv.get(1).is_some_and(|arg| arg == it.as_bytes()))
+/// Runs all queries and checks of rows.
+struct Queries {
+    workers: Workers,
 }
 
-fn work(spec: &StepSpec, stop: &Arc<Stop>, log: &mut StepLog) -> bool {
+impl Inside for Queries {
+    fn takes(&self, spec: &StepSpec) -> bool {
+        [query::adbc::INSIDE, check::adbc::INSIDE, query::SUBCOMMAND, check::SUBCOMMAND].contains(&asked(spec))
+    }
+
+    fn run(&self, spec: &StepSpec, stop: &Arc<Stop>, log: &mut StepLog) -> (StepExit, u64) {
+        match asked(spec) {
+            query::SUBCOMMAND | check::SUBCOMMAND => self.workers.run(spec, stop, log),
+            _ => (StepExit::Code(i32::from(!here(spec, stop, log))), 0),
+        }
+    }
+
+    fn pause(&self, stop: bool) {
+        self.workers.pause(stop);
+    }
+}
+
+/// The subcommand, if it is one of ours.
+fn asked(spec: &StepSpec) -> &str {
+    spec.argv.get(1).and_then(|it| std::str::from_utf8(it).ok()).unwrap_or_default()
+}
+
+fn here(spec: &StepSpec, stop: &Arc<Stop>, log: &mut StepLog) -> bool {
     let file = spec.argv.get(2).map(|it| Path::new(OsStr::from_bytes(it)));
     let env: Environment =
         spec.env.iter().map(|(key, value)| (OsStr::from_bytes(key), OsStr::from_bytes(value))).collect();
-    let is_query = spec.argv.get(1).is_some_and(|it| it == query::adbc::INSIDE.as_bytes());
     let done = match file {
         None => Err("nothing is asked".to_owned()),
-        Some(file) if is_query => run_query(file, &env, stop),
+        Some(file) if asked(spec) == query::adbc::INSIDE => run_query(file, &env, stop),
         Some(file) => run_checks(file, &env, stop, log).map_err(|it| it.message),
     };
     let Err(message) = done else { return true };

@@ -374,7 +374,7 @@ fn start(
     };
     fs::create_folder(&log_folder)?;
     let shared = locks.share().map_err(|it| state_error(it.to_string()))?;
-    let executor = inside::executor(app.project(), LocalExecutor::new(this_program(), Some(shared)));
+    let executor = inside::executor(app.project(), this_program(), LocalExecutor::new(this_program(), Some(shared)));
     let mut events = EventLog::new(fs::open_append(&log_folder.join("events.jsonl"))?, workspace.clock.clone());
     let mut told = EventLog::new(context.ui.out().sink().clone(), workspace.clock.clone());
     let mut collected = Collector::new(prepared.plan.fresh.len());

@@ -47,6 +47,7 @@ mod status;
 mod validate;
 mod watch;
 mod why;
+mod work;
 
 use std::{ffi::OsString, path::PathBuf, sync::Arc};
 
@@ -67,6 +68,7 @@ use crate::{
 
 pub use check_step::step as check_step;
 pub use query_step::step as query_step;
+pub use work::work;
 
 /// What every command is given.
 pub struct Context {

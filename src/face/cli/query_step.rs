@@ -15,19 +15,19 @@ use crate::{
     model::manifest::code,
 };
 
-/// Runs what stands in the file at `request`.
+/// Runs what stands in the file at `request`, as a step of its own.
 pub fn step(request: Option<&Path>) -> Exit {
-    let asked = request.ok_or_else(|| Failed::plain("no query is given"));
-    let failed = match asked.and_then(query::request) {
-        Err(failed) => failed.message,
-        Ok(request) => match query::run(&request) {
-            Ok(_) => return Exit::Done,
-            Err(failed) => told(&request, &failed),
-        },
-    };
+    let Err(failed) = run(request) else { return Exit::Done };
     // Into the log of the step; there is nowhere to say that this is gone.
     let _ = writeln!(std::io::stderr(), "{}", failed.trim_end());
     Exit::Failed
+}
+
+/// Runs it, or says why not.
+pub fn run(request: Option<&Path>) -> Result<(), String> {
+    let asked = request.ok_or_else(|| Failed::plain("no query is given"));
+    let request = asked.and_then(query::request).map_err(|it| it.message)?;
+    query::run(&request).map_err(|it| told(&request, &it))
 }
 
 /// Where it was written, if that can be told; otherwise in the query as it is run.

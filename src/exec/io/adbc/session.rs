@@ -51,9 +51,15 @@ impl Stop {
         }
     }
 
-    fn watch(&self, statement: &ManagedStatement) -> Result<(), Refused> {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(statement.get_cancel_handle());
-        if self.asked.load(Ordering::SeqCst) { Err(Refused::plain("interrupted")) } else { Ok(()) }
+    /// This is what runs now; `false` if it is to end already.
+    pub fn watch(&self, running: Box<dyn CancelHandle>) -> bool {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+        !self.asked.load(Ordering::SeqCst)
+    }
+
+    /// It runs no more.
+    pub fn unwatch(&self) {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -162,8 +168,10 @@ impl Session {
     fn statement(&mut self) -> Result<ManagedStatement, Refused> {
         let made = self.connection.new_statement();
         let statement = made.map_err(|it| self.refused(&it, ""))?;
-        if let Some(stop) = &self.stop {
-            stop.watch(&statement)?;
+        if let Some(stop) = &self.stop
+            && !stop.watch(statement.get_cancel_handle())
+        {
+            return Err(Refused::plain("interrupted"));
         }
         Ok(statement)
     }
