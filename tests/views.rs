@@ -402,3 +402,15 @@ sql = "select count(*) as n from \"marts/seen\""
         assert_eq!(shop.database.rows("select customer from staging.orders order by 1"), ["bob", "eve"]);
     }
 }
+
+/// A target that keeps in files what a database keeps else: the rows are the same, and no more is done.
+#[test]
+fn a_target_of_files_has_no_views_and_hooks() {
+    let body = "[asset.a]\nsql = \"select 1 as n\"\nmaterialized = \"view\"\npost_hook = \"analyze\"\n\
+        [asset.b]\nsql = \"select n from a\"\nindexes = [[\"n\"]]\n\
+        [target.test.io.db]\ntype = \"fs\"\nroot = \"test\"\n";
+    let shop = Shop::of(Kept::Sqlite, body);
+    assert_eq!(shop.ran(), ["a built", "b built"]);
+    shop.project.run(&["-t", "test", "materialize"]).succeeded();
+    assert!(shop.project.exists("test/a.parquet") && shop.project.exists("test/b.parquet"));
+}
