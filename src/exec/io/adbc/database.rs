@@ -5,7 +5,7 @@
 //! wait for each other and can tell for whom.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
@@ -89,6 +89,8 @@ struct State {
     schema: Option<String>,
     /// What was staged when it was opened: by attempts that are no more.
     left: Vec<String>,
+    /// The tables of which something was written down in the database.
+    written: BTreeSet<String>,
 }
 
 static DATABASES: Mutex<BTreeMap<String, Weak<Database>>> = Mutex::new(BTreeMap::new());
@@ -195,6 +197,8 @@ impl Database {
             if engine.holds {
                 state.left = session.tables().map_err(refused)?;
                 state.left.retain(|it| it.starts_with(STAGE));
+                let written = session.texts(&format!("select name from {}", session.qualified(OURS)));
+                state.written = written.map_err(refused)?.into_iter().flatten().flatten().collect();
             }
         }
         Ok(session)
@@ -310,6 +314,24 @@ impl Database {
     /// What the engine says.
     pub fn commit_stage(&self, session: &mut Session) -> Result<(), Refused> {
         self.commit(session, "", None)
+    }
+
+    /// Writes down, as a part of the transaction, whose a table is from now on.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn write_down(&self, session: &mut Session, name: &str, of: Option<(&str, &Digest)>) -> Result<(), Refused> {
+        let (engine, ours) = (session.engine, session.qualified(OURS));
+        // Of a file that is open nobody else knows better.
+        if !engine.holds || locked(&self.state).written.contains(name) {
+            session.run(&format!("delete from {ours} where name = {}", engine.literal(name)))?;
+        }
+        let Some((attempt, version)) = of else { return Ok(()) };
+        let values = [name, attempt, &version.to_string()].map(|it| engine.literal(it)).join(", ");
+        session.run(&format!("insert into {ours} values ({values})"))?;
+        // If it is not committed after all, there is one row less to take away than is believed.
+        locked(&self.state).written.insert(name.to_owned());
+        Ok(())
     }
 
     /// Keeps what an attempt has staged.

@@ -175,7 +175,8 @@ impl AdbcManager {
         let from = session.qualified(&self.stage_table(&staged.target, &staged.attempt));
         session.run(&format!("alter {kind} {from} rename to {}", engine.quoted(&name))).map_err(&told)?;
         view::indexes(session, staged, &name)?;
-        write_down(session, &name, Some((&staged.attempt, &content.data_version))).map_err(&told)?;
+        let of = Some((staged.attempt.0.as_str(), &content.data_version));
+        self.database.write_down(session, &name, of).map_err(&told)?;
         view::hooks(session, &publishing.post_hooks)?;
         self.database.commit(session, &name, Some(&content.data_version)).map_err(&told)
     }
@@ -190,7 +191,7 @@ impl AdbcManager {
             session.drop_table(&name)?;
         }
         session.run(&format!("create or replace table {to} as select * from {from}"))?;
-        write_down(session, &name, Some((&staged.attempt, &content.data_version)))?;
+        self.database.write_down(session, &name, Some((&staged.attempt.0, &content.data_version)))?;
         session.drop_table(&stage)
     }
 
@@ -387,7 +388,7 @@ impl IoManager for AdbcManager {
                 session.run(session.engine.begin)?;
             }
             session.drop_table(&name)?;
-            write_down(&mut session, &name, None)?;
+            self.database.write_down(&mut session, &name, None)?;
             match session.engine.transactional {
                 true => self.database.commit(&mut session, &name, None),
                 false => Ok(()),
@@ -395,15 +396,6 @@ impl IoManager for AdbcManager {
         })();
         deleted.map_err(self.told(target))
     }
-}
-
-/// Whose a table is from now on.
-fn write_down(session: &mut Session, name: &str, of: Option<(&AttemptId, &Digest)>) -> Result<(), Refused> {
-    let (engine, ours) = (session.engine, session.qualified(OURS));
-    session.run(&format!("delete from {ours} where name = {}", engine.literal(name)))?;
-    let Some((attempt, version)) = of else { return Ok(()) };
-    let values = [name, &attempt.0, &version.to_string()].map(|it| engine.literal(it)).join(", ");
-    session.run(&format!("insert into {ours} values ({values})"))
 }
 
 /// The table of a target: its path has one part.
