@@ -314,3 +314,81 @@ pool = "one"
     assert_eq!(ran(&project), ["us full"]);
     project.run(&["job", "run", "nightli"]).exited(2);
 }
+
+#[test]
+fn an_op_makes_a_partition_of_each_of_its_assets_and_failures_stay_their_own() {
+    let project = Project::new().manifest(
+        r#"
+[partitions.region]
+type = "static"
+keys = ["jp", "us", "de"]
+[op.split]
+command = "test $ASSETS_PARTITION_KEY != \"$(cat bad)\" && echo a > {{ outputs.a }} && echo b > {{ outputs.b }}; echo split@$ASSETS_PARTITION_KEY >> ran.log; test -s {{ outputs.b }}"
+partitions = "region"
+[asset.a]
+op = "split"
+format = "txt"
+[asset.b]
+op = "split"
+format = "txt"
+[asset.c]
+command = "cp {{ inputs.b }} {{ output }}; echo c@{{ partition.key }} >> ran.log"
+deps = [{ asset = "b", partitions = "same" }]
+format = "txt"
+partitions = "region"
+"#,
+    );
+    project.write("bad", "us");
+    project.run(&["materialize", "-q"]).exited(1);
+    assert_eq!(ran(&project), ["c@de", "c@jp", "split@de", "split@jp", "split@us"]);
+    let status = project.run(&["status", "--json"]).exited(3);
+    assert_eq!(told(&status, "a")["partitions"]["failed"], 1);
+    assert_eq!(told(&status, "a")["state"], "failed");
+    // Only what failed, and what it kept from being made.
+    project.write("bad", "none");
+    project.run(&["retry", "-q"]).succeeded();
+    assert_eq!(ran(&project), ["c@us", "split@us"]);
+    project.run(&["status", "-q"]).succeeded();
+}
+
+#[test]
+fn a_million_keys_are_told_as_ranges() {
+    let mut manifest =
+        "[partitions.hourly]\ntype = \"time\"\nevery = \"hour\"\nstart = \"2020-01-01\"\nend = \"2025-09-15\"\n"
+            .to_owned();
+    for index in 0..20 {
+        let deps = if index > 0 { format!("deps = [\"a{}\"]\n", index - 1) } else { String::new() };
+        manifest += &format!(
+            "[asset.a{index}]\ncommand = \"echo {index} > {{{{ output }}}}; echo a{index} >> ran.log\"\n{deps}format = \"txt\"\npartitions = \"hourly\"\n"
+        );
+    }
+    let project = Project::new().manifest(&manifest);
+    project.run(&["materialize", "-q", "--partition", "2025-01-01T00..2025-01-01T03"]).succeeded();
+    assert_eq!(ran(&project).len(), 60);
+    let status = project.run(&["status", "--json"]).exited(3);
+    let partitions = &told(&status, "a19")["partitions"];
+    assert_eq!((&partitions["total"], &partitions["fresh"]), (&50_016.into(), &3.into()));
+    let ranges: Vec<&str> =
+        partitions["ranges"].as_array().unwrap().iter().map(|it| it["partitions"].as_str().unwrap()).collect();
+    assert_eq!(ranges, ["2020-01-01T00..2025-01-01T00,2025-01-01T03..2025-09-15T00", "2025-01-01T00..2025-01-01T03"]);
+    project.run(&["materialize", "-q", "--partition", "2025-01-01"]).exited(2);
+}
+
+#[test]
+fn partitions_lie_in_a_bucket_too() {
+    let body =
+        FEW.replace("[source.raw]", "[io.bucket]\ntype = \"object_store\"\nurl = \"file://bucket\"\n[source.raw]");
+    let project = Project::new().manifest(&body);
+    for day in 1..=3 {
+        project.write(&format!("raw/2025-01-0{day}.csv"), format!("{day}\n"));
+    }
+    project.run(&["materialize", "-q"]).succeeded();
+    assert_eq!(ran(&project).len(), 3 + 4);
+    project.run(&["materialize", "-q"]).succeeded();
+    assert_eq!(ran(&project).len(), 0);
+    project.write("raw/2025-01-02.csv", "x\n");
+    project.run(&["materialize", "-q"]).succeeded();
+    assert_eq!(ran(&project).len(), 3);
+    let rows = project.run(&["list", "--json"]).succeeded();
+    assert!(rows.stdout.contains("bucket"));
+}

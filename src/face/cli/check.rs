@@ -44,7 +44,15 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
     let has_checks = |it: &NodeId| {
         project.op_of(*it).is_some_and(|op| project.ops[op].checks.iter().any(|check| check.asset == *it))
     };
-    let nodes: Vec<NodeId> = selected.iter().filter(has_checks).collect();
+    let (cut, nodes): (Vec<NodeId>, Vec<NodeId>) =
+        selected.iter().filter(has_checks).partition(|it| app.workspace.partitions.cuts(*it));
+    if !cut.is_empty() {
+        let keys: Vec<&str> = cut.iter().map(|it| project.key(*it).as_str()).collect();
+        context.ui.warn(&format!(
+            "not looked at, as it has partitions, which are only checked when they are made: {}",
+            keys.join(", ")
+        ));
+    }
     if nodes.is_empty() {
         tell(context, &app, None, &[])?;
         return Ok(Exit::Done);

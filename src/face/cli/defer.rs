@@ -23,6 +23,9 @@ pub fn apply(context: &Context, app: &mut App, args: &DeferArgs, selected: &Node
 /// The same for a question about everything: whatever is not made here.
 pub fn from(context: &Context, app: &mut App, args: &DeferArgs, wanted: &NodeSet) -> Result<(), Failure> {
     let Some(name) = &args.defer else { return Ok(()) };
+    if !app.project().partitioning.is_empty() {
+        return Err(Failure::usage("`--defer` does not read partitions of another target yet"));
+    }
     let target = Some(name.clone()).filter(|it| it != DEFAULT);
     if target == app.project().target {
         return Err(Failure::usage(format!("--defer {name}: that is the target in use"))

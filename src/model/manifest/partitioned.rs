@@ -58,6 +58,9 @@ impl<'a> Resolver<'a> {
 
     /// The columns that hold the keys of an asset that is kept in a table.
     pub fn key_columns(&mut self, declared: &Declared, id: NodeId, asset: &Asset, cut: Option<PartitionsId>) {
+        if cut.is_some() {
+            self.goes_without(declared);
+        }
         let kind = self.io_kinds.get(asset.io.index());
         let entry = declared.table.entry("partition_column");
         let database = kind.and_then(IoKind::database);
@@ -88,6 +91,22 @@ impl<'a> Resolver<'a> {
                 self.report.push(told.at(entry.place).help("files have a place for each partition"));
             }
             _ => {}
+        }
+    }
+
+    /// Tells of what a table that is replaced by partition cannot be besides.
+    fn goes_without(&mut self, declared: &Declared) {
+        if let Some(value) =
+            self.setting(declared, "materialized").filter(|it| it.text().is_some_and(|it| **it != *"table"))
+        {
+            let kind = value.text().map(|it| it.to_string()).unwrap_or_default();
+            let told = Diagnostic::error(code::NOT_SUPPORTED, format!("{kind} and partitions do not go together yet"));
+            self.report.push(told.at(value.place).help("a table is replaced partition by partition as it is"));
+        }
+        if let Some(entry) = declared.table.entry("indexes") {
+            let told = Diagnostic::error(code::NOT_SUPPORTED, "`indexes` and partitions do not go together yet");
+            self.report
+                .push(told.at(entry.place).help("make them by hand: the table stays when a partition is replaced"));
         }
     }
 
