@@ -66,7 +66,7 @@ pub fn materialization(asset: &str, partition: &str, number: i64) -> Materializa
         duration_ms: 1500 + number as u64,
         fingerprint: Fingerprint::new(parts),
         data_version: digest(&format!("{asset}{partition}{number}")),
-        content: (number % 2 == 1).then(|| digest("content")),
+        content: (number % 7 == 6).then(|| digest("content")),
         output: match number % 3 {
             0 => StoredOutput::Token(vec![0, 255, 10]),
             _ => StoredOutput::Files(vec![file]),
