@@ -562,6 +562,11 @@ fn naive(expr: &Expr, project: &Project) -> Keys {
             every().into_iter().filter(|it| pattern::matches(name, project.key(NodeId::new(*it)).as_str())).collect()
         }
         Expr::Where(Test::Is(Is::Asset) | Test::Status(State::Stale), _) => every(),
+        // Too short for a folder: only where it is kept can be meant.
+        Expr::Where(Test::Path(path), _) => {
+            let kept = |it: &usize| project.output_path(NodeId::new(*it)).map(|it| it.to_string());
+            every().into_iter().filter(|it| kept(it).is_some_and(|kept| pattern::matches(path, &kept))).collect()
+        }
         Expr::Where(..) => Keys::new(),
         Expr::Around { up, inner, down } => {
             let mut set = naive(inner, project);
