@@ -36,6 +36,7 @@ mod objects;
 mod oracle;
 mod oracle_sql;
 mod partition;
+mod partition_oracle;
 mod partition_tables;
 mod partitions;
 mod postgres;

@@ -29,6 +29,8 @@ pub enum Upstream {
     Pending,
     /// It is not there and nothing in this plan makes it. The text says why.
     Missing(String),
+    /// It waits itself for partitions that are not there yet.
+    Waiting,
     /// Of several partitions: what is true of them.
     Partitions(Partial),
 }
@@ -132,6 +134,11 @@ impl Inputs {
                 }
                 Upstream::Pending => inputs.pending.push((*dep, None)),
                 Upstream::Missing(message) => inputs.missing.push(upstream_missing(&node.key, message)),
+                Upstream::Waiting => {
+                    inputs.lacking += 1;
+                    let message = format!("nothing that {} is made from is there yet", node.key);
+                    inputs.missing.push(upstream_missing(&node.key, message));
+                }
                 Upstream::Partitions(it) => inputs.partitions(*dep, kind, &node.key, it),
             }
         }

@@ -272,11 +272,13 @@ impl Walk<'_, '_> {
         let (mut lacking, mut blocked) = (PartitionSet::empty(), Vec::new());
         for dep in &self.world.project.ops[id].deps {
             let Some(related) = self.world.partitions.related(id, *dep) else {
-                if let Upstream::Missing(message) = self.upstream(*dep) {
-                    blocked.push(Reason {
+                match self.upstream(*dep) {
+                    Upstream::Missing(message) => blocked.push(Reason {
                         message,
                         ..reason(ReasonCode::UpstreamMissing, self.world.project.key(*dep).as_str(), "")
-                    });
+                    }),
+                    Upstream::Waiting => lacking = own.clone(),
+                    _ => {}
                 }
                 continue;
             };

@@ -32,7 +32,9 @@ pub fn plan(world: &World<'_>, survey: &Survey, runs: &NodeSet) -> Result<Plan, 
         let mut outputs = Vec::new();
         for node in &world.project.ops[op].outputs {
             let Some(surveyed) = survey.get(*node) else { continue };
-            if surveyed.verdict.is_fresh() {
+            if survey.waiting.contains(node) {
+                plan.waiting.push((*node, PartitionSet::one(0)));
+            } else if surveyed.verdict.is_fresh() {
                 if runs.contains(*node) {
                     plan.fresh.push(*node);
                 }

@@ -1,6 +1,6 @@
 //! The state of every asset in a scope: one pass over the graph, upstream first.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::{
     base::{id::IdVec, path::ProjectPath, process, sabotage::Protection},
@@ -75,6 +75,8 @@ pub struct Survey {
     pub records: HashMap<NodeId, Materialization>,
     /// The latest attempt of each op.
     pub attempts: HashMap<OpId, Attempt>,
+    /// Those without partitions that were never made, and read partitions of which none is there yet.
+    pub waiting: HashSet<NodeId>,
     /// Records of partitions.
     pub recorded: HashMap<NodeId, BTreeMap<u64, Materialization>>,
     /// Records whose files were touched and are the same: new signatures to remember.
@@ -218,6 +220,7 @@ fn look_at(
         facts,
         records,
         attempts,
+        waiting: HashSet::new(),
         recorded: HashMap::new(),
         refreshed: Vec::new(),
     };
@@ -479,6 +482,9 @@ impl Walk<'_, '_> {
             }
             let (attempt, record) = (self.survey.attempts.get(&id), self.survey.records.get(&node));
             let blocked = examined.blocked || upstream_fails;
+            if examined.waiting && record.is_none() {
+                self.survey.waiting.insert(node);
+            }
             let state = state_of(attempt, record, self.world.project.key(node).as_str(), &mut verdict, blocked);
             self.survey.nodes[node] = Some(Surveyed { verdict, state, fingerprint: examined.fingerprint });
         }
@@ -530,6 +536,7 @@ impl Walk<'_, '_> {
         if self.request.runs.contains(dep) {
             return match (self.survey.get(dep), record) {
                 (Some(it), Some(record)) if it.verdict.is_fresh() => Upstream::Version(record.data_version),
+                _ if self.survey.waiting.contains(&dep) => Upstream::Waiting,
                 _ => Upstream::Pending,
             };
         }

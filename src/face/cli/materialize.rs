@@ -240,6 +240,10 @@ fn tell_waiting(context: &Context, app: &App, asked: &Asked<'_>, plan: &Plan) {
         let keys = app.workspace.partitions.of_node(*node);
         let count = words::count(usize::try_from(places.count()).unwrap_or(usize::MAX), "partition");
         let key = app.project().key(*node);
+        if !app.workspace.partitions.cuts(*node) {
+            context.ui.warn(&format!("{key} cannot be made yet, as nothing is there to make it from"));
+            continue;
+        }
         context.ui.warn(&format!(
             "{key}: {count} cannot be made yet, as nothing is there to make them from: {}",
             keys.print(places)
