@@ -39,7 +39,7 @@ use crate::{
         sql::inputs::table_format,
     },
     plan::{
-        record::{Materialization, RunId},
+        record::{Materialization, RunRecord},
         store::folder::Access,
     },
 };
@@ -96,7 +96,7 @@ fn choose(
 ) -> Result<Option<Chosen>, Failure> {
     let Some(word) = word else { return Ok(None) };
     if let Named::Run(run) = past::find(app, word)? {
-        return version_of(app, node, &run.id, history).map(|it| Some(Chosen::Recorded(Box::new(it))));
+        return version_of(app, node, &run, history).map(|it| Some(Chosen::Recorded(Box::new(it))));
     }
     let target = Some(word.to_owned()).filter(|it| it != DEFAULT);
     if target == app.project().target {
@@ -111,12 +111,18 @@ fn choose(
     Ok(Some(Chosen::Elsewhere(word.to_owned(), Box::new(other))))
 }
 
-/// The version that was there when a run was over.
-fn version_of(app: &App, node: NodeId, run: &RunId, history: &[Materialization]) -> Result<Materialization, Failure> {
-    let found = history.iter().find(|it| it.run <= *run).cloned();
-    found.ok_or_else(|| {
+/// The version that was there when a run was over. Names of runs are in no order: of those of one second chance decides.
+fn version_of(
+    app: &App,
+    node: NodeId,
+    run: &RunRecord,
+    history: &[Materialization],
+) -> Result<Materialization, Failure> {
+    let own = history.iter().find(|it| it.run == run.id);
+    let before = || history.iter().find(|it| run.ended_at.is_none_or(|end| it.at <= end));
+    own.or_else(before).cloned().ok_or_else(|| {
         let key = app.project().key(node);
-        let failure = Failure::usage(format!("nothing is recorded of {key} as it was after run {}", run.0));
+        let failure = Failure::usage(format!("nothing is recorded of {key} as it was after run {}", run.id.0));
         match history.last() {
             Some(oldest) => failure.hint(format!("the oldest version that is recorded is of run {}", oldest.run.0)),
             None => failure.hint(no_partitions(app, node)),
