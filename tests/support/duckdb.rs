@@ -1,13 +1,19 @@
 //! DuckDB's library as `.ci/run` brings it, and a look at a database file from outside of the tool.
 
-use std::path::{Path, PathBuf};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 use adbc_core::{
     Connection as _, Database as _, Driver as _, Statement as _,
     options::{AdbcVersion, OptionDatabase},
 };
 use adbc_driver_manager::{ManagedConnection, ManagedDatabase, ManagedDriver};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::{
+    array::RecordBatchReader as _,
+    util::display::{ArrayFormatter, FormatOptions},
+};
 
 use super::tools;
 
@@ -44,20 +50,27 @@ impl Opened {
 
     /// Each row as its values with `|` between them.
     pub fn rows(&mut self, sql: &str) -> Vec<String> {
-        let mut statement = self.connection.new_statement().unwrap();
-        statement.set_sql_query(sql).unwrap();
+        self.table(sql).unwrap_or_else(|it| panic!("{sql}: {it}")).1
+    }
+
+    /// The names and types of the columns, and each row as its values with `|` between them; or what DuckDB says instead.
+    pub fn table(&mut self, sql: &str) -> Result<(Vec<String>, Vec<String>), Box<dyn Error>> {
+        let mut statement = self.connection.new_statement()?;
+        statement.set_sql_query(sql)?;
+        let batches = statement.execute()?;
+        let columns = batches.schema().fields().iter().map(|it| format!("{} {}", it.name(), it.data_type())).collect();
         let mut rows = Vec::new();
-        for batch in statement.execute().unwrap() {
-            let batch = batch.unwrap();
+        for batch in batches {
+            let batch = batch?;
             let options = FormatOptions::default();
-            let columns: Vec<_> =
-                batch.columns().iter().map(|it| ArrayFormatter::try_new(it, &options).unwrap()).collect();
+            let cells: Vec<_> =
+                batch.columns().iter().map(|it| ArrayFormatter::try_new(it, &options)).collect::<Result<_, _>>()?;
             rows.extend(
                 (0..batch.num_rows())
-                    .map(|row| columns.iter().map(|it| it.value(row).to_string()).collect::<Vec<_>>().join("|")),
+                    .map(|row| cells.iter().map(|it| it.value(row).to_string()).collect::<Vec<_>>().join("|")),
             );
         }
-        rows
+        Ok((columns, rows))
     }
 }
 

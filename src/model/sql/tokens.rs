@@ -37,6 +37,12 @@ fn tokens(text: &str, dialect: Dialect) -> Option<Vec<u8>> {
         let end = starts.get(index + 1).copied().unwrap_or(text.len());
         let mut piece = text.get(starts[index]..end)?;
         match &token.token {
+            // Some engines take a comment at once after an operator for more of the operator, before they know better.
+            Token::Whitespace(space)
+                if is_comment(space) && last_end == starts[index] && last.ends_with(is_operator) =>
+            {
+                return None;
+            }
             Token::Whitespace(space) if !counts(space) => continue,
             Token::EOF => continue,
             // A semicolon at the end ends nothing else.
@@ -69,6 +75,7 @@ fn run_together(before: &str, after: &str) -> bool {
     is_word(last) && is_word(first)
         || is_number(before) && (is_word(first) || first == '.')
         || last == '.' && is_number(after)
+        || is_operator(last) && is_operator(first)
 }
 
 /// SQLite calls a column that is an expression without a name as that is written, white space and all.
@@ -99,6 +106,14 @@ fn is_plain(token: &Token) -> bool {
         Token::EOF => true,
         _ => false,
     }
+}
+
+fn is_comment(space: &Whitespace) -> bool {
+    matches!(space, Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_))
+}
+
+fn is_operator(it: char) -> bool {
+    "+-*/<>=~!@#%^&|`?:".contains(it)
 }
 
 fn counts(space: &Whitespace) -> bool {
@@ -152,6 +167,8 @@ mod tests {
             ("select a+1 from t", "select a + 1 from t"),
             ("select * from (select count(*) from t)", "select * from (select count( * ) from t)"),
             ("select a\u{b}from t", "select a from t"),
+            ("select x -> a", "select x ->/* c */ a"),
+            ("select x -> +1", "select x ->+1"),
         ] {
             assert!(!same(a, b), "{a:?} and {b:?}");
         }
