@@ -125,11 +125,20 @@ fn fs_conforms() {
 }
 
 /// Asked of managers that keep tables and no files.
-const OF_TABLES: [&str; 4] = [
+pub const OF_TABLES: [&str; 13] = [
     "rows_in_any_order_are_one_version",
     "what_differs_has_another_version",
     "versions_are_those_of_the_rows",
     "odd_names_are_names",
+    "a_partition_is_replaced_alone",
+    "a_partition_of_no_rows_is_there",
+    "a_partition_is_deleted_alone",
+    "rows_of_others_are_refused",
+    "other_columns_are_refused",
+    "values_are_kept_or_refused",
+    "partitions_at_once",
+    "a_table_is_not_its_partitions",
+    "crash_with_partitions",
 ];
 /// Asked of managers that keep files.
 pub const OF_FILES: [&str; 4] =

@@ -1,6 +1,6 @@
 //! Tables that are replaced partition by partition, in databases.
 
-use crate::support::{Project, postgres::Server};
+use crate::support::{Project, adbc::driver, duckdb, postgres::Server};
 
 /// Days in tables, their months, and a total; `io` is the database.
 fn roll_ups(io: &str) -> String {
@@ -117,4 +117,59 @@ fn tables_of_postgres_are_replaced_by_partition() {
     database.run("delete from daily where day = '2025-01-20' and hour = '00'");
     assert_eq!(built(&project), ["daily@2025-01-20"]);
     assert_eq!(database.rows("select count(*) from daily where day = '2025-01-20'"), ["2"]);
+}
+
+const DUCKDB: &str = "[io.db]\ntype = \"duckdb\"\npath = \"wh.duckdb\"";
+
+#[test]
+fn tables_of_duckdb_are_replaced_by_partition() {
+    let project =
+        Project::new().manifest(&roll_ups(DUCKDB)).env("ASSETS_DUCKDB_LIBRARY", duckdb::library().to_str().unwrap());
+    late_data(&project, 36);
+    let file = project.path("wh.duckdb");
+    assert_eq!(duckdb::rows(&file, "select n from total"), [(36 * 2 + 10).to_string()]);
+    assert_eq!(duckdb::rows(&file, "select count(*) from daily where day = '2025-01-14'"), ["3"]);
+    let left = "select count(*) from information_schema.tables where table_name like '\\_assets\\_stage%' escape '\\'";
+    assert_eq!(duckdb::rows(&file, left), ["0"], "something staged was left");
+    // Rows that somebody changed are found, and the other partitions are as they were.
+    duckdb::run(&file, "delete from daily where day = '2025-01-20' and hour = '00'");
+    assert_eq!(built(&project), ["daily@2025-01-20"]);
+    assert_eq!(duckdb::rows(&file, "select count(*) from daily where day = '2025-01-20'"), ["2"]);
+    // Killed wherever it happens to be: whole partitions, and the next run goes on.
+    for round in 1..6_u64 {
+        for day in 10..14 {
+            project.write(&format!("raw/2025-01-{day}T00.csv"), format!("hour,n\n0,{round}{day}\n"));
+        }
+        let started = project.start(&["materialize"]);
+        std::thread::sleep(std::time::Duration::from_millis(120 * round));
+        started.signal(rustix::process::Signal::KILL);
+        started.finish();
+        project.run(&["materialize"]).succeeded();
+        let found = duckdb::rows(&file, "select sum(n) from daily where day between '2025-01-10' and '2025-01-13'");
+        let expected: u64 = (10..14).map(|day| round * 100 + day + 1).sum();
+        assert_eq!(found, [expected.to_string()], "round {round}");
+        assert_eq!(built(&project), [""; 0], "round {round}");
+        assert_eq!(duckdb::rows(&file, left), ["0"], "round {round}: something staged was left");
+    }
+}
+
+#[test]
+fn tables_behind_any_driver_are_replaced_by_partition() {
+    let database = Server::shared().database();
+    for (name, dialect, uri) in
+        [("sqlite", "sqlite", "wh.sqlite".to_owned()), ("postgresql", "postgres", database.url())]
+    {
+        let driver = driver(name).display().to_string();
+        let io = format!(
+            "[io.db]\ntype = \"adbc\"\ndriver = \"{driver}\"\ndialect = \"{dialect}\"\n\
+             options = {{ uri = \"{{{{ env.URI }}}}\" }}"
+        );
+        let project = Project::new().manifest(&roll_ups(&io)).env("URI", &uri);
+        late_data(&project, 15);
+    }
+    let project = Project::new().manifest(&roll_ups(
+        "[io.db]\ntype = \"adbc\"\ndriver = \"x\"\ndialect = \"bigquery\"\noptions = { project = \"p\" }",
+    ));
+    let refused = project.run(&["validate"]).exited(2);
+    assert!(refused.stderr.contains("its tables are not kept by partition"), "{}", refused.stderr);
 }

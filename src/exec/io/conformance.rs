@@ -14,6 +14,7 @@
 
 mod cases;
 mod crash;
+mod parts;
 mod rows;
 
 use crate::{
@@ -86,7 +87,7 @@ impl Report {
 
 /// Every case, in the order in which they are best read.
 pub fn cases() -> Vec<Case> {
-    [cases::CASES, rows::CASES, crash::CASES].concat()
+    [cases::CASES, rows::CASES, parts::CASES, crash::CASES].concat()
 }
 
 /// Runs every case that applies.

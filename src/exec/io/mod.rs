@@ -5,6 +5,7 @@
 pub mod adbc;
 pub mod beneath;
 pub mod conformance;
+pub mod fit;
 pub mod fs;
 pub mod keep;
 pub mod memory;
@@ -14,6 +15,8 @@ pub mod registry;
 pub mod sqlite;
 
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
     base::{digest::Digest, fs::FsError, path::ProjectPath},
@@ -46,7 +49,7 @@ pub struct Target {
 }
 
 /// The rows of one partition in a table that holds them all: those with these values in these columns.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Slice {
     pub columns: Vec<(String, String)>,
 }
@@ -58,6 +61,12 @@ impl Slice {
             format!("\"{}\" = '{}'", column.replace('"', "\"\""), value.replace('\'', "''"))
         };
         self.columns.iter().map(one).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// What selects the rows of any of them.
+    pub fn any(slices: &[Slice]) -> String {
+        let each: Vec<String> = slices.iter().map(|it| format!("({})", it.condition())).collect();
+        if each.is_empty() { "1 = 0".to_owned() } else { each.join(" or ") }
     }
 }
 

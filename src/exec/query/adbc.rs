@@ -20,6 +20,7 @@ use crate::{
                 bring,
                 database::{Database, Held},
                 session::{Refused, Session, Stop},
+                slice,
             },
             postgres::{connect::Address, rows},
         },
@@ -163,6 +164,12 @@ pub fn lend(session: &mut Session, inputs: &[Input], env: &Environment) -> Resul
             From::Table(table) => {
                 let table = session.qualified(table);
                 bring::view(session, &input.name, &table).map_err(failed)?;
+            }
+            From::Part { of, slices } => {
+                let From::Table(table) = &**of else { return Err(Failed::plain("it is in another database")) };
+                let condition = slice::any(session, table, slices).map_err(failed)?;
+                let part = format!("{} where {condition}", session.apart(table).map_err(failed)?);
+                bring::view(session, &input.name, &part).map_err(failed)?;
             }
             From::Files { paths, format } => bring::files(session, &input.name, paths, *format).map_err(failed)?,
             other => {

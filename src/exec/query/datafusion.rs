@@ -120,7 +120,9 @@ impl Session {
                 write_all(rows, &copy, TableFormat::Arrow).map_err(Failed::input(name))?;
                 register(&self.context, name, &[copy], TableFormat::Arrow)
             }
-            From::Table(_) | From::Query(_) => Err(Failed::plain(format!("{name}: files are no database"))),
+            From::Table(_) | From::Part { .. } | From::Query(_) => {
+                Err(Failed::plain(format!("{name}: files are no database")))
+            }
         }
     }
 

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     base::{env::Environment, fs},
     exec::{
-        io::sqlite::rows,
+        io::{Slice, sqlite::rows},
         table::{Rows, TableError, read},
     },
     model::{
@@ -108,6 +108,8 @@ pub struct Input {
 pub enum From {
     /// A table of the engine's own database.
     Table(String),
+    /// Those rows of such a table that are of these partitions.
+    Part { of: Box<From>, slices: Vec<Slice> },
     /// What a query gives, over the inputs before it: a view that is not there yet.
     Query(String),
     /// Files with the same columns.
@@ -128,6 +130,7 @@ impl From {
             From::Files { paths, format } => read::open(paths, *format),
             From::Sqlite { database, table } => rows::read(database, table),
             From::Postgres { connection, table } => connection.read(table).map_err(|it| TableError(it.message)),
+            From::Part { of, .. } => of.rows(),
             From::Table(it) | From::Query(it) => Err(TableError(format!("{it} is known to its database only"))),
         }
     }

@@ -14,6 +14,7 @@ use crate::{
     base::env::Environment,
     exec::{
         io::{
+            Slice,
             postgres::{
                 connect::{Address, Session, position, words},
                 copy, rows,
@@ -165,6 +166,11 @@ pub fn lend(session: &mut Session, own: &Connection, inputs: &[Input]) -> Result
             here @ (From::Table(_) | From::Postgres { .. }) => {
                 let (schema, table) = own_table(&mut session.client, &session.schema, own, here)?.expect("it is here");
                 Err(qualified(&schema, &table))
+            }
+            From::Part { of, slices } => {
+                let own = own_table(&mut session.client, &session.schema, own, of)?;
+                let (schema, table) = own.ok_or_else(|| Failed::plain("it is in another database"))?;
+                Err(format!("{} where {}", qualified(&schema, &table), Slice::any(slices)))
             }
             From::Files { paths, format } => Ok(read::open(paths, *format).map_err(failed)?),
             From::Sqlite { database, table } => Ok(sqlite::rows::read(database, table).map_err(failed)?),

@@ -14,9 +14,12 @@ use super::{
 use crate::{
     base::fs,
     exec::{
-        io::sqlite::{
-            BUSY_MAX, rows,
-            table::{STAGED, columns, quoted},
+        io::{
+            Slice,
+            sqlite::{
+                BUSY_MAX, rows,
+                table::{STAGED, columns, quoted},
+            },
         },
         table::read,
     },
@@ -129,6 +132,10 @@ pub fn lend(connection: &Connection, database: &Path, inputs: &[Input]) -> Resul
         let name = quoted(&input.name);
         let table = match &input.from {
             From::Table(table) => format!("{ATTACHED}0.{}", quoted(table)),
+            From::Part { of, slices } => match &**of {
+                From::Table(table) => format!("{ATTACHED}0.{} where {}", quoted(table), Slice::any(slices)),
+                _ => return Err(Failed::plain(format!("{}: it is in another database", input.name))),
+            },
             From::Query(text) => {
                 connection.execute_batch(&format!("create temp view {name} as {text}")).map_err(Failed::plain)?;
                 continue;

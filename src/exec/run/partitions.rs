@@ -17,7 +17,7 @@ use crate::{
         format::TableFormat,
         key::PartitionKey,
         plan::PlanStep,
-        project::{FileSet, NodeId, OpId},
+        project::{FileSet, IoId, NodeId, OpId},
     },
     plan::{
         examine::{Partial, Upstream},
@@ -112,12 +112,17 @@ impl ReadParts {
         self.there.iter().filter(token).map(|(it, _)| (self.node, it.partition.clone(), it.output.clone()))
     }
 
-    /// As a query gets those of a database: the rows of each.
+    /// As a query of a database gets those of one: which rows, where it is the same, and the rows of each otherwise.
     ///
     /// # Errors
     /// Rows that cannot be read.
-    pub fn rows_given(&self, context: &RunContext<'_>, copies: &mut Copies) -> Result<Given, PrepareError> {
+    pub fn rows_given(&self, context: &RunContext<'_>, io: IoId, copies: &mut Copies) -> Result<Given, PrepareError> {
         let workspace = context.workspace;
+        let is_here = workspace.project.nodes[self.node].asset().is_some_and(|it| it.io == io);
+        if is_here {
+            let slice = |it: &(Materialization, OutputState)| workspace.target(self.node, &it.0.partition).slice;
+            return Ok(Given::Slices(self.there.iter().filter_map(slice).collect()));
+        }
         let mut paths = Vec::with_capacity(self.there.len());
         for (record, _) in &self.there {
             let name = format!("{}@{}", record.key, record.partition.as_str());

@@ -539,6 +539,7 @@ fn given_inputs(
     let workspace = context.workspace;
     let mut given = Vec::new();
     let op = &workspace.project.ops[step.op];
+    let own = |op: &Op| workspace.project.nodes[op.outputs[0]].asset().expect("a query makes an asset").io;
     for dep in &op.deps {
         let key = workspace.project.key(*dep).as_str();
         // A query reads tables where they are.
@@ -547,11 +548,11 @@ fn given_inputs(
             && matches!(op.action, Action::Sql(_))
             && query::is_in_database(&keeper.project, kept)
         {
-            given.push((*dep, parts.rows_given(context, copies)?));
+            given.push((*dep, parts.rows_given(context, own(op), copies)?));
             continue;
         }
         if matches!(op.action, Action::Sql(_)) && query::is_in_database(&keeper.project, kept) {
-            let own = workspace.project.nodes[op.outputs[0]].asset().expect("a query makes an asset").io;
+            let own = own(op);
             let lent = !std::ptr::eq(keeper, workspace);
             if query::is_copied(&keeper.project, kept, own, lent) {
                 let rows = relation(keeper, kept).map_err(|it| unread(key, it))?.rows();

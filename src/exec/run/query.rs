@@ -58,9 +58,11 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
     };
     let face = sql.face(parts.adds);
     let old = if parts.adds { Some(own(context, parts)?) } else { None };
-    let of = |it: &SqlTable| match &old {
-        Some(from) if it.node == output.node => Input { name: it.name.clone(), from: from.clone() },
-        _ => input(context, it, io, parts.given),
+    let of = |it: &SqlTable| match (&old, input(context, it, io, parts.given)) {
+        (Some(from), _) if it.node == output.node => Input { name: it.name.clone(), from: from.clone() },
+        // A view reads whatever the table holds when it is asked.
+        (_, Input { name, from: From::Part { of, .. } }) if asset.publishing.view => Input { name, from: *of },
+        (_, input) => input,
     };
     if asset.publishing.view
         && let Some(it) = face
@@ -169,14 +171,22 @@ fn addresses(workspace: &Workspace, whose: &str) -> Vec<(String, String)> {
 pub fn input(context: &RunContext<'_>, table: &SqlTable, io: IoId, given: &[(NodeId, Given)]) -> Input {
     let (workspace, node) = context.workspace.keeper(table.node);
     let is_lent = context.workspace.deferred.as_ref().is_some_and(|it| it.lender(table.node).is_some());
-    let given = || match given.iter().find(|it| it.0 == table.node).map(|it| &it.1) {
-        Some(it) => it.all().iter().map(Into::into).collect(),
-        None => Vec::new(),
-    };
+    let slices = given.iter().find(|it| it.0 == table.node).map(|it| &it.1);
+    let given = || slices.map(|it| it.all().iter().map(Into::into).collect()).unwrap_or_default();
     let from = match &workspace.project.nodes[node].body {
         // The rows of the partitions that are read, and no others.
+        NodeBody::Asset(it) if matches!(slices, Some(Given::Slices(_))) => {
+            let Some(Given::Slices(slices)) = slices else { unreachable!("it was looked at") };
+            let of = match connection(&workspace.project, it) {
+                Some(connection) => From::Postgres { connection, table: it.table().1 },
+                None => From::Table(it.path.to_string()),
+            };
+            From::Part { of: Box::new(of), slices: slices.clone() }
+        }
         NodeBody::Asset(it)
-            if workspace.partitions.cuts(node) && workspace.project.io_managers[it.io].kind.database().is_some() =>
+            if slices.is_some()
+                && workspace.partitions.cuts(node)
+                && workspace.project.io_managers[it.io].kind.database().is_some() =>
         {
             From::Files { paths: given(), format: TableFormat::Arrow }
         }

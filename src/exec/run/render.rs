@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    exec::io::Slice,
     exec::run::{context::RunContext, environment::CommandEnvironment, prepare::PrepareError},
     model::{
         project::{Action, NodeId, Op},
@@ -21,6 +22,8 @@ pub enum Given {
     One(OsString),
     /// The files of a source: one argument each.
     Many(Vec<OsString>),
+    /// Partitions of a table that a query reads where it is.
+    Slices(Vec<Slice>),
     /// Partitions: one argument each, and a folder with one entry each.
     Folder {
         folder: OsString,
@@ -33,6 +36,7 @@ impl Given {
         match self {
             Given::One(it) => std::slice::from_ref(it),
             Given::Many(them) => them,
+            Given::Slices(_) => &[],
             Given::Folder { paths, .. } => paths,
         }
     }
@@ -41,7 +45,7 @@ impl Given {
     fn variable(&self) -> OsString {
         match self {
             Given::Folder { folder, .. } => folder.clone(),
-            Given::One(_) | Given::Many(_) => self.all().join(OsStr::new("\n")),
+            Given::One(_) | Given::Many(_) | Given::Slices(_) => self.all().join(OsStr::new("\n")),
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::{
             Declared as DeclaredMapping, KEY_IN_PATH, KeyColumn, Partitions, PartitionsId, dimension_in_path,
         },
         project::{Asset, IoKind, Node, NodeId, Op, OpId},
+        sql::Dialect,
     },
 };
 
@@ -65,11 +66,10 @@ impl<'a> Resolver<'a> {
         let entry = declared.table.entry("partition_column");
         let database = kind.and_then(IoKind::database);
         match (cut, entry) {
-            (Some(_), _)
-                if database.is_some() && !matches!(kind, Some(IoKind::Sqlite { .. } | IoKind::Postgres { .. })) =>
-            {
-                let told = Diagnostic::error(code::NOT_SUPPORTED, "partitions of its tables are not supported yet");
-                self.report.push(told.at(declared.place).help("keep them in files, in SQLite or in Postgres"));
+            (Some(_), _) if matches!(database, Some(Dialect::BigQuery | Dialect::Ansi)) => {
+                let told = "its tables are not kept by partition: rows are not replaced in a transaction there";
+                let told = Diagnostic::error(code::NOT_SUPPORTED, told);
+                self.report.push(told.at(declared.place).help("keep them in files, or in another database"));
             }
             (Some(cut), Some(entry)) if database.is_some() => {
                 if let Some(columns) = self.columns_of(&entry.value, cut) {
@@ -319,6 +319,11 @@ impl<'a> Resolver<'a> {
                 let declared = self.partitioning.mappings.get(&(id, *dep));
                 if own.is_none() && of_dep.is_none() && declared.is_none() {
                     continue;
+                }
+                let is_view = op.outputs.iter().any(|it| nodes[*it].asset().is_some_and(|it| it.publishing.view));
+                if let Some(it) = declared.filter(|it| is_view && of_dep.is_some() && it.mapping != Mapping::All) {
+                    let told = Diagnostic::error(code::BAD_VALUE, "a view reads all partitions, whichever there are");
+                    wrong.push(told.at(it.place).help("select them in its query, or make it a table"));
                 }
                 let mapping = self.partitioning.mapping(id, own, *dep);
                 if let Err(why) = self.try_mapping(&mapping, of_dep, own) {

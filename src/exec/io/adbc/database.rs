@@ -74,6 +74,8 @@ pub struct Database {
     held: Mutex<HashMap<String, Held>>,
     /// One commit at a time, and nobody's files change between it and what is written down.
     committing: Mutex<()>,
+    /// One partition of a table at a time: two would both make the table.
+    slicing: Mutex<()>,
     ledger: Option<Ledger>,
 }
 
@@ -95,6 +97,12 @@ struct State {
 
 static DATABASES: Mutex<BTreeMap<String, Weak<Database>>> = Mutex::new(BTreeMap::new());
 
+/// Whether one is a table and the other a partition of it: what is known of one is not, after the other was written.
+fn is_other_cut(one: &str, other: &str) -> bool {
+    let of = |part: &str, table: &str| part.split_once('@').is_some_and(|it| it.0 == table);
+    of(one, other) || of(other, one)
+}
+
 fn locked<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
     it.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -111,9 +119,14 @@ impl Database {
             Ledger::new(place.project_root.join(".assets/databases").join(name), file.clone())
         });
         let name = place.name.clone();
-        let made =
-            Database { place, state: Mutex::default(), held: Mutex::default(), committing: Mutex::new(()), ledger };
-        let made = Arc::new(made);
+        let made = Arc::new(Database {
+            place,
+            state: Mutex::default(),
+            held: Mutex::default(),
+            committing: Mutex::new(()),
+            slicing: Mutex::new(()),
+            ledger,
+        });
         all.insert(name, Arc::downgrade(&made));
         made
     }
@@ -308,6 +321,11 @@ impl Database {
         Ok(locked(&self.state).left.extract_if(.., |it| it.starts_with(stages)).collect())
     }
 
+    /// Until it is let go, no other partition of a table is replaced by this process.
+    pub fn alone(&self) -> MutexGuard<'_, ()> {
+        locked(&self.slicing)
+    }
+
     /// Commits what an attempt has staged, and nothing else.
     ///
     /// # Errors
@@ -323,8 +341,15 @@ impl Database {
     pub fn write_down(&self, session: &mut Session, name: &str, of: Option<(&str, &Digest)>) -> Result<(), Refused> {
         let (engine, ours) = (session.engine, session.qualified(OURS));
         // Of a file that is open nobody else knows better.
-        if !engine.holds || locked(&self.state).written.contains(name) {
-            session.run(&format!("delete from {ours} where name = {}", engine.literal(name)))?;
+        if !engine.holds || locked(&self.state).written.iter().any(|it| it == name || is_other_cut(it, name)) {
+            let other = match name.split_once('@') {
+                Some((table, _)) => format!("name = {}", engine.literal(table)),
+                None => {
+                    let parts = format!("{name}@");
+                    format!("substr(name, 1, {}) = {}", parts.chars().count(), engine.literal(&parts))
+                }
+            };
+            session.run(&format!("delete from {ours} where name = {} or {other}", engine.literal(name)))?;
         }
         let Some((attempt, version)) = of else { return Ok(()) };
         let values = [name, attempt, &version.to_string()].map(|it| engine.literal(it)).join(", ");
@@ -376,12 +401,14 @@ impl Database {
         let _one = locked(&self.committing);
         session.run("commit")?;
         if let Some(ledger) = &self.ledger {
+            let gone: Vec<String> =
+                locked(&self.state).known.extract_if(.., |it, _| is_other_cut(it, table)).map(|it| it.0).collect();
             match version {
                 Some(it) => self.learn(table, it),
                 None => drop(locked(&self.state).known.remove(table)),
             }
             // Not written down: it is read in full next time.
-            let _ = ledger.add(table, version);
+            let _ = gone.iter().try_for_each(|it| ledger.add(it, None)).and_then(|()| ledger.add(table, version));
         }
         Ok(())
     }

@@ -10,6 +10,10 @@
 //! engine that cannot rename inside of a transaction replaces the table in one statement instead, and what is
 //! there is compared after a crash.
 //!
+//! Of a table that is kept by partition the rows of one are deleted and the staged ones inserted, in one transaction
+//! too. What is staged is committed first: partitions of one table are made beside each other, and a transaction that
+//! began before the table was made would not see it.
+//!
 //! Everything happens in this process: a driver is a library. Nothing is loaded before something is asked that
 //! cannot be known without.
 
@@ -20,6 +24,7 @@ pub mod engine;
 pub mod ledger;
 pub mod open;
 pub mod session;
+pub mod slice;
 pub mod snowflake;
 mod view;
 
@@ -33,7 +38,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     base::{digest::Digest, fs},
     exec::{
-        io::{Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target},
+        io::{Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Slice, Staged, Target, strangers},
         lock::LockName,
         table::{TableError, digest::TableDigest, read},
     },
@@ -72,7 +77,8 @@ impl AdbcManager {
     /// What the names of all tables begin with that this project stages for a target.
     fn stages(&self, target: &Target) -> String {
         let root = self.database.place.project_root.as_os_str().as_encoded_bytes();
-        let name = [root, b"\0", self.shown(target).as_bytes()].concat();
+        let partition = target.partition.name().map(|it| format!("\0{it}")).unwrap_or_default();
+        let name = [root, b"\0", self.shown(target).as_bytes(), partition.as_bytes()].concat();
         format!("{STAGE}{}_", Digest::of(&name).short())
     }
 
@@ -115,12 +121,30 @@ impl AdbcManager {
         Ok(Held { session: engine.holds.then_some(session), content: None })
     }
 
-    fn content(&self, session: &mut Session, target: &Target, table: &str) -> Result<Content, IoError> {
+    /// Of what is staged.
+    fn content_staged(&self, session: &mut Session, target: &Target, stage: &str) -> Result<Content, IoError> {
+        if let Some(slice) = &target.slice {
+            let other = slice::strangers(session, stage, slice).map_err(self.told(target))?;
+            if other > 0 {
+                return Err(strangers(&format!("table {}", table_name(target)), other, slice));
+            }
+            slice::shape(session, (&table_name(target), stage))?;
+        }
+        self.content(session, target, stage, "1 = 1")
+    }
+
+    fn content(
+        &self,
+        session: &mut Session,
+        target: &Target,
+        table: &str,
+        condition: &str,
+    ) -> Result<Content, IoError> {
         if target.publishing.view {
             let found = view::content(session, table).map_err(self.told(target))?;
             return found.ok_or_else(|| IoError::OutputMissing(table_name(target)));
         }
-        let query = format!("select * from {}", session.qualified(table));
+        let query = format!("select * from {} where {condition}", session.qualified(table));
         let rows = session.rows(&query).map_err(self.told(target))?;
         let found = TableDigest::of(rows).map_err(|it| self.table_error(target, &it))?;
         Ok(Content { data_version: found.digest, bytes: Some(found.bytes), rows: Some(found.rows) })
@@ -135,17 +159,34 @@ impl AdbcManager {
         if !self.database.may_be_there()? {
             return Ok(None);
         }
-        let (mut session, name) = (self.database.session()?, table_name(target));
-        if session.kind_of(&name).map_err(self.told(target))?.is_none() {
+        let mut session = self.database.session()?;
+        let Some(condition) = self.holds(&mut session, target).map_err(self.told(target))? else { return Ok(None) };
+        let content = self.content(&mut session, target, &table_name(target), &condition)?;
+        self.database.learn(&target.ledger_name(), &content.data_version);
+        Ok(Some(content))
+    }
+
+    /// What selects the rows, if the table is there and, of a partition, some of them; or none, and it was written
+    /// down so.
+    fn holds(&self, session: &mut Session, target: &Target) -> Result<Option<String>, Refused> {
+        let name = table_name(target);
+        if session.kind_of(&name)?.is_none() {
             return Ok(None);
         }
-        let content = self.content(&mut session, target, &name)?;
-        self.database.learn(&name, &content.data_version);
-        Ok(Some(content))
+        let Some(slice) = &target.slice else { return Ok(Some("1 = 1".to_owned())) };
+        let Some(condition) = slice::condition(session, &name, slice)? else { return Ok(None) };
+        let (table, ours) = (session.qualified(&name), session.qualified(OURS));
+        let written = format!("select 1 from {ours} where name = {}", session.engine.literal(&target.ledger_name()));
+        let is_there = !session.texts(&format!("select 1 from {table} where {condition} limit 1"))?.is_empty()
+            || !session.texts(&written)?.is_empty();
+        Ok(is_there.then_some(condition))
     }
 
     /// Makes the staged table the visible one.
     fn swap(&self, staged: &Staged, content: &Content, held: Option<Session>) -> Result<(), IoError> {
+        if let Some(slice) = &staged.target.slice {
+            return self.put(staged, content, slice, held);
+        }
         let told = self.told(&staged.target);
         let session = match held {
             Some(session) => session,
@@ -181,6 +222,38 @@ impl AdbcManager {
         self.database.commit(session, &name, Some(&content.data_version)).map_err(&told)
     }
 
+    /// Puts the staged rows in the place of those of one partition, with everything that is to be done along with it.
+    fn put(&self, staged: &Staged, content: &Content, slice: &Slice, held: Option<Session>) -> Result<(), IoError> {
+        let (told, publishing) = (self.told(&staged.target), &staged.target.publishing);
+        let stage = self.stage_table(&staged.target, &staged.attempt);
+        let mut session = held.map_or_else(|| self.database.session(), Ok)?;
+        let (session, name, engine) = (&mut session, table_name(&staged.target), self.database.place.engine);
+        let one = self.database.alone();
+        if !engine.transactional {
+            slice::make(session, &name, &stage).map_err(&told)?;
+        }
+        session.run(engine.begin).map_err(&told)?;
+        let published = (|| {
+            view::hooks(session, &publishing.pre_hooks)?;
+            if engine.transactional {
+                slice::make(session, &name, &stage).map_err(&told)?;
+            }
+            slice::put(session, (&name, &stage), slice)?;
+            let of = Some((staged.attempt.0.as_str(), &content.data_version));
+            self.database.write_down(session, &staged.target.ledger_name(), of).map_err(&told)?;
+            view::hooks(session, &publishing.post_hooks)?;
+            self.database.commit(session, &staged.target.ledger_name(), Some(&content.data_version)).map_err(&told)
+        })();
+        if published.is_err() {
+            // What became of it is asked, not guessed.
+            let _ = session.run("rollback");
+        }
+        drop(one);
+        // What is left of a stage is taken away when its place is needed again.
+        let _ = session.drop_table(&stage);
+        published
+    }
+
     fn replace(&self, staged: &Staged, content: &Content, mut session: Session) -> Result<(), Refused> {
         session.stopped_by(None);
         let session = &mut session;
@@ -202,7 +275,7 @@ impl AdbcManager {
         }
         let mut session = self.database.session()?;
         let (engine, ours) = (session.engine, session.qualified(OURS));
-        let query = format!("select attempt from {ours} where name = {}", engine.literal(&table_name(target)));
+        let query = format!("select attempt from {ours} where name = {}", engine.literal(&target.ledger_name()));
         let found = session.texts(&query).map_err(self.told(target))?;
         Ok(found.iter().flatten().flatten().any(|it| *it == attempt.0))
     }
@@ -226,8 +299,8 @@ impl AdbcManager {
 
 impl IoManager for AdbcManager {
     fn capabilities(&self) -> Capabilities {
-        let remote = self.database.place.file.is_none();
-        Capabilities { tables: true, sql: true, persistent: true, remote, ..Capabilities::default() }
+        let (remote, partitions) = (self.database.place.file.is_none(), self.database.place.engine.replaces_rows);
+        Capabilities { tables: true, sql: true, partitions, persistent: true, remote, ..Capabilities::default() }
     }
 
     fn admit(&self) -> Result<Option<LockName>, IoError> {
@@ -255,10 +328,16 @@ impl IoManager for AdbcManager {
     fn inspect(&self, staged: &Staged) -> Result<Content, IoError> {
         let name = self.stage_table(&staged.target, &staged.attempt);
         let mut held = self.staged(staged)?;
+        if staged.target.slice.is_some()
+            && let Some(mut session) = held.session.take()
+        {
+            session.stopped_by(None);
+            self.database.commit_stage(&mut session).map_err(self.told(&staged.target))?;
+        }
         if held.content.is_none() {
             held.content = Some(match &mut held.session {
-                Some(session) => self.content(session, &staged.target, &name)?,
-                None => self.content(&mut self.database.session()?, &staged.target, &name)?,
+                Some(session) => self.content_staged(session, &staged.target, &name)?,
+                None => self.content_staged(&mut self.database.session()?, &staged.target, &name)?,
             });
         }
         let content = held.content.clone().expect("set above");
@@ -299,7 +378,8 @@ impl IoManager for AdbcManager {
             // Its connection goes, and the transaction with it.
             Some(Held { session: Some(_), .. }) => return Ok(()),
             // What a crash left is found when its place is needed again.
-            None if self.database.place.engine.holds => return Ok(()),
+            None if self.database.place.engine.holds && staged.target.slice.is_none() => return Ok(()),
+            None if !self.database.may_be_there()? => return Ok(()),
             _ => {}
         }
         self.database.session()?.drop_table(&name).map_err(self.told(&staged.target))
@@ -313,7 +393,7 @@ impl IoManager for AdbcManager {
         if !self.database.may_be_there()? {
             return Ok(Probed::Missing);
         }
-        if let Some(known) = self.database.known(&table_name(target))? {
+        if let Some(known) = self.database.known(&target.ledger_name())? {
             return Ok(if known == version { Probed::Same } else { Probed::Modified });
         }
         self.probe_in_full(target, stored)
@@ -370,11 +450,9 @@ impl IoManager for AdbcManager {
         if !self.database.may_be_there()? {
             return Err(missing());
         }
-        let (mut session, name) = (self.database.session()?, table_name(target));
-        if session.kind_of(&name).map_err(self.told(target))?.is_none() {
-            return Err(missing());
-        }
-        let query = format!("select * from {}", session.qualified(&name));
+        let mut session = self.database.session()?;
+        let condition = self.holds(&mut session, target).map_err(self.told(target))?.ok_or_else(missing)?;
+        let query = format!("select * from {} where {condition}", session.qualified(&table_name(target)));
         session.rows(&query).map(Loaded::Rows).map_err(self.told(target))
     }
 
@@ -382,17 +460,18 @@ impl IoManager for AdbcManager {
         if !self.database.may_be_there()? {
             return Ok(());
         }
-        let (mut session, name) = (self.database.session()?, table_name(target));
+        let (mut session, name) = (self.database.session()?, target.ledger_name());
+        let in_transaction = session.engine.transactional || target.slice.is_some();
         let deleted = (|| {
-            if session.engine.transactional {
+            if in_transaction {
                 session.run(session.engine.begin)?;
             }
-            session.drop_table(&name)?;
-            self.database.write_down(&mut session, &name, None)?;
-            match session.engine.transactional {
-                true => self.database.commit(&mut session, &name, None),
-                false => Ok(()),
+            match &target.slice {
+                Some(slice) => slice::delete(&mut session, &table_name(target), slice)?,
+                None => session.drop_table(&name)?,
             }
+            self.database.write_down(&mut session, &name, None)?;
+            if in_transaction { self.database.commit(&mut session, &name, None) } else { Ok(()) }
         })();
         deleted.map_err(self.told(target))
     }

@@ -155,6 +155,19 @@ impl Session {
         format!("{}.{}", self.engine.quoted(&self.schema), self.engine.quoted(&self.engine.stored(table)))
     }
 
+    /// The same where a temporary view of that name is made over it: to DuckDB those are in a schema `main` too.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn apart(&mut self, table: &str) -> Result<String, Refused> {
+        let qualified = self.qualified(table);
+        if self.engine.dialect != Dialect::DuckDb {
+            return Ok(qualified);
+        }
+        let catalog = self.texts("select current_database()")?.into_iter().flatten().flatten().next();
+        Ok(catalog.map_or_else(|| qualified.clone(), |it| format!("{}.{qualified}", self.engine.quoted(&it))))
+    }
+
     /// Whether `name` in a query is this table of the schema without more being done.
     pub fn finds(&self, table: &str, name: &str) -> bool {
         self.is_first_schema() && table.eq_ignore_ascii_case(name)

@@ -310,6 +310,8 @@ impl IoManager for PostgresManager {
             if other > 0 {
                 return Err(strangers(&format!("table {shown}"), other, slice));
             }
+            let names = (&*table_name(&staged.target), &*name);
+            slice::shape(&mut session.client, &session.schema, names, &self.address)?;
         }
         self.content(session, &staged.target, &name, "true")
     }

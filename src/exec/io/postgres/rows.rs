@@ -20,10 +20,13 @@ use super::{
     connect::words,
     table::{find, qualified, quoted},
 };
-use crate::exec::table::{
-    Rows, TableError,
-    digest::{TableDigest, TableVersion},
-    stream::{BATCH_ROWS, Sink, stream},
+use crate::exec::{
+    io::fit,
+    table::{
+        Rows, TableError,
+        digest::{TableDigest, TableVersion},
+        stream::{BATCH_ROWS, Sink, stream},
+    },
 };
 
 const DIGITS_MAX: u8 = 38;
@@ -67,6 +70,24 @@ pub fn read_where(mut client: Client, schema: &str, table: &str, condition: &str
 /// As [`read`].
 pub fn version(client: Client, schema: &str, table: &str, condition: &str) -> Result<TableVersion, TableError> {
     TableDigest::of(read_where(client, schema, table, condition)?)
+}
+
+/// The columns of a table, and what they are here.
+///
+/// # Errors
+/// As [`read`].
+pub fn kinds(client: &mut Client, schema: &str, table: &str) -> Result<Vec<fit::Column>, TableError> {
+    let found = columns(client, schema, table, "true")?;
+    // A number without a declared scale has room for all of them, whatever is there now.
+    let text = "select attname::text from pg_catalog.pg_attribute \
+                where attrelid = $1::text::regclass and attnum > 0 and atttypid = 1700 and atttypmod < 4";
+    let rows = client.query(text, &[&qualified(schema, table)])?;
+    let free: Vec<String> = rows.iter().map(|it| it.get(0)).collect();
+    let of = |it: Column| {
+        let data_type = if free.contains(&it.name) { DataType::Decimal256(76, 0) } else { it.data_type };
+        fit::Column { name: it.name, data_type }
+    };
+    Ok(found.into_iter().map(of).collect())
 }
 
 struct Column {

@@ -4,11 +4,15 @@
 use postgres::{Client, Error, GenericClient};
 
 use super::{
-    row,
+    connect::{Address, words},
+    row, rows,
     swap::{Unswapped, asked},
     table::{Stamp, drop, find, qualified, quoted, stamp_where},
 };
-use crate::exec::io::{IoError, Slice, Target};
+use crate::exec::io::{
+    IoError, Slice, Target,
+    fit::{Column, fit},
+};
 
 /// Replaces the rows of the slice by those that are staged, and takes the stage away. The stamp is that of the slice.
 pub fn put(
@@ -24,18 +28,14 @@ pub fn put(
     if find(client, schema, name)?.is_none() {
         asked(client, &what, &format!("create table {table} (like {staged})"))?;
     }
-    let (old, new) = (columns(client, schema, name)?, columns(client, schema, stage)?);
-    let same = |a: &[String], b: &[String]| a.iter().all(|it| b.contains(it));
-    if !same(&old, &new) || !same(&new, &old) {
-        return Err(Unswapped::Refused(IoError::Refused {
-            what,
-            cause: format!("it has the columns {}, and the new rows have {}", old.join(", "), new.join(", ")),
-            help: "nothing was published; drop the table to make all partitions with the new columns".to_owned(),
-        }));
+    let (old, new) = (columns(client, schema, name), columns(client, schema, stage));
+    let (old, new) = (old.map_err(Unswapped::Refused)?, new.map_err(Unswapped::Refused)?);
+    if fit(&what, (&old, &new), &mut |_, _| Ok(1)).map_err(Unswapped::Refused)?.is_some() {
+        let cause = "it was made with other columns meanwhile".to_owned();
+        return Err(Unswapped::Refused(IoError::Refused { what, cause, help: "run again".to_owned() }));
     }
-    let list = new.iter().map(|it| quoted(it)).collect::<Vec<_>>().join(", ");
     asked(client, &what, &format!("delete from {table} where {}", slice.condition()))?;
-    asked(client, &what, &format!("insert into {table} ({list}) select {list} from {staged}"))?;
+    asked(client, &what, &format!("insert into {table} select * from {staged}"))?;
     drop(client, schema, stage)?;
     Ok(stamp_where(client, schema, name, &slice.condition())?)
 }
@@ -65,9 +65,43 @@ pub fn delete(client: &mut impl GenericClient, schema: &str, name: &str, slice: 
     client.batch_execute(&format!("delete from {} where {}", qualified(schema, name), slice.condition()))
 }
 
-fn columns(client: &mut Client, schema: &str, name: &str) -> Result<Vec<String>, Error> {
-    let Some(found) = find(client, schema, name)? else { return Ok(Vec::new()) };
-    let text =
-        "select attname::text from pg_catalog.pg_attribute where attrelid = $1 and attnum > 0 and not attisdropped";
-    Ok(client.query(text, &[&found.oid])?.iter().map(|it| it.get(0)).collect())
+/// Gives what is staged the columns of the table that it goes into, if there is one.
+///
+/// # Errors
+/// Rows that the table has no room for.
+pub fn shape(client: &mut Client, schema: &str, (name, stage): (&str, &str), address: &Address) -> Result<(), IoError> {
+    let told = |it: Error| address.told(&it);
+    if find(client, schema, name).map_err(told)?.is_none() {
+        return Ok(());
+    }
+    let (what, staged) = (format!("table {name}"), qualified(schema, stage));
+    let (old, new) = (columns(client, schema, name)?, columns(client, schema, stage)?);
+    let copied = fit(&what, (&old, &new), &mut |column, condition| {
+        let condition = condition.replace('$', &quoted(&column.name));
+        let row = client.query_one(&format!("select count(*) from {staged} where {condition}"), &[]);
+        row.map(|it| it.get(0)).map_err(told)
+    })?;
+    let Some(copied) = copied else { return Ok(()) };
+    let shaped = format!("{stage}_shaped");
+    let to = qualified(schema, &shaped);
+    let list =
+        |of: fn(&(String, String)) -> &String| copied.iter().map(|it| quoted(of(it))).collect::<Vec<_>>().join(", ");
+    let statements = format!(
+        "begin; create table {to} (like {}); insert into {to} ({}) select {} from {staged}; drop table {staged}; \
+         alter table {to} rename to {}; commit",
+        qualified(schema, name),
+        list(|it| &it.0),
+        list(|it| &it.1),
+        quoted(stage)
+    );
+    client.batch_execute(&statements).map_err(|it| IoError::Refused {
+        what,
+        cause: words(&it),
+        help: "nothing was published; drop the table to make all partitions with the new columns".to_owned(),
+    })
+}
+
+fn columns(client: &mut Client, schema: &str, name: &str) -> Result<Vec<Column>, IoError> {
+    let found = rows::kinds(client, schema, name);
+    found.map_err(|it| IoError::Other { path: format!("table {name}"), cause: it.to_string() })
 }

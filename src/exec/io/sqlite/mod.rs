@@ -146,6 +146,8 @@ impl SqliteManager {
         if let Some(slice) = &staged.target.slice {
             transaction.execute_batch(OURS).map_err(error)?;
             slice::put(transaction, &name, slice)?;
+            // Of the table as a whole it was not said since.
+            transaction.execute("delete from main._assets_tables where name = ?", [&name]).map_err(error)?;
             let row = params![staged.target.ledger_name(), attempt, content.data_version.0];
             return transaction
                 .execute("insert or replace into main._assets_tables values (?, ?, ?, 0)", row)
@@ -153,6 +155,7 @@ impl SqliteManager {
                 .map_err(error);
         }
         transaction.execute_batch(OURS).and_then(|()| drop_table(transaction, &name)).map_err(error)?;
+        slice::forget(transaction, &name).map_err(error)?;
         if staged.target.publishing.view {
             let body = view::staged(&self.view_file(staged), &name)?;
             transaction.execute("delete from main._assets_tables where name = ?", [&name]).map_err(error)?;
@@ -274,6 +277,9 @@ impl IoManager for SqliteManager {
         let database = self.staged(staged)?;
         if let Some(slice) = &staged.target.slice {
             slice::belongs(&database, &staged.target, slice)?;
+            if let Some(live) = self.open(false)? {
+                slice::shape(&live, &database, &table_name(&staged.target))?;
+            }
         }
         self.content(&database, STAGED, "true")
     }
@@ -356,6 +362,7 @@ impl IoManager for SqliteManager {
                 Some(slice) => slice::delete(&transaction, &table_name(target), slice)?,
                 None => {
                     drop_table(&transaction, &table_name(target))?;
+                    slice::forget(&transaction, &table_name(target))?;
                     view::forget(&transaction, &table_name(target))?;
                 }
             }

@@ -7,10 +7,10 @@ use rusqlite::{Connection, OpenFlags, Transaction};
 
 use super::{
     refused,
-    table::{STAGED, columns, definition, exists, quoted},
+    table::{STAGED, columns, definition, exists, lost, quoted},
     table_name,
 };
-use crate::exec::io::{IoError, Slice, Target, strangers};
+use crate::exec::io::{IoError, Slice, Target, fit::lossy, strangers};
 
 /// Replaces the rows of the slice by those that are staged, in a database attached as `stage`.
 pub fn put(transaction: &Transaction<'_>, name: &str, slice: &Slice) -> Result<(), IoError> {
@@ -24,18 +24,64 @@ pub fn put(transaction: &Transaction<'_>, name: &str, slice: &Slice) -> Result<(
         Ok(columns(transaction, schema, table)?.into_iter().map(|it| it.0).collect())
     };
     let (old, new) = (names("main", name).map_err(said)?, names("stage", STAGED).map_err(said)?);
-    let same = |a: &[String], b: &[String]| a.iter().all(|it| b.iter().any(|other| it.eq_ignore_ascii_case(other)));
-    if !same(&old, &new) || !same(&new, &old) {
-        return Err(IoError::Refused {
-            what,
-            cause: format!("it has the columns {}, and the new rows have {}", old.join(", "), new.join(", ")),
-            help: "nothing was published; drop the table to make all partitions with the new columns".to_owned(),
-        });
-    }
+    same_names(&what, &old, &new)?;
     delete(transaction, name, slice).map_err(said)?;
     let list = new.iter().map(|it| quoted(it)).collect::<Vec<_>>().join(", ");
     let insert = format!("insert into main.{} ({list}) select {list} from stage.{STAGED} order by rowid", quoted(name));
     transaction.execute_batch(&insert).map_err(said)
+}
+
+/// Of the partitions of a table that is replaced as a whole nothing is known any more.
+pub fn forget(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
+    let parts = format!("{name}@");
+    let text = "delete from main._assets_tables where substr(name, 1, length(?1)) = ?1 collate nocase";
+    transaction.execute(text, [&parts]).map(drop)
+}
+
+/// Gives what is staged the columns of the table that it goes into, if there is one: what a column makes of a value
+/// is seen before it is published.
+pub fn shape(live: &Connection, staged: &Path, name: &str) -> Result<(), IoError> {
+    let what = format!("table {name}");
+    let said = |it: rusqlite::Error| refused(&what, &it);
+    if !exists(live, name).map_err(said)? {
+        return Ok(());
+    }
+    let stage = Connection::open(staged).map_err(said)?;
+    let old = columns(live, "main", name).map_err(said)?;
+    let new = columns(&stage, "main", STAGED).map_err(said)?;
+    if old == new {
+        return Ok(());
+    }
+    let names = |them: &[(String, String)]| them.iter().map(|it| it.0.clone()).collect::<Vec<_>>();
+    same_names(&what, &names(&old), &names(&new))?;
+    let list = old.iter().map(|it| quoted(&it.0)).collect::<Vec<_>>().join(", ");
+    let made = format!(
+        "create table shaped {}; insert into shaped ({list}) select {list} from {STAGED} order by rowid",
+        definition(live, "main", name).map_err(said)?
+    );
+    stage.execute_batch(&made).map_err(said)?;
+    for (column, _) in &old {
+        let lost: i64 = stage
+            .query_row(&lost((STAGED, &quoted(column)), ("shaped", &quoted(column))), [], |it| it.get(0))
+            .map_err(said)?;
+        if lost > 0 {
+            let cause = format!("its column {} does not hold {lost} of the new values as they are", quoted(column));
+            return Err(lossy(&what, cause));
+        }
+    }
+    stage.execute_batch(&format!("drop table {STAGED}; alter table shaped rename to {STAGED}")).map_err(said)
+}
+
+fn same_names(what: &str, old: &[String], new: &[String]) -> Result<(), IoError> {
+    let same = |a: &[String], b: &[String]| a.iter().all(|it| b.iter().any(|other| it.eq_ignore_ascii_case(other)));
+    if same(old, new) && same(new, old) {
+        return Ok(());
+    }
+    Err(IoError::Refused {
+        what: what.to_owned(),
+        cause: format!("it has the columns {}, and the new rows have {}", old.join(", "), new.join(", ")),
+        help: "nothing was published; drop the table to make all partitions with the new columns".to_owned(),
+    })
 }
 
 pub fn delete(transaction: &Transaction<'_>, name: &str, slice: &Slice) -> rusqlite::Result<()> {

@@ -34,3 +34,18 @@ pub fn columns(connection: &Connection, schema: &str, name: &str) -> rusqlite::R
     let rows = statement.query_map([], |it| Ok((it.get(1)?, it.get(2)?)))?;
     rows.collect()
 }
+
+/// Asks how many values of a column are something else in another table, which was filled in the same order. Numbers
+/// that are equal are the same.
+pub fn lost((from, old): (&str, &str), (to, new): (&str, &str)) -> String {
+    let rows = |table: &str, column: &str| {
+        format!("(select row_number() over (order by rowid) as place, {column} as it from {table})")
+    };
+    let number = "in ('integer', 'real')";
+    format!(
+        "select count(*) from {} a join {} b using (place) where typeof(a.it) <> typeof(b.it) \
+         and not (typeof(a.it) {number} and typeof(b.it) {number} and a.it = b.it)",
+        rows(from, old),
+        rows(to, new)
+    )
+}
