@@ -41,11 +41,20 @@ pub fn run(request: &Request, database: &Path) -> Result<(), Failed> {
     // Nobody but this attempt sees the output: it is whole, or thrown away.
     connection.execute_batch("pragma journal_mode = off; pragma synchronous = off").map_err(Failed::plain)?;
     let old = request.old.iter().map(|it| Input { name: OLD.to_owned(), from: it.clone() });
-    lend(&connection, database, &request.inputs.iter().cloned().chain(old).collect::<Vec<_>>())?;
+    let inputs: Vec<_> = request.inputs.iter().cloned().chain(old).collect();
     let made = if request.old.is_some() { format!("temp.{NEW}") } else { format!("main.{STAGED}") };
     let lead = format!("create table {made} as ");
-    let text = request.sql.trim_end().trim_end_matches(';');
-    connection.execute(&format!("{lead}{text}"), []).map_err(|it| Failed::of_sqlite(it, lead.len()))?;
+    let statement = format!("{lead}{}", request.sql.trim_end().trim_end_matches(';'));
+    if inputs.iter().any(|it| is_of(&it.from, database)) {
+        lend(&connection, database, &inputs)?;
+    } else {
+        bring(&connection, database, &inputs)?;
+        // To attach a database is to read how all of its tables are defined. It may be read without being told.
+        if connection.prepare(&statement).is_err() {
+            attach_own(&connection, database)?;
+        }
+    }
+    connection.execute(&statement, []).map_err(|it| Failed::of_sqlite(it, lead.len()))?;
     if !request.unique_key.is_empty() {
         let columns = if request.old.is_some() {
             columns(&connection, "temp", NEW)
@@ -123,11 +132,30 @@ fn first(connection: &Connection, sql: &str) -> Result<Option<Vec<String>>, Fail
 /// # Errors
 /// Files that cannot be read, a path that is no text, a file that is no database.
 pub fn lend(connection: &Connection, database: &Path, inputs: &[Input]) -> Result<(), Failed> {
+    attach_own(connection, database)?;
+    bring(connection, database, inputs)
+}
+
+fn attach_own(connection: &Connection, database: &Path) -> Result<(), Failed> {
+    match fs::look_through(database).map_err(Failed::plain)? {
+        Some(_) => attach(connection, database, 0),
+        None => Ok(()),
+    }
+}
+
+/// Whether an input is kept in `database`, or may be.
+fn is_of(from: &From, database: &Path) -> bool {
+    match from {
+        From::Table(_) | From::Query(_) => true,
+        From::Part { of, .. } => is_of(of, database),
+        From::Sqlite { database: of, .. } => of == database,
+        From::Files { .. } | From::Postgres { .. } => false,
+    }
+}
+
+fn bring(connection: &Connection, database: &Path, inputs: &[Input]) -> Result<(), Failed> {
     connection.busy_timeout(BUSY_MAX).map_err(Failed::plain)?;
     let mut attached = vec![database];
-    if fs::look_through(database).map_err(Failed::plain)?.is_some() {
-        attach(connection, database, 0)?;
-    }
     for input in inputs {
         let name = quoted(&input.name);
         let table = match &input.from {

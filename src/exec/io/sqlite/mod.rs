@@ -5,6 +5,7 @@
 //! that says what the table holds: the commit of that transaction is the commit point. The database keeps
 //! its own journal and its own durability; nothing here changes either.
 
+mod kept;
 pub mod rows;
 pub mod seal;
 mod slice;
@@ -16,13 +17,14 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::{
     base::{digest::Digest, fs, path::ProjectPath},
     exec::io::{
         Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
         sqlite::{
+            kept::Connections,
             seal::Seal,
             table::{STAGED, quoted},
         },
@@ -44,11 +46,14 @@ pub struct SqliteManager {
     root: PathBuf,
     database: PathBuf,
     shown: String,
+    connections: Connections,
 }
 
 impl SqliteManager {
     pub fn new(project_root: PathBuf, path: &ProjectPath) -> Self {
-        SqliteManager { database: path.under(&project_root), shown: path.to_string(), root: project_root }
+        let (database, shown) = (path.under(&project_root), path.to_string());
+        let connections = Connections::new(database.clone(), shown.clone());
+        SqliteManager { root: project_root, database, shown, connections }
     }
 
     /// Where everything of one attempt at one target lies until it is published.
@@ -58,7 +63,7 @@ impl SqliteManager {
     }
 
     /// What the command or query made: a database with the one table [`STAGED`].
-    fn staged(&self, staged: &Staged) -> Result<PathBuf, IoError> {
+    fn staged(&self, staged: &Staged) -> Result<(PathBuf, Connection), IoError> {
         let folder = self.folder(&staged.target, &staged.attempt);
         let made = folder.join(file_name(&staged.target));
         let database = staged_database(&staged.target, &folder);
@@ -80,32 +85,29 @@ impl SqliteManager {
             }
             Some(_) => {}
         }
-        let connection = Connection::open_with_flags(&database, OpenFlags::SQLITE_OPEN_READ_ONLY);
-        let connection = connection.map_err(|it| self.error(&it))?;
+        let connection = rows::open(&database).map_err(|it| self.error(&it))?;
         match table::exists(&connection, STAGED).map_err(|it| self.error(&it))? {
-            true => Ok(database),
+            true => Ok((database, connection)),
             false => Err(IoError::OutputMissing(table_name(&staged.target))),
         }
     }
 
-    /// The database; `None` if there is none and none is to be made.
-    fn open(&self, make: bool) -> Result<Option<Connection>, IoError> {
-        if fs::look_through(&self.database)?.is_none() {
-            if !make {
-                return Ok(None);
-            }
-            if let Some(folder) = self.database.parent() {
-                fs::create_folder(folder)?;
-            }
+    /// What is staged, and the database that holds it; a view has none.
+    fn look(&self, staged: &Staged) -> Result<(Option<PathBuf>, Content), IoError> {
+        if staged.target.publishing.view {
+            let body = view::staged(&self.view_file(staged), &table_name(&staged.target))?;
+            return Ok((None, view::content(&body)));
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.database, flags).map_err(|it| self.error(&it))?;
-        connection.busy_timeout(BUSY_MAX).map_err(|it| self.error(&it))?;
-        Ok(Some(connection))
+        let (database, connection) = self.staged(staged)?;
+        if let Some(slice) = &staged.target.slice {
+            slice::belongs(&connection, &staged.target, slice)?;
+            self.connections.ask(|live| slice::shape(live, &connection, &table_name(&staged.target)))?;
+        }
+        Ok((Some(database), self.content(connection, STAGED, "true")?))
     }
 
-    fn content(&self, database: &Path, name: &str, condition: &str) -> Result<Content, IoError> {
-        let found = rows::version(database, name, condition).map_err(|it| self.table_error(name, &it))?;
+    fn content(&self, connection: Connection, name: &str, condition: &str) -> Result<Content, IoError> {
+        let found = rows::version(connection, name, condition).map_err(|it| self.table_error(name, &it))?;
         Ok(Content { data_version: found.digest, bytes: Some(found.bytes), rows: Some(found.rows) })
     }
 
@@ -119,23 +121,27 @@ impl SqliteManager {
 
     /// Publishes what is staged in one transaction, with everything that is to be done along with it.
     fn copy(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
-        let from = if staged.target.publishing.view { None } else { Some(self.staged(staged)?) };
-        if self.inspect(staged)?.data_version != content.data_version {
+        let (from, found) = self.look(staged)?;
+        if found.data_version != content.data_version {
             return Err(IoError::Unstable { path: table_name(&staged.target) });
         }
-        let mut connection = self.open(true)?.ok_or(IoError::NotFound(self.shown.clone()))?;
         let error = |it: rusqlite::Error| self.error(&it);
-        if let Some(from) = &from {
-            connection.execute("attach ? as stage", [from.to_string_lossy()]).map_err(error)?;
-        }
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
-        let seal = Seal::taken(&transaction, &self.database).map_err(error)?;
         let publishing = &staged.target.publishing;
-        publishing.pre_hooks.iter().try_for_each(|it| run_hook(&transaction, it))?;
-        self.put(&transaction, staged, content)?;
-        self.index(&transaction, staged)?;
-        publishing.post_hooks.iter().try_for_each(|it| run_hook(&transaction, it))?;
-        seal.renew(&transaction).and_then(|()| transaction.commit()).map_err(error)?;
+        let foreign = !publishing.pre_hooks.is_empty() || !publishing.post_hooks.is_empty();
+        self.connections.write(|connection| {
+            if let Some(from) = &from {
+                connection.execute("attach ? as stage", [from.to_string_lossy()]).map_err(error)?;
+            }
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
+            let seal = Seal::taken(&transaction, &self.database).map_err(error)?;
+            publishing.pre_hooks.iter().try_for_each(|it| run_hook(&transaction, it))?;
+            self.put(&transaction, staged, content)?;
+            self.index(&transaction, staged)?;
+            publishing.post_hooks.iter().try_for_each(|it| run_hook(&transaction, it))?;
+            seal.renew(&transaction).and_then(|()| transaction.commit()).map_err(error)?;
+            // Nobody knows what statements of people's own have set.
+            Ok(!foreign && (from.is_none() || connection.execute("detach stage", []).is_ok()))
+        })?;
         Ok(token(&content.data_version))
     }
 
@@ -188,20 +194,19 @@ impl SqliteManager {
 
     /// Whether what is there is what this attempt made, hooks and all.
     fn is_published(&self, target: &Target, attempt: &AttemptId) -> Result<bool, IoError> {
-        let Some(connection) = self.open(false)? else { return Ok(false) };
         let name = target.ledger_name();
-        let found = (|| {
+        let found = self.ask(|connection| {
             if target.publishing.view {
-                return view::is_of(&connection, &name, &attempt.0);
+                return view::is_of(connection, &name, &attempt.0);
             }
-            if !table::exists(&connection, "_assets_tables")? {
+            if !table::exists(connection, "_assets_tables")? {
                 return Ok(false);
             }
             let row = "select attempt = ? from main._assets_tables where name = ?";
             let found: Option<bool> = connection.query_row(row, [&attempt.0, &name], |it| it.get(0)).optional()?;
             Ok(found == Some(true))
-        })();
-        found.map_err(|it: rusqlite::Error| self.error(&it))
+        });
+        Ok(found?.unwrap_or(false))
     }
 
     /// Where it is written how a view is to be made.
@@ -211,49 +216,43 @@ impl SqliteManager {
 
     /// The version of the table that is there, read in full.
     fn version(&self, target: &Target) -> Result<Option<Content>, IoError> {
-        let Some(connection) = self.open(false)? else { return Ok(None) };
         let name = table_name(target);
         if target.publishing.view {
-            return view::found(&connection, &name).map_err(|it| self.error(&it));
+            return self.ask(|connection| view::found(connection, &name)).map(Option::flatten);
         }
-        match table::exists(&connection, &name).map_err(|it| self.error(&it))? {
-            true if target.slice.is_some() && !self.holds(&connection, target)? => Ok(None),
-            true => self.content(&self.database, &name, &target.condition()).map(Some),
+        match self.is_there(target)? {
+            true => {
+                let connection = rows::open(&self.database).map_err(|it| self.error(&it))?;
+                self.content(connection, &name, &target.condition()).map(Some)
+            }
             false => Ok(None),
         }
     }
 
-    /// Whether a partition is there: it may have been made of no rows.
-    fn holds(&self, connection: &Connection, target: &Target) -> Result<bool, IoError> {
-        let found = (|| {
-            let known = "select 1 from main._assets_tables where name = ?";
-            let is_known = table::exists(connection, "_assets_tables")?
-                && connection.query_row(known, [target.ledger_name()], |_| Ok(())).optional()?.is_some();
-            let rows =
-                format!("select 1 from main.{} where {} limit 1", quoted(&table_name(target)), target.condition());
-            Ok(is_known || connection.query_row(&rows, [], |_| Ok(())).optional()?.is_some())
-        })();
-        found.map_err(|it: rusqlite::Error| self.error(&it))
+    fn is_there(&self, target: &Target) -> Result<bool, IoError> {
+        let found = self.ask(|connection| {
+            Ok(table::exists(connection, &table_name(target))?
+                && (target.slice.is_none() || holds(connection, target)?))
+        });
+        Ok(found?.unwrap_or(false))
+    }
+
+    fn ask<T>(&self, question: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<Option<T>, IoError> {
+        self.connections.ask(|connection| question(connection).map_err(|it| self.error(&it)))
     }
 
     /// What this tool wrote down of the table, if nobody else has written to the database since.
     fn written_down(&self, target: &Target) -> Result<Option<Digest>, IoError> {
-        let Some(mut connection) = self.open(false)? else { return Ok(None) };
-        let found = (|| {
-            let transaction = connection.transaction()?;
-            if !table::exists(&transaction, "_assets_tables")? || !Seal::holds(&transaction, &self.database)? {
+        let found = self.ask(|connection| {
+            if !table::exists(connection, "_assets_tables")? || !Seal::holds(connection, &self.database)? {
                 return Ok(None);
             }
-            let row = transaction
-                .query_row(
-                    "select data_version from main._assets_tables where name = ? and doubted = 0",
-                    [target.ledger_name()],
-                    |it| it.get::<_, [u8; 32]>(0),
-                )
-                .optional()?;
-            Ok(row.map(Digest))
-        })();
-        found.map_err(|it: rusqlite::Error| self.error(&it))
+            let row = "select data_version from main._assets_tables where name = ? and doubted = 0";
+            let version =
+                connection.prepare_cached(row)?.query_row([target.ledger_name()], |it| it.get(0)).optional()?;
+            Ok(version.map(Digest))
+        });
+        found.map(Option::flatten)
     }
 }
 
@@ -271,17 +270,7 @@ impl IoManager for SqliteManager {
     }
 
     fn inspect(&self, staged: &Staged) -> Result<Content, IoError> {
-        if staged.target.publishing.view {
-            return Ok(view::content(&view::staged(&self.view_file(staged), &table_name(&staged.target))?));
-        }
-        let database = self.staged(staged)?;
-        if let Some(slice) = &staged.target.slice {
-            slice::belongs(&database, &staged.target, slice)?;
-            if let Some(live) = self.open(false)? {
-                slice::shape(&live, &database, &table_name(&staged.target))?;
-            }
-        }
-        self.content(&database, STAGED, "true")
+        Ok(self.look(staged)?.1)
     }
 
     fn current(&self, target: &Target) -> Result<Option<Content>, IoError> {
@@ -337,14 +326,7 @@ impl IoManager for SqliteManager {
 
     fn load(&self, target: &Target) -> Result<Loaded, IoError> {
         let name = table_name(target);
-        let there = match self.open(false)? {
-            Some(connection) => {
-                table::exists(&connection, &name).map_err(|it| self.error(&it))?
-                    && (target.slice.is_none() || self.holds(&connection, target)?)
-            }
-            None => false,
-        };
-        if !there {
+        if !self.is_there(target)? {
             return Err(IoError::NotFound(name));
         }
         rows::read_where(&self.database, &name, &target.condition())
@@ -353,25 +335,38 @@ impl IoManager for SqliteManager {
     }
 
     fn delete(&self, target: &Target) -> Result<(), IoError> {
-        let Some(mut connection) = self.open(false)? else { return Ok(()) };
-        let deleted = (|| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let seal = Seal::taken(&transaction, &self.database)?;
-            transaction.execute_batch(OURS)?;
-            match &target.slice {
-                Some(slice) => slice::delete(&transaction, &table_name(target), slice)?,
-                None => {
-                    drop_table(&transaction, &table_name(target))?;
-                    slice::forget(&transaction, &table_name(target))?;
-                    view::forget(&transaction, &table_name(target))?;
+        if fs::look_through(&self.database)?.is_none() {
+            return Ok(());
+        }
+        self.connections.write(|connection| {
+            let deleted = (|| {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let seal = Seal::taken(&transaction, &self.database)?;
+                transaction.execute_batch(OURS)?;
+                match &target.slice {
+                    Some(slice) => slice::delete(&transaction, &table_name(target), slice)?,
+                    None => {
+                        drop_table(&transaction, &table_name(target))?;
+                        slice::forget(&transaction, &table_name(target))?;
+                        view::forget(&transaction, &table_name(target))?;
+                    }
                 }
-            }
-            transaction.execute("delete from main._assets_tables where name = ?", [target.ledger_name()])?;
-            seal.renew(&transaction)?;
-            transaction.commit()
-        })();
-        deleted.map_err(|it: rusqlite::Error| self.error(&it))
+                transaction.execute("delete from main._assets_tables where name = ?", [target.ledger_name()])?;
+                seal.renew(&transaction)?;
+                transaction.commit()
+            })();
+            deleted.map(|()| true).map_err(|it: rusqlite::Error| self.error(&it))
+        })
     }
+}
+
+/// Whether a partition is there: it may have been made of no rows.
+fn holds(connection: &Connection, target: &Target) -> rusqlite::Result<bool> {
+    let known = "select 1 from main._assets_tables where name = ?";
+    let is_known = table::exists(connection, "_assets_tables")?
+        && connection.query_row(known, [target.ledger_name()], |_| Ok(())).optional()?.is_some();
+    let rows = format!("select 1 from main.{} where {} limit 1", quoted(&table_name(target)), target.condition());
+    Ok(is_known || connection.query_row(&rows, [], |_| Ok(())).optional()?.is_some())
 }
 
 /// The table of a target: its path has one part.
@@ -408,14 +403,11 @@ fn file_name(target: &Target) -> String {
 
 /// A view of the same name gives way too.
 fn drop_table(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
-    let kind: Option<String> = transaction
-        .query_row("select type from main.sqlite_master where name = ? collate nocase", [name], |it| it.get(0))
-        .optional()?;
-    match kind.as_deref() {
-        Some("view") => transaction.execute_batch(&format!("drop view main.{}", quoted(name))),
-        Some(_) => transaction.execute_batch(&format!("drop table main.{}", quoted(name))),
-        None => Ok(()),
+    if !table::exists(transaction, name)? {
+        return Ok(());
     }
+    let kind = if table::is_view(transaction, name)? { "view" } else { "table" };
+    transaction.execute_batch(&format!("drop {kind} main.{}", quoted(name)))
 }
 
 /// Makes a database at `to` with the rows of the csv file `from` as its one table.

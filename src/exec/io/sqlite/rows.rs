@@ -9,7 +9,7 @@ use arrow::{
     array::{Array, ArrayRef, AsArray, BinaryBuilder, Float64Builder, Int64Builder, LargeStringBuilder, StringBuilder},
     compute::cast,
     datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef},
-    record_batch::RecordBatch,
+    record_batch::{RecordBatch, RecordBatchIterator},
     util::display::{ArrayFormatter, FormatOptions},
 };
 use rusqlite::{
@@ -21,7 +21,7 @@ use super::table::{columns, is_view, quoted};
 use crate::exec::table::{
     Rows, TableError,
     digest::{TableDigest, TableVersion},
-    stream::{BATCH_ROWS, Sink, stream},
+    stream::{BATCH_ROWS, stream},
 };
 
 impl std::convert::From<rusqlite::Error> for TableError {
@@ -52,38 +52,59 @@ pub fn read(database: &Path, table: &str) -> Result<Rows, TableError> {
 /// # Errors
 /// A database that cannot be read, a column whose values are of several types.
 pub fn read_where(database: &Path, table: &str, condition: &str) -> Result<Rows, TableError> {
-    rows(database, table, condition, Mixed::Refused)
+    rows(open(database)?, table, condition, Mixed::Refused)
 }
 
 /// The identity of those rows.
 ///
 /// # Errors
-/// A database that cannot be read.
-pub fn version(database: &Path, table: &str, condition: &str) -> Result<TableVersion, TableError> {
-    TableDigest::of(rows(database, table, condition, Mixed::Tagged)?)
+/// A table that cannot be read.
+pub fn version(connection: Connection, table: &str, condition: &str) -> Result<TableVersion, TableError> {
+    TableDigest::of(rows(connection, table, condition, Mixed::Tagged)?)
 }
 
-fn rows(database: &Path, table: &str, condition: &str, mixed: Mixed) -> Result<Rows, TableError> {
+/// A connection that reads.
+///
+/// # Errors
+/// A database that is not there, or cannot be read.
+pub fn open(database: &Path) -> rusqlite::Result<Connection> {
     // What was written by way of a log beside the database cannot be read without room for locks.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(database, flags)?;
     connection.busy_timeout(super::BUSY_MAX)?;
-    // One look for its columns and its rows.
-    connection.execute_batch("begin")?;
-    let schema = Arc::new(schema(&connection, table, condition, mixed)?);
-    let (of_thread, table, condition) = (Arc::clone(&schema), table.to_owned(), condition.to_owned());
-    Ok(stream(schema, move |to| send(&connection, (&table, &condition), &of_thread, to)))
+    Ok(connection)
 }
 
-fn schema(connection: &Connection, table: &str, condition: &str, mixed: Mixed) -> Result<Schema, TableError> {
+fn rows(connection: Connection, table: &str, condition: &str, mixed: Mixed) -> Result<Rows, TableError> {
+    // One look for its columns and its rows.
+    connection.execute_batch("begin")?;
+    let (schema, count) = schema(&connection, table, condition, mixed)?;
+    let schema = Arc::new(schema);
+    if count <= BATCH_ROWS {
+        let mut batches = Vec::new();
+        send(&connection, (table, condition), &schema, &mut |it| {
+            batches.push(Ok(it));
+            true
+        })?;
+        return Ok(Box::new(RecordBatchIterator::new(batches, schema)));
+    }
+    let (of_thread, table, condition) = (Arc::clone(&schema), table.to_owned(), condition.to_owned());
+    Ok(stream(schema, move |to| send(&connection, (&table, &condition), &of_thread, &mut |it| to.put(it))))
+}
+
+/// What the columns hold, and the number of rows.
+fn schema(connection: &Connection, table: &str, condition: &str, mixed: Mixed) -> Result<(Schema, usize), TableError> {
     let declared = columns(connection, "main", table)?;
     let kinds: Vec<String> = declared
         .iter()
         .map(|(name, _)| format!("group_concat(distinct case when {0} is not null then typeof({0}) end)", quoted(name)))
         .collect();
-    let text = format!("select {} from main.{} where {condition}", kinds.join(", "), quoted(table));
-    let found: Vec<Option<String>> =
-        connection.query_row(&text, [], |row| (0..declared.len()).map(|it| row.get(it)).collect())?;
+    let kinds = kinds.join(", ");
+    let text = format!("select count(*), {kinds} from main.{} where {condition}", quoted(table));
+    let (count, found) = connection.query_row(&text, [], |row| {
+        let found: rusqlite::Result<Vec<Option<String>>> = (0..declared.len()).map(|it| row.get(it + 1)).collect();
+        Ok((row.get::<_, i64>(0)?, found?))
+    })?;
     let fields = declared.iter().zip(found).map(|((name, declared), found)| {
         let data_type = match found.as_deref() {
             None => by_declaration(&declared.to_ascii_uppercase()),
@@ -100,7 +121,7 @@ fn schema(connection: &Connection, table: &str, condition: &str, mixed: Mixed) -
         };
         Ok(Field::new(name, data_type, true))
     });
-    Ok(Schema::new(fields.collect::<Result<Vec<_>, _>>()?))
+    Ok((Schema::new(fields.collect::<Result<Vec<_>, _>>()?), usize::try_from(count).unwrap_or(usize::MAX)))
 }
 
 /// Of a column without values.
@@ -182,7 +203,7 @@ fn send(
     connection: &Connection,
     (table, condition): (&str, &str),
     schema: &SchemaRef,
-    to: &Sink,
+    put: &mut dyn FnMut(RecordBatch) -> bool,
 ) -> Result<(), TableError> {
     // Of a view nobody knows in which order its rows were stored.
     let order = if is_view(connection, table)? { "" } else { " order by rowid" };
@@ -196,7 +217,7 @@ fn send(
         if count == BATCH_ROWS || row.is_none() && count > 0 {
             let batch = RecordBatch::try_new(Arc::clone(schema), builders.iter_mut().map(Builder::finish).collect())?;
             count = 0;
-            if !to.put(batch) {
+            if !put(batch) {
                 return Ok(());
             }
         }

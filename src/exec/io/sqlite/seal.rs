@@ -15,12 +15,17 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
+use super::kept::look;
 use crate::base::fs;
 
 const TABLE: &str = "create table if not exists main._assets_seal (
     one integer primary key check (one = 1), counter integer not null
 );";
-const COUNTER_AT: u64 = 24;
+/// Which form whoever reads has to know: 1 without WAL, 2 with it.
+const VERSION_AT: usize = 19;
+const VERSION_OF_JOURNAL: u8 = 1;
+const COUNTER_AT: usize = 24;
+const HEADER_BYTES: usize = 28;
 
 /// What the seal will be, if the transaction in which it was taken is committed.
 pub struct Seal(Option<u32>);
@@ -60,12 +65,8 @@ impl Seal {
 
 /// The count of changes as it stands on disk; `None` in WAL mode, or for a database that is not there yet.
 fn counter(connection: &Connection, database: &Path) -> rusqlite::Result<Option<u32>> {
-    let mode: String = connection.query_row("pragma main.journal_mode", [], |it| it.get(0))?;
-    if mode.eq_ignore_ascii_case("wal") {
-        return Ok(None);
-    }
-    // A schema is read here, so that the transaction holds its lock before the header is looked at.
-    connection.query_row("select count(*) from main.sqlite_master", [], |_| Ok(()))?;
+    // The transaction holds its lock before the header is looked at.
+    look(connection)?;
     Ok(header(database))
 }
 
@@ -81,9 +82,10 @@ fn header(database: &Path) -> Option<u32> {
         Entry::Occupied(it) => it.into_mut(),
         Entry::Vacant(it) => it.insert(fs::open(database).ok()?),
     };
-    let mut bytes = [0; 4];
-    match file.read_exact_at(&mut bytes, COUNTER_AT) {
-        Ok(()) => Some(u32::from_be_bytes(bytes)),
+    let mut bytes = [0; HEADER_BYTES];
+    match file.read_exact_at(&mut bytes, 0) {
+        Ok(()) if bytes[VERSION_AT] != VERSION_OF_JOURNAL => None,
+        Ok(()) => bytes[COUNTER_AT..].try_into().ok().map(u32::from_be_bytes),
         // Nothing was written to it yet.
         Err(_) if found.len() == 0 => Some(0),
         Err(_) => None,

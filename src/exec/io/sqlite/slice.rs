@@ -1,9 +1,7 @@
 //! One partition of a table: its rows go and others take their place, in a transaction that is neither begun nor
 //! ended here.
 
-use std::path::Path;
-
-use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite::{Connection, Transaction};
 
 use super::{
     refused,
@@ -40,15 +38,14 @@ pub fn forget(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<()>
 
 /// Gives what is staged the columns of the table that it goes into, if there is one: what a column makes of a value
 /// is seen before it is published.
-pub fn shape(live: &Connection, staged: &Path, name: &str) -> Result<(), IoError> {
+pub fn shape(live: &Connection, stage: &Connection, name: &str) -> Result<(), IoError> {
     let what = format!("table {name}");
     let said = |it: rusqlite::Error| refused(&what, &it);
     if !exists(live, name).map_err(said)? {
         return Ok(());
     }
-    let stage = Connection::open(staged).map_err(said)?;
     let old = columns(live, "main", name).map_err(said)?;
-    let new = columns(&stage, "main", STAGED).map_err(said)?;
+    let new = columns(stage, "main", STAGED).map_err(said)?;
     if old == new {
         return Ok(());
     }
@@ -92,10 +89,9 @@ pub fn delete(transaction: &Transaction<'_>, name: &str, slice: &Slice) -> rusql
 }
 
 /// Refuses rows that are of another partition: they would stay when this one is made again.
-pub fn belongs(database: &Path, target: &Target, slice: &Slice) -> Result<(), IoError> {
+pub fn belongs(connection: &Connection, target: &Target, slice: &Slice) -> Result<(), IoError> {
     let what = format!("table {}", table_name(target));
     let said = |it: rusqlite::Error| refused(&what, &it);
-    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(said)?;
     let text = format!("select count(*) from main.{STAGED} where ({}) is not true", slice.condition());
     let other: i64 = connection.query_row(&text, [], |it| it.get(0)).map_err(said)?;
     if other == 0 {
