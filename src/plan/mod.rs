@@ -5,6 +5,7 @@
 //! decides; `survey` asks that of a whole scope; `planner` makes steps of the answer and `explain`
 //! tells it.
 
+pub mod backfill;
 pub mod checked;
 pub mod compare;
 pub mod examine;

@@ -9,14 +9,17 @@ use std::{
     thread,
 };
 
-use self::sample::{at, attempt, digest, key, made, materialization, observation, run, session, step};
+use self::sample::{at, attempt, backfill, digest, key, made, materialization, observation, run, session, step};
 use super::{Change, KEPT, OBSERVED_KEPT, SEALED_KEPT, StateStore};
 use crate::{
     model::{
         event::{RunOutcome, StepOutcome},
         key::PartitionKey,
     },
-    plan::record::{AttemptId, AttemptState, Intent, RunId},
+    plan::{
+        backfill::{BackfillState, ENDED_KEPT},
+        record::{AttemptId, AttemptState, Intent, RunId},
+    },
 };
 
 /// Opens a new, empty store.
@@ -41,6 +44,7 @@ pub const PROMISES: &[Promise] = &[
     ("a forgotten run leaves what it made", forgets_runs),
     ("texts are kept by digest", texts),
     ("sessions are opened and sealed", sessions),
+    ("a backfill is asked for once and turned as it stands", backfills),
     ("the generation moves when a decision could", generation_moves),
     ("a list of changes is seen whole or not at all", commits_are_whole),
     ("many threads commit at once", many_threads),
@@ -73,6 +77,8 @@ fn empty(make: Make<'_>) {
     assert_eq!(store.run(&RunId("r".to_owned())).unwrap(), None);
     assert_eq!(store.text(&digest("t")).unwrap(), None);
     assert_eq!(store.sessions().unwrap(), []);
+    assert_eq!(store.backfills().unwrap(), []);
+    assert_eq!(store.backfill("b").unwrap(), None);
     store.commit(&[]).unwrap();
     store.sync().unwrap();
 }
@@ -312,6 +318,38 @@ fn sessions(make: Make<'_>) {
     assert_eq!(left[..3], ["z", "a", "s5"], "what is not sealed is never dropped");
 }
 
+fn backfills(make: Make<'_>) {
+    use BackfillState::{Cancelled, Done, Paused, Wanted};
+    let store = make();
+    let asked = |name: &str, asset: &str| Change::BackfillAsked(Box::new(backfill(name, asset)));
+    let turned = |name: &str, from: &[BackfillState], to| Change::BackfillTurned {
+        name: name.to_owned(),
+        from: from.to_vec(),
+        to,
+        at: at(9),
+    };
+    let state = |name: &str| store.backfill(name).unwrap().map(|it| it.state);
+    commit(&*store, &[turned("z", &[Wanted], Done)]);
+    assert_eq!(store.backfills().unwrap(), []);
+    commit(&*store, &[asked("z", "a"), asked("a", "a"), asked("z", "b")]);
+    assert_eq!(store.backfills().unwrap(), [backfill("z", "a"), backfill("a", "a")], "in the order of asking, once");
+    commit(&*store, &[turned("z", &[Wanted, Cancelled], Paused)]);
+    assert_eq!(store.backfill("z").unwrap().map(|it| (it.state, it.since)), Some((Paused, at(9))));
+    commit(&*store, &[turned("z", &[Wanted], Done), turned("nobody", &[Wanted], Done)]);
+    assert_eq!((state("z"), state("a")), (Some(Paused), Some(Wanted)), "it was not what it was taken for");
+    commit(&*store, &[Change::Renamed { old: key("a"), new: key("b") }]);
+    let keys = |name: &str| store.backfill(name).unwrap().map(|it| it.assets[0].key.clone());
+    assert_eq!((keys("z"), keys("a")), (Some(key("b")), Some(key("b"))));
+    for number in 0..ENDED_KEPT + 5 {
+        let name = format!("n{number}");
+        commit(&*store, &[asked(&name, "a"), turned(&name, &[Wanted], if number % 2 == 0 { Done } else { Cancelled })]);
+    }
+    commit(&*store, &[asked("last", "a")]);
+    let left: Vec<String> = store.backfills().unwrap().into_iter().map(|it| it.name).collect();
+    assert_eq!(left.len(), 2 + ENDED_KEPT + 1);
+    assert_eq!(left[..3], ["z", "a", "n5"], "what has not ended is never dropped");
+}
+
 fn generation_moves(make: Make<'_>) {
     let store = make();
     let mut last = store.generation().unwrap();
@@ -330,6 +368,7 @@ fn generation_moves(make: Make<'_>) {
     assert!(moves(Change::Renamed { old: key("a"), new: key("b") }));
     assert!(moves(Change::Forgotten(key("b"))));
     assert!(!moves(Change::RunStarted(run("r1"))), "a run that found nothing to do leaves caches as they are");
+    assert!(!moves(Change::BackfillAsked(Box::new(backfill("b", "a")))));
     assert!(!moves(Change::RunEnded { run: RunId("r1".to_owned()), outcome: RunOutcome::Succeeded, at: at(1) }));
 }
 

@@ -12,8 +12,11 @@ use super::{Change, KEPT, OBSERVED_KEPT, SEALED_KEPT, StateStore, StoreError};
 use crate::{
     base::digest::Digest,
     model::key::{AssetKey, PartitionKey},
-    plan::record::{
-        Attempt, AttemptId, AttemptState, Materialization, Observation, RunId, RunRecord, Session, StepRecord,
+    plan::{
+        backfill::{Backfill, spare},
+        record::{
+            Attempt, AttemptId, AttemptState, Materialization, Observation, RunId, RunRecord, Session, StepRecord,
+        },
     },
 };
 
@@ -35,6 +38,8 @@ struct Records {
     runs: Vec<RunRecord>,
     texts: BTreeMap<Digest, String>,
     sessions: Vec<Session>,
+    /// Oldest first.
+    backfills: Vec<Backfill>,
 }
 
 /// Keeps records in memory.
@@ -59,7 +64,7 @@ impl MemoryStore {
     /// Nothing was ever recorded.
     pub fn is_empty(&self) -> bool {
         let records = self.records();
-        records.generation == 0 && records.runs.is_empty() && records.texts.is_empty()
+        records.generation == 0 && records.runs.is_empty() && records.texts.is_empty() && records.backfills.is_empty()
     }
 
     fn records(&self) -> RwLockReadGuard<'_, Records> {
@@ -70,7 +75,15 @@ impl MemoryStore {
 impl Change {
     /// Whether a decision can depend on it; see [`StateStore::generation`].
     pub(super) fn moves_generation(&self) -> bool {
-        !matches!(self, Change::RunStarted(_) | Change::RunStep { .. } | Change::RunEnded { .. } | Change::Text { .. })
+        !matches!(
+            self,
+            Change::RunStarted(_)
+                | Change::RunStep { .. }
+                | Change::RunEnded { .. }
+                | Change::Text { .. }
+                | Change::BackfillAsked(_)
+                | Change::BackfillTurned { .. }
+        )
     }
 }
 
@@ -162,6 +175,12 @@ impl Records {
             Change::Renamed { old, new } => self.rename(old, new),
             Change::Forgotten(key) => self.forget(key),
             Change::RunForgotten(id) => self.forget_run(id),
+            Change::BackfillAsked(asked) => self.ask(asked),
+            Change::BackfillTurned { name, from, to, at } => {
+                if let Some(it) = self.backfills.iter_mut().find(|it| it.name == *name) {
+                    it.turn(from, *to, *at);
+                }
+            }
         }
     }
 
@@ -169,6 +188,15 @@ impl Records {
         if let Some(run) = self.runs.iter_mut().find(|it| it.id == *id) {
             change(run);
         }
+    }
+
+    fn ask(&mut self, asked: &Backfill) {
+        if self.backfills.iter().any(|it| it.name == asked.name) {
+            return;
+        }
+        self.backfills.push(asked.clone());
+        let spare = spare(&self.backfills);
+        self.backfills.retain(|it| !spare.contains(&it.name));
     }
 
     fn start(&mut self, attempt: &Attempt) {
@@ -230,6 +258,9 @@ impl Records {
         }
         for step in self.runs.iter_mut().flat_map(|it| &mut it.steps).filter(|it| it.key == *old) {
             step.key = new.clone();
+        }
+        for backfill in &mut self.backfills {
+            backfill.rename(old, new);
         }
     }
 
@@ -323,6 +354,10 @@ impl StateStore for MemoryStore {
 
     fn sessions(&self) -> Result<Vec<Session>, StoreError> {
         Ok(self.records().sessions.clone())
+    }
+
+    fn backfills(&self) -> Result<Vec<Backfill>, StoreError> {
+        Ok(self.records().backfills.clone())
     }
 
     fn sync(&self) -> Result<(), StoreError> {

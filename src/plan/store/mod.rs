@@ -20,8 +20,12 @@ use crate::{
         event::RunOutcome,
         key::{AssetKey, PartitionKey},
     },
-    plan::record::{
-        Attempt, AttemptId, AttemptState, Intent, Materialization, Observation, RunId, RunRecord, Session, StepRecord,
+    plan::{
+        backfill::{Backfill, BackfillState},
+        record::{
+            Attempt, AttemptId, AttemptState, Intent, Materialization, Observation, RunId, RunRecord, Session,
+            StepRecord,
+        },
     },
 };
 
@@ -77,6 +81,16 @@ pub enum Change {
     Forgotten(AssetKey),
     /// Forgets a run, its steps and those of its attempts that have ended; materializations stay.
     RunForgotten(RunId),
+    /// Becomes the latest of all backfills; does nothing if one of that name is known. Of those that have
+    /// ended, the last [`ENDED_KEPT`](crate::plan::backfill::ENDED_KEPT) are kept.
+    BackfillAsked(Box<Backfill>),
+    /// Does nothing unless its state is one of `from`.
+    BackfillTurned {
+        name: String,
+        from: Vec<BackfillState>,
+        to: BackfillState,
+        at: Timestamp,
+    },
 }
 
 /// How many materializations of one asset partition are kept.
@@ -198,6 +212,13 @@ pub trait StateStore: Send + Sync {
 
     /// In the order in which they were first opened.
     fn sessions(&self) -> Result<Vec<Session>, StoreError>;
+
+    /// In the order in which they were asked for.
+    fn backfills(&self) -> Result<Vec<Backfill>, StoreError>;
+
+    fn backfill(&self, name: &str) -> Result<Option<Backfill>, StoreError> {
+        Ok(self.backfills()?.into_iter().find(|it| it.name == name))
+    }
 
     /// Makes everything committed so far survive a power loss.
     fn sync(&self) -> Result<(), StoreError>;

@@ -52,6 +52,7 @@ use crate::{
         key::{AssetKey, PartitionKey},
         project::Durability,
     },
+    plan::backfill::Backfill,
     plan::hash::Sweep,
     plan::record::{Attempt, AttemptId, Materialization, Observation, RunId, RunRecord, Session},
 };
@@ -453,6 +454,10 @@ impl StateStore for SqliteStore {
 
     fn sessions(&self) -> Result<Vec<Session>, StoreError> {
         self.ask(read::sessions, MemoryStore::sessions)
+    }
+
+    fn backfills(&self) -> Result<Vec<Backfill>, StoreError> {
+        self.ask(read::backfills, MemoryStore::backfills)
     }
 
     fn sync(&self) -> Result<(), StoreError> {

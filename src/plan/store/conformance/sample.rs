@@ -10,6 +10,7 @@ use crate::{
         key::{AssetKey, PartitionKey},
     },
     plan::{
+        backfill::{Backfill, BackfillAsset, BackfillState, Order},
         hash::Signature,
         record::{
             Attempt, AttemptId, AttemptState, Materialization, Observation, RunId, RunRecord, Session, StepRecord,
@@ -133,6 +134,25 @@ pub fn step(asset: &str, outcome: StepOutcome) -> StepRecord {
         bytes: Some(9),
         rows: None,
         error: (outcome == StepOutcome::Failed).then(|| "exit status 3".to_owned()),
+    }
+}
+
+/// A wish for two partitions of `asset`.
+pub fn backfill(name: &str, asset: &str) -> Backfill {
+    let partitions = Some("2026-01-01,2026-01-02".to_owned());
+    Backfill {
+        name: name.to_owned(),
+        asked_at: at(1),
+        command: vec!["backfill".to_owned(), "start".to_owned()],
+        assets: vec![
+            BackfillAsset { key: key(asset), partitions, count: 2 },
+            BackfillAsset { key: key("total"), partitions: None, count: 1 },
+        ],
+        order: Order::NewestFirst,
+        jobs: Some(3),
+        vars: vec![("mode".to_owned(), "full".to_owned())],
+        state: BackfillState::Wanted,
+        since: at(1),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
         key::{AssetKey, PartitionKey},
     },
     plan::{
+        backfill::{Backfill, BackfillAsset, BackfillState, Order},
         hash::{FileKind, Signature},
         record::{
             Attempt, AttemptId, AttemptState, Intent, Materialization, Observation, RunId, RunRecord, Session,
@@ -29,9 +30,13 @@ coded_struct!(Intent { materialization, staged });
 coded_struct!(RunRecord { id, started_at, ended_at, outcome, command, steps, pid, host });
 coded_struct!(StepRecord { key, partition, outcome, duration_ms, attempt, data_version, bytes, rows, error });
 coded_struct!(Session { id, boot, sealed });
+coded_struct!(Backfill { name, asked_at, command, assets, order, jobs, vars, state, since });
+coded_struct!(BackfillAsset { key, partitions, count });
 
 coded_cases!(FileKind { 0 = File, 1 = Folder, 2 = Link, 3 = Odd });
 coded_cases!(StepOutcome { 0 = Built, 1 = Restored, 2 = CutOff, 3 = Fresh, 4 = Failed, 5 = Skipped });
+coded_cases!(Order { 0 = OldestFirst, 1 = NewestFirst });
+coded_cases!(BackfillState { 0 = Wanted, 1 = Paused, 2 = Cancelled, 3 = Done, 4 = Failed });
 coded_cases!(RunOutcome { 0 = Succeeded, 1 = Failed, 2 = Interrupted });
 
 impl Coded for AssetKey {
@@ -304,7 +309,8 @@ coded_changes!(
     4 = AttemptCommitting { id, intents },
     5 = AttemptEnded { id, state, at },
     9 = Text { digest, text },
-    12 = Renamed { old, new };
+    12 = Renamed { old, new },
+    15 = BackfillTurned { name, from, to, at };
     0 = RunStarted,
     3 = AttemptStarted,
     6 = Materialized,
@@ -314,4 +320,5 @@ coded_changes!(
     11 = SessionSealed,
     13 = Forgotten,
     14 = RunForgotten,
+    16 = BackfillAsked,
 );

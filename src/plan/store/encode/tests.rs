@@ -10,10 +10,13 @@ use crate::{
         key::{AssetKey, PartitionKey},
     },
     plan::{
+        backfill::BackfillState,
         record::{AttemptState, Intent, Materialization, StoredOutput, TrackedFile},
         store::{
             Change,
-            conformance::sample::{at, attempt, digest, key, made, materialization, observation, run, session, step},
+            conformance::sample::{
+                at, attempt, backfill, digest, key, made, materialization, observation, run, session, step,
+            },
         },
     },
 };
@@ -50,6 +53,14 @@ fn materializations() -> impl Strategy<Value = Materialization> {
     )
 }
 
+const STATES: [BackfillState; 5] = [
+    BackfillState::Wanted,
+    BackfillState::Paused,
+    BackfillState::Cancelled,
+    BackfillState::Done,
+    BackfillState::Failed,
+];
+
 fn one_of_each() -> Vec<Change> {
     let id = attempt("a", "r", 1).id;
     let run_id = run("r").id;
@@ -75,6 +86,8 @@ fn one_of_each() -> Vec<Change> {
         Change::Renamed { old: key("a"), new: key("b") },
         Change::Forgotten(key("a")),
         Change::RunForgotten(run_id),
+        Change::BackfillAsked(Box::new(backfill("b", "a"))),
+        Change::BackfillTurned { name: "b".to_owned(), from: STATES.to_vec(), to: STATES[4], at: at(2) },
     ]
 }
 
@@ -89,7 +102,7 @@ fn every_change_is_read_back() {
 #[test]
 fn the_format_stays() {
     let bytes: Vec<u8> = one_of_each().iter().flat_map(encode).collect();
-    expect_test::expect!["1316 bytes, 727386104c3c"].assert_eq(&format!(
+    expect_test::expect!["1415 bytes, 631598280144"].assert_eq(&format!(
         "{} bytes, {}",
         bytes.len(),
         Digest::of(&bytes).short()

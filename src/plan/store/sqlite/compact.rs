@@ -104,6 +104,8 @@ fn write_file(connection: &Connection, sequence: u64, name: JournalName, path: &
     }
     let runs = rows::<RunRecord>(connection, "run", "SELECT id, body FROM run ORDER BY n")?;
     frames.push_all(runs, Change::RunStarted)?;
+    let backfills = read::backfill_rows(connection)?;
+    frames.push_all(backfills, |it| Change::BackfillAsked(Box::new(it)))?;
     let texts = "SELECT digest, body FROM text";
     read::each(connection, texts, [], |columns, body| {
         let digest = columns[0].try_into().map(crate::base::digest::Digest);

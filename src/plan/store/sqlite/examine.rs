@@ -51,6 +51,7 @@ fn examine_rows(connection: &Connection, found: &mut Vec<String>) -> Answer<()> 
     check(read::verify(connection))?;
     check(read::observations(connection).map(drop))?;
     check(read::last_attempts(connection).map(drop))?;
+    check(read::backfills(connection).map(drop))?;
     check(read::sessions(connection).map(drop))
 }
 

@@ -9,6 +9,7 @@ use crate::{
     base::digest::Digest,
     model::key::{AssetKey, PartitionKey},
     plan::{
+        backfill::Backfill,
         record::{Attempt, AttemptId, Materialization, Observation, RunId, RunRecord, Session, StepRecord},
         store::encode::{self, Coded},
     },
@@ -221,6 +222,20 @@ pub fn run(connection: &Connection, id: &RunId) -> Answer<Option<RunRecord>> {
 
 pub fn text(connection: &Connection, digest: &Digest) -> Answer<Option<String>> {
     first(connection, "text", "SELECT digest, body FROM text WHERE digest = ?1", [digest.0])
+}
+
+/// In the order in which they were asked for.
+pub fn backfill_rows(connection: &Connection) -> Answer<Vec<Row<Backfill>>> {
+    let known = "SELECT count(*) FROM sqlite_master WHERE name = 'backfill'";
+    let known: i64 = connection.prepare_cached(known)?.query_row([], |row| row.get(0))?;
+    if known == 0 {
+        return Ok(Vec::new());
+    }
+    rows(connection, "backfill", "SELECT name, body FROM backfill ORDER BY n", [])
+}
+
+pub fn backfills(connection: &Connection) -> Answer<Vec<Backfill>> {
+    one_moment(connection, || backfill_rows(connection).map(records))
 }
 
 /// In the order in which they were first opened.

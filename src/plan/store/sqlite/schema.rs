@@ -36,6 +36,11 @@ CREATE TABLE text (digest BLOB PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE session (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, body BLOB NOT NULL);
 ";
 
+/// Backfills came after version 1, which is otherwise the same: their table is made when the first is asked for,
+/// and a program that does not know of it leaves it as it is.
+pub const CREATE_BACKFILLS: &str =
+    "CREATE TABLE IF NOT EXISTS backfill (n INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, body BLOB NOT NULL)";
+
 /// All tables, in the transaction of the caller.
 pub fn create(connection: &Connection, summary: &Summary) -> Result<(), Trouble> {
     connection.execute_batch(CREATE)?;

@@ -5,13 +5,14 @@ use rusqlite::{Connection, params};
 
 use super::{
     read::{self, Answer, Row, open_body},
-    seal,
+    schema, seal,
     summary::Summary,
 };
 use crate::{
     base::digest::Digest,
     model::key::{AssetKey, PartitionKey},
     plan::{
+        backfill::{Backfill, spare},
         record::{
             Attempt, AttemptId, AttemptState, Intent, Materialization, Observation, RunId, RunRecord, Session,
             StepRecord,
@@ -79,6 +80,10 @@ impl<'c> Writing<'c> {
             Change::Renamed { old, new } => self.renamed(old, new),
             Change::Forgotten(key) => self.forgotten(key),
             Change::RunForgotten(id) => self.run_forgotten(id),
+            Change::BackfillAsked(asked) => self.backfill_asked(asked),
+            Change::BackfillTurned { name, from, to, at } => {
+                self.change_backfills(|it| it.name == *name && it.turn(from, *to, *at))
+            }
         }
     }
 
@@ -351,6 +356,41 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
+    // Backfills: few, and seldom written.
+
+    fn put_backfill(&self, number: u64, backfill: &Backfill) -> Answer<()> {
+        let (body, _) = sealed("backfill", &[backfill.name.as_bytes()], number, backfill);
+        let sql = "INSERT OR REPLACE INTO backfill (n, name, body) VALUES (?1, ?2, ?3)";
+        self.execute(sql, params![number.cast_signed(), backfill.name, body])?;
+        Ok(())
+    }
+
+    fn backfill_asked(&mut self, asked: &Backfill) -> Answer<()> {
+        self.execute(schema::CREATE_BACKFILLS, [])?;
+        let known = read::backfill_rows(self.connection)?.into_iter().map(|it| it.record);
+        let mut all: Vec<Backfill> = known.collect();
+        if all.iter().any(|it| it.name == asked.name) {
+            return Ok(());
+        }
+        let number = self.summary.next_number();
+        self.put_backfill(number, asked)?;
+        all.push(asked.clone());
+        for name in spare(&all) {
+            self.execute("DELETE FROM backfill WHERE name = ?1", [name])?;
+        }
+        Ok(())
+    }
+
+    /// `change` says of each whether it changed it.
+    fn change_backfills(&mut self, mut change: impl FnMut(&mut Backfill) -> bool) -> Answer<()> {
+        for mut row in read::backfill_rows(self.connection)? {
+            if change(&mut row.record) {
+                self.put_backfill(row.number, &row.record)?;
+            }
+        }
+        Ok(())
+    }
+
     // Names.
 
     fn renamed(&mut self, old: &AssetKey, new: &AssetKey) -> Answer<()> {
@@ -381,6 +421,7 @@ impl<'c> Writing<'c> {
                 self.put_past_source(row.number, &row.record)?;
             }
         }
+        self.change_backfills(|it| it.rename(old, new))?;
         self.rename_attempts(old, new)?;
         self.rename_steps(old, new)
     }

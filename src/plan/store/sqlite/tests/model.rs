@@ -6,8 +6,9 @@ use super::*;
 use crate::{
     model::event::{RunOutcome, StepOutcome},
     plan::{
+        backfill::BackfillState,
         record::{AttemptState, Intent},
-        store::conformance::sample::{at, digest},
+        store::conformance::sample::{at, backfill, digest},
     },
 };
 
@@ -47,6 +48,14 @@ fn changes() -> impl Strategy<Value = Change> {
         1 => (asset(), asset()).prop_map(|(old, new)| Change::Renamed { old: key(old), new: key(new) }),
         1 => asset().prop_map(|it| Change::Forgotten(key(it))),
         1 => run_id().prop_map(Change::RunForgotten),
+        1 => (select(&["x", "y"][..]), asset())
+            .prop_map(|(name, asset)| Change::BackfillAsked(Box::new(backfill(name, asset)))),
+        1 => (select(&["x", "y"][..]), 0..9i64).prop_map(|(name, second)| Change::BackfillTurned {
+            name: name.to_owned(),
+            from: vec![BackfillState::Wanted, BackfillState::Paused],
+            to: if second % 2 == 0 { BackfillState::Paused } else { BackfillState::Wanted },
+            at: at(second),
+        }),
     ]
 }
 
@@ -73,6 +82,7 @@ fn assert_same_truth(store: &dyn StateStore, model: &MemoryStore) {
     assert_eq!(store.latest_all().unwrap(), model.latest_all().unwrap());
     assert_eq!(store.observations().unwrap(), model.observations().unwrap());
     assert_eq!(store.sessions().unwrap(), model.sessions().unwrap());
+    assert_eq!(store.backfills().unwrap(), model.backfills().unwrap());
     for asset in ASSETS {
         for partition in PARTITIONS {
             let (key, partition) = (key(asset), PartitionKey::new(partition));
