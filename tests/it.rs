@@ -8,6 +8,7 @@
 
 mod adbc;
 mod anchors;
+mod backfill;
 mod checks;
 mod cli;
 mod cut_off;

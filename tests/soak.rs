@@ -9,7 +9,7 @@
 #[path = "soak/state.rs"]
 mod state;
 #[path = "soak/tree.rs"]
-mod tree;
+pub mod tree;
 
 use std::{
     collections::BTreeMap,

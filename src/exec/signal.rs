@@ -32,6 +32,8 @@ pub enum Signal {
     Stop,
     /// `fg`, `bg`, or whoever stopped us.
     Continue,
+    /// Of no signal of the system: what is at work comes to its end, and nothing more is started.
+    Finish,
 }
 
 impl Signal {
@@ -51,7 +53,7 @@ impl Signal {
             Signal::Terminate => Some(143),
             Signal::HangUp => Some(129),
             Signal::Quit => Some(131),
-            Signal::Stop | Signal::Continue => None,
+            Signal::Stop | Signal::Continue | Signal::Finish => None,
         }
     }
 }

@@ -226,6 +226,11 @@ impl App {
         &self.workspace.project
     }
 
+    /// Where this project's locks are.
+    pub fn locks_folder(&self) -> PathBuf {
+        self.of_project.locks()
+    }
+
     /// The locks of this project's assets.
     pub fn locks(&self) -> Result<Arc<LockTable>, Failure> {
         LockTable::open(&self.of_project.locks().join("assets")).map_err(|it| Failure::new(Exit::State, it.to_string()))

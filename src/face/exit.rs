@@ -10,7 +10,7 @@ pub enum Exit {
     Failed = 1,
     /// Usage or manifest.
     Usage = 2,
-    /// `status` found something that is not fresh.
+    /// `status` found something that is not fresh, or a backfill was paused or called off.
     NotFresh = 3,
     /// A blocking check failed.
     CheckFailed = 4,
@@ -27,7 +27,7 @@ impl Exit {
         (Exit::Done, "done, or everything is fresh"),
         (Exit::Failed, "an asset failed"),
         (Exit::Usage, "wrong usage, or a mistake in the manifest"),
-        (Exit::NotFresh, "`status` found something that is not fresh"),
+        (Exit::NotFresh, "`status` found something that is not fresh, or a backfill was paused or cancelled"),
         (Exit::CheckFailed, "a blocking check failed"),
         (Exit::State, "the state cannot be reached, or is locked"),
         (Exit::Interrupted, "interrupted (Ctrl-C)"),

@@ -89,7 +89,7 @@ fn schemas_are_printed_by_name() {
         --- stderr
         error: there is no schema `statsu`
         help: did you mean `status`?
-        help: there are assets, accept, check, clean, diff, doctor, events, gc, graph, impact, init, jobs, list, logs, materialize, mv, partitions, plan, rows, runs, show, status, templates, validate, why
+        help: there are assets, accept, backfill, backfills, check, clean, diff, doctor, events, gc, graph, impact, init, jobs, list, logs, materialize, mv, partitions, plan, rows, runs, show, status, templates, validate, why
     "#]].assert_eq(&project.run(&["schema", "statsu"]).transcript());
 }
 
@@ -186,7 +186,7 @@ fn the_manual_has_a_page_for_every_command() {
     expect![[r#"
         exit 0
         --- stderr
-        31 pages written to pages
+        32 pages written to pages
     "#]]
     .assert_eq(&project.run(&["man", "pages"]).transcript());
     let page = project.read("pages/assets-accept.1");
@@ -209,7 +209,7 @@ fn help_is_given_on_commands_and_topics() {
             0  done, or everything is fresh
             1  an asset failed
             2  wrong usage, or a mistake in the manifest
-            3  `status` found something that is not fresh
+            3  `status` found something that is not fresh, or a backfill was paused or cancelled
             4  a blocking check failed
             5  the state cannot be reached, or is locked
           130  interrupted (Ctrl-C)

@@ -35,7 +35,7 @@ use crate::{
         project::{NodeId, OpId, PoolId},
         staleness::{Reason, ReasonCode},
     },
-    plan::record::AttemptState,
+    plan::{backfill::Order, record::AttemptState},
 };
 
 /// How often an attempt whose inputs moved is made again.
@@ -60,6 +60,8 @@ pub struct Options {
     pub jobs: usize,
     /// Start nothing more after the first failure.
     pub fail_fast: bool,
+    /// Partitions in the order of time, instead of the longest way to the end first.
+    pub order: Option<Order>,
 }
 
 impl Options {
@@ -192,6 +194,8 @@ struct Dispatcher<'a, 'p> {
     reports: Vec<StepReport>,
     failed: bool,
     stopping: Option<Signal>,
+    /// Nothing more is started.
+    finishing: bool,
     started_ms: u64,
 }
 
@@ -206,7 +210,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
         listener: &'a mut dyn Listener,
     ) -> Self {
         let project = &*context.workspace.project;
-        let steps = link(context, plan, durations);
+        let steps = link(context, plan, durations, options.order);
         Dispatcher {
             context,
             options,
@@ -224,6 +228,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             reports: Vec::new(),
             failed: false,
             stopping: None,
+            finishing: false,
             started_ms: context.workspace.clock.monotonic_ms(),
         }
     }
@@ -277,6 +282,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
         match (self.stopping, self.failed) {
             (Some(_), _) => RunOutcome::Interrupted,
             (None, true) => RunOutcome::Failed,
+            (None, false) if self.finishing => RunOutcome::Interrupted,
             (None, false) => RunOutcome::Succeeded,
         }
     }
@@ -284,7 +290,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
     fn summary(self) -> Summary {
         Summary {
             outcome: self.outcome(),
-            signal: self.stopping,
+            signal: self.stopping.or(self.finishing.then_some(Signal::Finish)),
             duration_ms: self.now() - self.started_ms,
             reports: self.reports,
         }
@@ -436,7 +442,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
 
     /// Nothing more is to be begun.
     fn over(&self) -> bool {
-        self.stopping.is_some() || self.failed && self.options.fail_fast
+        self.stopping.is_some() || self.finishing || self.failed && self.options.fail_fast
     }
 
     fn abandon_prepared(&mut self) {
@@ -701,6 +707,12 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
                 self.emit(RunEvent::Resumed { paused_ms: self.now().saturating_sub(since) });
             }
             Signal::Continue => {}
+            Signal::Finish => {
+                self.finishing = true;
+                let message = "nothing more is started; what is at work is finished".to_owned();
+                self.emit(RunEvent::Note { message });
+                self.skip_the_rest();
+            }
             Signal::Interrupt | Signal::Terminate | Signal::HangUp | Signal::Quit => {
                 let (how, grace_ms) = match self.stopping {
                     None => (CancelKind::Polite, self.context.grace_ms),

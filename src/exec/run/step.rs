@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use jiff::Timestamp;
+
 use crate::{
     base::digest::Digest,
     exec::{
@@ -15,6 +17,7 @@ use crate::{
         plan::{Plan, PlanStep, StepAction},
         project::{NodeId, OpId},
     },
+    plan::{backfill::Order, partitions::PartitionKeys},
 };
 
 /// Where a step of a run is.
@@ -57,7 +60,14 @@ pub struct Step<'p> {
 }
 
 /// Steps with their dependents and weights.
-pub fn link<'p>(context: &RunContext<'_>, plan: &'p Plan, durations: &HashMap<OpId, u64>) -> Vec<Step<'p>> {
+///
+/// With an order, the partitions that it puts first weigh most.
+pub fn link<'p>(
+    context: &RunContext<'_>,
+    plan: &'p Plan,
+    durations: &HashMap<OpId, u64>,
+    order: Option<Order>,
+) -> Vec<Step<'p>> {
     let project = &*context.workspace.project;
     let partitions = &context.workspace.partitions;
     let place = |step: &PlanStep| partitions.of_op(step.op).place(step.partition.as_str()).unwrap_or_default();
@@ -93,7 +103,10 @@ pub fn link<'p>(context: &RunContext<'_>, plan: &'p Plan, durations: &HashMap<Op
         StepAction::Restore => 1,
     };
     let expected: Vec<u64> = plan.steps.iter().map(expected).collect();
-    let weights = weights(&expected, &dependents);
+    let weights = match order {
+        Some(order) => in_order(partitions, plan, order),
+        None => weights(&expected, &dependents),
+    };
     plan.steps
         .iter()
         .zip(dependents)
@@ -116,4 +129,28 @@ pub fn link<'p>(context: &RunContext<'_>, plan: &'p Plan, durations: &HashMap<Op
             token: None,
         })
         .collect()
+}
+
+/// By the time that a partition is of, or else by its place.
+fn in_order(partitions: &PartitionKeys, plan: &Plan, order: Order) -> Vec<u64> {
+    let when = |index: StepIndex| {
+        let step = &plan.steps[index];
+        let keys = partitions.of_op(step.op);
+        let place = keys.place(step.partition.as_str()).unwrap_or_default();
+        (keys.window(place).map(|it| it.start), place)
+    };
+    let mut first: Vec<((Option<Timestamp>, u64), StepIndex)> =
+        (0..plan.steps.len()).map(|it| (when(it), it)).collect();
+    first.sort_unstable();
+    if order == Order::OldestFirst {
+        first.reverse();
+    }
+    // Of the same time the same, so that of those what is upstream goes first.
+    let mut weights = vec![0; first.len()];
+    let mut weight = 0;
+    for (at, (when, index)) in first.iter().enumerate() {
+        weight += u64::from(at == 0 || first[at - 1].0 != *when);
+        weights[*index] = weight;
+    }
+    weights
 }

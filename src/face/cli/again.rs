@@ -9,6 +9,22 @@ pub fn as_typed(typed: &[String]) -> String {
 
 /// Only what failed, in the same project and for the same target.
 pub fn retry(opening: &Opening) -> String {
+    let mut words = of(opening);
+    for (name, value) in &opening.vars {
+        words.extend(["--var".to_owned(), format!("{name}={value}")]);
+    }
+    words.push("retry".to_owned());
+    line(&words)
+}
+
+/// Of a backfill, which knows its variables.
+pub fn backfill(opening: &Opening, what: &str, name: &str) -> String {
+    let mut words = of(opening);
+    words.extend(["backfill", what, name].map(str::to_owned));
+    line(&words)
+}
+
+fn of(opening: &Opening) -> Vec<String> {
     let mut words = Vec::new();
     if opening.start.as_os_str() != "." {
         words.extend(["-C".to_owned(), opening.start.to_string_lossy().into_owned()]);
@@ -16,11 +32,7 @@ pub fn retry(opening: &Opening) -> String {
     if let Some(target) = &opening.target {
         words.extend(["-t".to_owned(), target.clone()]);
     }
-    for (name, value) in &opening.vars {
-        words.extend(["--var".to_owned(), format!("{name}={value}")]);
-    }
-    words.push("retry".to_owned());
-    line(&words)
+    words
 }
 
 fn line(words: &[String]) -> String {

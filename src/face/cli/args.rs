@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-use super::partition_args::{ImpactArgs, JobArgs, PartitionsArgs};
+use super::{
+    backfill_args::BackfillArgs,
+    partition_args::{ImpactArgs, JobArgs, PartitionsArgs},
+};
 
 /// A build tool for data: knows from content what is out of date, says why, and remakes only that.
 #[derive(Parser, Debug)]
@@ -102,6 +105,8 @@ pub enum Command {
     Impact(ImpactArgs),
     /// Show partitions and their keys; add and remove those of dynamic ones.
     Partitions(PartitionsArgs),
+    /// Make partitions under a name that can be paused, gone on with and called off.
+    Backfill(BackfillArgs),
     /// Show and run the jobs of the project.
     Job(JobArgs),
     /// Run checks alone, on what is published. Makes nothing.

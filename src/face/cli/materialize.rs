@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        mpsc::{Receiver, channel},
+        mpsc::{Receiver, Sender, channel},
     },
 };
 
@@ -53,6 +53,7 @@ use crate::{
         project::{Durability, OpId, Project},
     },
     plan::{
+        backfill::Order,
         hash::boot,
         planner,
         record::{Materialization, RunId, RunRecord},
@@ -105,7 +106,8 @@ pub fn run(context: &Context, args: &MaterializeArgs) -> Result<Exit, Failure> {
     let known = vouched.and_then(|it| it.known(&app));
     let answer = if context.json { Answer::Document } else { Answer::Nothing };
     let (wanted, known) = (wanted.as_ref(), known.as_ref());
-    let asked = Asked { selected: &selected, only: only.as_ref(), forced, how: &args.how, wanted, known, answer };
+    let asked =
+        Asked { selected: &selected, only: only.as_ref(), forced, how: &args.how, wanted, known, answer, course: None };
     bring(context, &app, &signals, &asked).map(|it| exit_of(&it.summary))
 }
 
@@ -121,6 +123,7 @@ pub fn forced(force: bool, full_refresh: bool) -> Forced {
 /// Signals as messages, for as long as it lives.
 pub struct Signals {
     pub messages: Receiver<Signal>,
+    sender: Sender<Signal>,
     watch: SignalWatch,
 }
 
@@ -133,6 +136,11 @@ impl Signals {
     pub fn heard<T>(&self, work: impl FnOnce() -> T) -> T {
         self.forget();
         self.attention().paid(work)
+    }
+
+    /// Where the program itself may ask for what signals ask for.
+    pub fn sender(&self) -> Sender<Signal> {
+        self.sender.clone()
     }
 
     /// What did by default what it does, a stop for instance, is no message any more.
@@ -150,6 +158,7 @@ pub fn listen() -> Result<Signals, Failure> {
 /// The same; `wake` is called when there is one.
 pub fn listen_and(wake: impl Fn() + Send + 'static) -> Result<Signals, Failure> {
     let (sender, messages) = channel();
+    let own = sender.clone();
     let send = move |it| {
         // Nobody reads any more: the command is over.
         let _ = sender.send(it);
@@ -158,7 +167,7 @@ pub fn listen_and(wake: impl Fn() + Send + 'static) -> Result<Signals, Failure> 
     let watch =
         signal::watch(send).map_err(|it| Failure::new(Exit::Failed, format!("cannot listen to signals: {it}")))?;
     watch.attention().rest();
-    Ok(Signals { messages, watch })
+    Ok(Signals { messages, sender: own, watch })
 }
 
 /// What goes to stdout.
@@ -183,6 +192,19 @@ pub struct Asked<'a> {
     /// What need not be looked at.
     pub known: Option<&'a Known>,
     pub answer: Answer,
+    /// What is asked for by a backfill.
+    pub course: Option<Course<'a>>,
+}
+
+/// How a backfill goes about it.
+#[derive(Clone)]
+pub struct Course<'a> {
+    pub order: Order,
+    /// Is told what was found before anything is begun.
+    pub foretell: &'a dyn Fn(&Survey),
+    /// What people type to go on, and to make again what failed.
+    pub resume: String,
+    pub retry: String,
 }
 
 /// What became of it.
@@ -195,7 +217,7 @@ pub struct Brought {
 /// Brings what is selected up to date, and tells what became of it.
 pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>) -> Result<Brought, Failure> {
     let made = selecting::made_of(app.project(), asked.selected);
-    let asked = &Asked { selected: &made, ..*asked };
+    let asked = &Asked { selected: &made, course: asked.course.clone(), ..*asked };
     let Asked { selected, forced, .. } = *asked;
     progress_choice(context, asked.how)?;
     let locks = app.locks()?;
@@ -211,6 +233,9 @@ pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>)
     let plan = planner::plan(&world, &surveyed, selected)?;
     if let Some(wanted) = asked.wanted {
         wanted.check(app.project(), &surveyed, &plan)?;
+    }
+    if let Some(course) = &asked.course {
+        (course.foretell)(&surveyed);
     }
     tell_waiting(context, app, asked, &plan);
     remember_touched(app, &surveyed)?;
@@ -383,7 +408,8 @@ fn start(
     let mut told = EventLog::new(context.ui.out().sink().clone(), workspace.clock.clone());
     let mut collected = Collector::new(prepared.plan.fresh.len());
     let mut recorder = Recorder::new(&*workspace.store, &workspace.checked, &*workspace.clock, run.clone());
-    let options = Options { jobs, fail_fast: asked.how.fail_fast };
+    let order = asked.course.as_ref().map(|it| it.order);
+    let options = Options { jobs, fail_fast: asked.how.fail_fast, order };
     let summary = {
         let mut all = listeners(context, app, prepared)?;
         if asked.answer == Answer::Events {
@@ -510,12 +536,13 @@ fn listeners<'a>(context: &Context, app: &'a App, prepared: &Prepared<'_>) -> Re
     let env = &context.opening.env;
     let choice = progress_choice(context, prepared.asked.how)?;
     let fresh = prepared.plan.fresh.len();
+    let course = prepared.asked.course.as_ref();
     let names: Vec<(String, &str)> = prepared.plan.steps.iter().flat_map(|it| shown_names(app.project(), it)).collect();
     let setting = Setting {
         fresh,
         columns: Columns::of(names.iter().map(|(name, io)| (name.as_str(), *io))),
-        retry: again::retry(&context.opening),
-        resume: again::as_typed(&context.typed),
+        retry: course.map_or_else(|| again::retry(&context.opening), |it| it.retry.clone()),
+        resume: course.map_or_else(|| again::as_typed(&context.typed), |it| it.resume.clone()),
     };
     let mut all: Vec<Box<dyn Listener + 'a>> = vec![progress::listener(&context.ui, choice, setting, env)];
     let place_of = Box::new(move |key: &AssetKey| {
@@ -562,12 +589,13 @@ pub fn seal(app: &App, run: &RunId) {
 }
 
 pub fn exit_of(summary: &Summary) -> Exit {
-    match (summary.outcome, summary.signal) {
+    match (summary.outcome, summary.signal.filter(|it| *it != Signal::Finish)) {
         (_, Some(Signal::Interrupt | Signal::Quit)) => Exit::Interrupted,
         (_, Some(_)) => Exit::Terminated,
         (RunOutcome::Succeeded, None) => Exit::Done,
         (RunOutcome::Failed, None) if rejected(summary) => Exit::CheckFailed,
-        (RunOutcome::Failed | RunOutcome::Interrupted, None) => Exit::Failed,
+        (RunOutcome::Interrupted, None) => Exit::NotFresh,
+        (RunOutcome::Failed, None) => Exit::Failed,
     }
 }
 

@@ -3,6 +3,8 @@
 mod accept;
 mod again;
 pub mod args;
+mod backfill;
+mod backfill_args;
 mod check;
 mod check_step;
 mod choosing;
@@ -152,6 +154,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Materialize(args) => materialize::run(context, &args),
         Command::Impact(args) => impact::run(context, &args),
         Command::Partitions(args) => partitions::run(context, &args),
+        Command::Backfill(args) => backfill::run(context, &args),
         Command::Job(args) => job::run(context, &args),
         Command::Check(args) => check::run(context, &args),
         Command::Watch(args) => watch::run(context, &args),

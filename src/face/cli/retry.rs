@@ -63,8 +63,16 @@ pub fn run(context: &Context, args: &RetryArgs) -> Result<Exit, Failure> {
     let signals = materialize::listen()?;
     let answer = if context.json { Answer::Document } else { Answer::Nothing };
     let only = Some(&only);
-    let asked =
-        Asked { selected: &selected, only, forced: Forced::Nothing, how: &args.how, wanted: None, known: None, answer };
+    let asked = Asked {
+        selected: &selected,
+        only,
+        forced: Forced::Nothing,
+        how: &args.how,
+        wanted: None,
+        known: None,
+        answer,
+        course: None,
+    };
     materialize::bring(context, &app, &signals, &asked).map(|it| materialize::exit_of(&it.summary))
 }
 

@@ -12,9 +12,11 @@ use crate::{
 pub const MANIFEST: &str = include_str!("../../../schema/assets.schema.json");
 
 /// Name and text of every committed schema.
-pub const ALL: [(&str, &str); 25] = [
+pub const ALL: [(&str, &str); 27] = [
     ("assets", MANIFEST),
     ("accept", include_str!("../../../schema/accept.schema.json")),
+    ("backfill", include_str!("../../../schema/backfill.schema.json")),
+    ("backfills", include_str!("../../../schema/backfills.schema.json")),
     ("check", include_str!("../../../schema/check.schema.json")),
     ("clean", include_str!("../../../schema/clean.schema.json")),
     ("diff", include_str!("../../../schema/diff.schema.json")),

@@ -167,8 +167,16 @@ impl Keeping<'_> {
 
     fn bring(&mut self, app: &App, selected: &NodeSet) -> Result<Option<Exit>, Failure> {
         let answer = if self.context.json { Answer::Events } else { Answer::Nothing };
-        let asked =
-            Asked { selected, only: None, forced: Forced::Nothing, how: self.how, wanted: None, known: None, answer };
+        let asked = Asked {
+            selected,
+            only: None,
+            forced: Forced::Nothing,
+            how: self.how,
+            wanted: None,
+            known: None,
+            answer,
+            course: None,
+        };
         let brought = materialize::bring(self.context, app, &self.signals, &asked)?;
         self.remember(&brought.summary);
         if brought.unheard {
@@ -248,7 +256,7 @@ impl Keeper for Keeping<'_> {
                 Signal::Interrupt | Signal::Quit => return Some(Exit::Interrupted),
                 Signal::Terminate | Signal::HangUp => return Some(Exit::Terminated),
                 Signal::Stop => stop_ourselves(),
-                Signal::Continue => {}
+                Signal::Continue | Signal::Finish => {}
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Pure: what is told comes in plain rows that the commands fill; nothing here reads or decides.
 
+pub mod backfill;
 pub mod check;
 pub mod data_diff;
 pub mod diff;

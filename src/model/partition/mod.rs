@@ -19,6 +19,7 @@ mod label;
 mod mapping;
 mod name;
 mod product;
+mod recall;
 mod set;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub use keys::{Keys, Moment, NoKey, TooMany};
 pub use label::{BadFormat, check as check_format, moment as read_moment};
 pub use mapping::{CannotMap, DimensionMapping, Mapping, Related, TableRow};
 pub use name::{BadName, Names, check as check_name};
+pub use recall::Recalled;
 pub use set::PartitionSet;
 pub use text::BadText;
 pub use time::{Every, NoWindow, TimeDefinition, TimeKeys};
