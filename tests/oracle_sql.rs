@@ -1,8 +1,11 @@
-//! Tables on paper: random graphs of queries over files and databases, random changes, kills and second runs. After
-//! each change the executed set must be the smallest that is right, and every table must hold the rows that a
-//! plain evaluation gives.
+//! Tables on paper: random graphs of queries over files and databases, some of them views or added to, random changes,
+//! kills and second runs. After each change the executed set must be the smallest that is right, every table must
+//! hold the rows that a plain evaluation gives, and every hook must have been run once for each publication.
 //!
 //! A case is named by its seed. `ASSETS_ORACLE_CASES=500` tries more of them, `ASSETS_ORACLE_SEED=7` one.
+
+#[path = "oracle/sql_model.rs"]
+mod model;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +14,10 @@ use std::{
     time::Duration,
 };
 
+use model::{Kind, Model, Place, Shape, Table, Trace, Version};
 use rustix::process::Signal;
+
+use rusqlite::types::ValueRef;
 
 use crate::{
     oracle::{graph::Random, number},
@@ -25,93 +31,10 @@ use crate::{
 const STEPS: usize = 6;
 const CASES: u64 = 4;
 
-/// Rows in no order: how often each is there.
-type Table = BTreeMap<(i64, i64), usize>;
-
-/// Where a table is kept.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Place {
-    Csv,
-    Parquet,
-    Sqlite,
-    Postgres,
-    Duckdb,
-}
-
-const PLACES: [Place; 5] = [Place::Csv, Place::Parquet, Place::Sqlite, Place::Postgres, Place::Duckdb];
-
-/// What a query does with the rows of all that it reads.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
-    All,
-    /// Those with a value above the model's number.
-    Above,
-    /// The sum of each key.
-    Sums,
-    Distinct,
-    /// How many there are: most changes end here.
-    Count,
-}
-
-#[derive(Clone, Debug)]
-struct Model {
-    name: String,
-    place: Place,
-    kind: Kind,
-    number: i64,
-    /// Names of sources and of models before it.
-    reads: Vec<String>,
-    /// Only a matter of form.
-    spaces: usize,
-}
-
-impl Model {
-    fn sql(&self) -> String {
-        let space = " ".repeat(1 + self.spaces);
-        let all: Vec<String> = self.reads.iter().map(|it| format!("select k,{space}v from {it}")).collect();
-        let all = all.join(" union all ");
-        let number = self.number;
-        match self.kind {
-            Kind::All => all,
-            Kind::Above => format!("select k,{space}v from ({all}) as t where v > {number} or k = 0"),
-            Kind::Sums => {
-                format!("select k,{space}cast(sum(v) + {number} as bigint) as v from ({all}) as t group by k")
-            }
-            Kind::Distinct => format!("select distinct k,{space}{number} as v from ({all}) as t"),
-            Kind::Count => format!("select {number} as k,{space}cast(count(*) as bigint) as v from ({all}) as t"),
-        }
-    }
-
-    fn evaluate(&self, inputs: &[Table]) -> Table {
-        let mut all = Table::new();
-        for (row, count) in inputs.iter().flatten() {
-            *all.entry(*row).or_default() += count;
-        }
-        let total: usize = all.values().sum();
-        match self.kind {
-            Kind::All => all,
-            Kind::Above => all.into_iter().filter(|((k, v), _)| *v > self.number || *k == 0).collect(),
-            Kind::Sums => {
-                let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
-                for ((k, v), count) in all {
-                    *sums.entry(k).or_insert(self.number) += v * i64::try_from(count).unwrap();
-                }
-                sums.into_iter().map(|it| (it, 1)).collect()
-            }
-            Kind::Distinct => all.into_keys().map(|it| ((it.0, self.number), 1)).collect(),
-            Kind::Count => Table::from([((self.number, i64::try_from(total).unwrap()), 1)]),
-        }
-    }
-}
-
-/// All that a query's rows depend on.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Trace {
-    /// However it is set out.
-    sql: String,
-    /// Bytes of sources.
-    files: BTreeMap<String, String>,
-    tables: BTreeMap<String, Table>,
+/// What was made, of what.
+struct Record {
+    trace: Trace,
+    rows: Table,
 }
 
 struct Bench<'a> {
@@ -121,8 +44,10 @@ struct Bench<'a> {
     database: Database<'a>,
     sources: BTreeMap<String, Vec<(i64, i64)>>,
     models: Vec<Model>,
-    records: BTreeMap<String, (Trace, Table)>,
+    records: BTreeMap<String, Record>,
     damaged: BTreeSet<String>,
+    /// How often each model was published.
+    published: BTreeMap<String, usize>,
     history: Vec<String>,
 }
 
@@ -147,14 +72,20 @@ impl<'a> Bench<'a> {
             }
             let name = format!("m{index}");
             known.push(name.clone());
-            models.push(Model {
-                name,
-                place: *random.pick(&PLACES),
-                kind: *random.pick(&[Kind::All, Kind::Above, Kind::Sums, Kind::Distinct, Kind::Count]),
-                number: 0,
-                reads,
-                spaces: 0,
-            });
+            let place = *random.pick(&Place::ALL);
+            let kind = *random.pick(&[Kind::All, Kind::Above, Kind::Sums, Kind::Distinct, Kind::Count]);
+            let shape = match random.below(6) {
+                0 | 1 if place.is_database() => Shape::View,
+                2 => Shape::Append,
+                3 if matches!(kind, Kind::Sums | Kind::Distinct | Kind::Count) => Shape::Merge,
+                _ => Shape::Table,
+            };
+            let is_logged = place.is_database() && random.one_in(2);
+            let mut model = Model { name, place, kind, shape, is_logged, number: 0, reads, spaces: 0 };
+            if shape == Shape::View {
+                view_of(&mut model, &models);
+            }
+            models.push(model);
         }
         let project = Project::new()
             .env("DATABASE_URL", &database.url())
@@ -168,6 +99,7 @@ impl<'a> Bench<'a> {
             models,
             records: BTreeMap::new(),
             damaged: BTreeSet::new(),
+            published: BTreeMap::new(),
             history: Vec::new(),
         };
         for name in sources {
@@ -175,6 +107,10 @@ impl<'a> Bench<'a> {
             bench.write_source(&name, rows);
         }
         bench.project.write_manifest(&bench.manifest());
+        let log = "create table log (name text)";
+        rusqlite::Connection::open(bench.project.path("shop.sqlite")).unwrap().execute_batch(log).unwrap();
+        duckdb::run(&bench.project.path("shop.duckdb"), log);
+        bench.database.run(log);
         bench
     }
 
@@ -198,14 +134,7 @@ path = "shop.duckdb"
             let _ = writeln!(text, "[source.{name}]\nfiles = [\"raw/{name}.csv\"]");
         }
         for it in &self.models {
-            let place = match it.place {
-                Place::Csv => "format = \"csv\"",
-                Place::Parquet => "format = \"parquet\"",
-                Place::Sqlite => "io = \"lite\"",
-                Place::Postgres => "io = \"pg\"",
-                Place::Duckdb => "io = \"duck\"",
-            };
-            let _ = writeln!(text, "[asset.{}]\nsql = '{}'\n{place}", it.name, it.sql());
+            text += &it.table();
         }
         text
     }
@@ -266,12 +195,17 @@ path = "shop.duckdb"
 
     /// Somebody changes a table by hand, or deletes it.
     fn damage(&mut self, at: usize) -> String {
-        let Model { name, place, .. } = self.models[at].clone();
-        let deleted = self.random.one_in(2);
+        let Model { name, place, shape, .. } = self.models[at].clone();
+        let deleted = shape == Shape::View || self.random.one_in(2);
         if !self.records.contains_key(&name) || self.damaged.contains(&name) {
             return format!("nothing to damage at {name}");
         }
-        let sql = if deleted { format!("drop table {name}") } else { format!("update {name} set v = v + 1") };
+        let kind = if shape == Shape::View { "view" } else { "table" };
+        let cascade = if place == Place::Postgres { " cascade" } else { "" };
+        let sql = match deleted {
+            true => format!("drop {kind} {name}{cascade}"),
+            false => format!("update {name} set v = v + 1"),
+        };
         match place {
             Place::Sqlite => {
                 let database = rusqlite::Connection::open(self.project.path("shop.sqlite")).unwrap();
@@ -285,14 +219,23 @@ path = "shop.duckdb"
             Place::Parquet => self.project.write(&format!("data/{name}.parquet"), "spoilt"),
         }
         self.damaged.insert(name.clone());
+        if deleted && place == Place::Postgres {
+            let mut gone = BTreeSet::from([name.clone()]);
+            for it in &self.models {
+                let rests = it.shape == Shape::View && it.reads.iter().any(|it| gone.contains(it));
+                if rests && it.place == place && self.records.contains_key(&it.name) {
+                    gone.insert(it.name.clone());
+                }
+            }
+            self.damaged.extend(gone);
+        }
         format!("{name}: {sql}")
     }
 
     /// What is stored of each, as recorded.
     fn trace(&self, model: &Model) -> Option<Trace> {
         let (files, tables): (Vec<_>, Vec<_>) = model.reads.iter().partition(|it| self.sources.contains_key(*it));
-        let tables: Option<_> =
-            tables.into_iter().map(|it| Some((it.clone(), self.records.get(it)?.1.clone()))).collect();
+        let tables: Option<_> = tables.into_iter().map(|it| Some((it.clone(), self.version(it)?))).collect();
         Some(Trace {
             sql: Model { spaces: 0, ..model.clone() }.sql(),
             files: files.into_iter().map(|it| (it.clone(), self.source_text(it))).collect(),
@@ -300,11 +243,20 @@ path = "shop.duckdb"
         })
     }
 
+    fn version(&self, name: &str) -> Option<Version> {
+        let record = self.records.get(name)?;
+        let is_view = self.models.iter().any(|it| it.name == name && it.shape == Shape::View);
+        Some(match is_view {
+            true => Version::View(Box::new(record.trace.clone())),
+            false => Version::Rows(record.rows.clone()),
+        })
+    }
+
     /// Every model that is not as it must be, or is made from one.
     fn stale(&self) -> BTreeSet<String> {
         let mut stale = BTreeSet::new();
         for it in &self.models {
-            let changed = self.records.get(&it.name).map(|it| &it.0) != self.trace(it).as_ref();
+            let changed = self.records.get(&it.name).map(|it| &it.trace) != self.trace(it).as_ref();
             if changed || self.damaged.contains(&it.name) || it.reads.iter().any(|it| stale.contains(it)) {
                 stale.insert(it.name.clone());
             }
@@ -317,16 +269,19 @@ path = "shop.duckdb"
         let mut made = BTreeSet::new();
         for it in self.models.clone() {
             let trace = self.trace(&it).expect("what it reads was made");
-            if self.records.get(&it.name).is_some_and(|it| it.0 == trace) && !self.damaged.contains(&it.name) {
+            let old = self.records.get(&it.name).filter(|_| !self.damaged.contains(&it.name));
+            if old.is_some_and(|it| it.trace == trace) {
                 continue;
             }
             let inputs: Vec<Table> = it
                 .reads
                 .iter()
-                .map(|it| self.records.get(it).map_or_else(|| self.source_table(it), |it| it.1.clone()))
+                .map(|it| self.records.get(it).map_or_else(|| self.source_table(it), |it| it.rows.clone()))
                 .collect();
-            self.records.insert(it.name.clone(), (trace, it.evaluate(&inputs)));
+            let rows = it.evaluate(&inputs, old.filter(|it| it.trace.sql == trace.sql).map(|it| &it.rows));
+            self.records.insert(it.name.clone(), Record { trace, rows });
             self.damaged.remove(&it.name);
+            *self.published.entry(it.name.clone()).or_default() += 1;
             made.insert(it.name);
         }
         made
@@ -365,8 +320,9 @@ path = "shop.duckdb"
             false => assert!(made.is_subset(&needed), "{made:?} ran, of {needed:?}"),
         }
         for it in &self.models {
-            assert_eq!(self.rows(it), self.records[&it.name].1, "{}", it.name);
+            assert_eq!(self.rows(it), self.records[&it.name].rows, "{}", it.name);
         }
+        self.compare_hooks();
         let again = self.project.materialized(&[]);
         assert_eq!(again.iter().filter(|it| it.1 != "fresh").count(), 0, "a second run ran something: {again:?}");
     }
@@ -375,23 +331,14 @@ path = "shop.duckdb"
     fn rows(&self, model: &Model) -> Table {
         let query = format!("select k, v from {}", model.name);
         let rows: Vec<(i64, i64)> = match model.place {
-            Place::Sqlite => {
-                let database = rusqlite::Connection::open(self.project.path("shop.sqlite")).unwrap();
-                let mut statement = database.prepare(&query).unwrap();
-                let rows = statement.query_map([], |it| Ok((it.get(0)?, it.get(1)?))).unwrap();
-                rows.collect::<Result<_, _>>().unwrap()
-            }
-            Place::Postgres => self.database.rows(&query).iter().map(|it| pair(it, '|')).collect(),
-            Place::Duckdb => {
-                duckdb::rows(&self.project.path("shop.duckdb"), &query).iter().map(|it| pair(it, '|')).collect()
-            }
             Place::Csv => {
                 self.project.read(&format!("data/{}.csv", model.name)).lines().skip(1).map(|it| pair(it, ',')).collect()
             }
             Place::Parquet => {
-                let told = self.project.run(&["preview", &model.name, "-n", "10000", "--format", "csv"]).succeeded();
+                let told = self.project.run(&["preview", &model.name, "-n", "1000000", "--format", "csv"]).succeeded();
                 told.stdout.lines().skip(1).map(|it| pair(it, ',')).collect()
             }
+            database => self.asked(database, &query).iter().map(|it| pair(it, '|')).collect(),
         };
         let mut table = Table::new();
         for row in rows {
@@ -400,14 +347,59 @@ path = "shop.duckdb"
         table
     }
 
+    /// Two columns, as a database tells them.
+    fn asked(&self, database: Place, query: &str) -> Vec<String> {
+        match database {
+            Place::Sqlite => {
+                let database = rusqlite::Connection::open(self.project.path("shop.sqlite")).unwrap();
+                let mut statement = database.prepare(query).unwrap();
+                let text = |it: ValueRef<'_>| match it {
+                    ValueRef::Text(it) => String::from_utf8_lossy(it).into_owned(),
+                    it => it.as_i64().unwrap().to_string(),
+                };
+                let row = |it: &rusqlite::Row<'_>| Ok([text(it.get_ref(0)?), text(it.get_ref(1)?)].join("|"));
+                statement.query_map([], row).unwrap().collect::<Result<_, _>>().unwrap()
+            }
+            Place::Postgres => self.database.rows(query),
+            _ => duckdb::rows(&self.project.path("shop.duckdb"), query),
+        }
+    }
+
+    /// However often a run was killed: a hook is run once for each publication, and never without one.
+    fn compare_hooks(&self) {
+        let mut found = BTreeMap::new();
+        for database in [Place::Sqlite, Place::Postgres, Place::Duckdb] {
+            for row in self.asked(database, "select name, count(*) from log group by name") {
+                let (name, count) = row.split_once('|').unwrap();
+                found.insert(name.to_owned(), count.parse::<usize>().unwrap());
+            }
+        }
+        let logged = self.models.iter().filter(|it| it.is_logged);
+        let told = logged.map(|it| (it.name.clone(), self.published[&it.name])).collect::<BTreeMap<_, _>>();
+        assert_eq!(found, told, "hooks");
+    }
+
     /// Killed at some moment: the next run alone makes everything right, and nothing that was not needed.
     fn killed_run(&mut self) {
+        if cfg!(debug_assertions) && self.random.one_in(2) {
+            return self.run_that_forgets();
+        }
         let pause = self.random.below(150);
         self.history.push(format!("killed after {pause} ms"));
         let running = self.project.start(&["materialize", "-q"]);
         thread::sleep(Duration::from_millis(pause as u64));
         running.signal(Signal::KILL);
         running.finish();
+        self.run(false);
+    }
+
+    /// Published, and then lost before it was written down.
+    fn run_that_forgets(&mut self) {
+        let name = self.random.pick(&self.models).name.clone();
+        self.history.push(format!("lost {name} before it was recorded"));
+        self.project.set_env("ASSETS_PANIC", &format!("recording {name}"));
+        self.project.run(&["materialize", "-q"]);
+        self.project.unset_env("ASSETS_PANIC");
         self.run(false);
     }
 
@@ -418,6 +410,20 @@ path = "shop.duckdb"
             running.finish().succeeded();
         }
         self.run(false);
+    }
+}
+
+/// A view reads what its database has; without anything there it is a table.
+fn view_of(model: &mut Model, others: &[Model]) {
+    let there: Vec<&String> = others.iter().filter(|it| it.place == model.place).map(|it| &it.name).collect();
+    match there.first() {
+        None => model.shape = Shape::Table,
+        Some(first) => {
+            model.reads.retain(|it| there.contains(&it));
+            if model.reads.is_empty() {
+                model.reads.push((*first).clone());
+            }
+        }
     }
 }
 

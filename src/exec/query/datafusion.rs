@@ -14,7 +14,7 @@ use ::datafusion::{
         listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl},
     },
     error::DataFusionError,
-    execution::{memory_pool::FairSpillPool, runtime_env::RuntimeEnvBuilder},
+    execution::{SessionStateBuilder, memory_pool::FairSpillPool, runtime_env::RuntimeEnvBuilder},
     physical_plan::SendableRecordBatchStream,
     prelude::{SQLOptions, SessionConfig, SessionContext},
 };
@@ -30,6 +30,7 @@ use url::Url;
 use super::{
     Failed, From, Input, Request,
     incremental::{Column, NEW, OLD, check_key, fit, listed, staying},
+    total,
 };
 use crate::{
     base::{fs, process},
@@ -232,7 +233,8 @@ fn context(spill: &Path) -> Result<SessionContext, Failed> {
         .with_temp_file_path(spill)
         .build_arc()
         .map_err(Failed::plain)?;
-    Ok(SessionContext::new_with_config_rt(config, runtime))
+    let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+    Ok(SessionContext::new_with_state(state.with_optimizer_rules(total::rules()).build()))
 }
 
 fn register(context: &SessionContext, name: &str, paths: &[PathBuf], format: TableFormat) -> Result<(), Failed> {

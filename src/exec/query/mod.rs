@@ -9,6 +9,7 @@ pub mod incremental;
 pub mod postgres;
 pub mod secret;
 pub mod sqlite;
+mod total;
 pub mod view;
 
 use std::{

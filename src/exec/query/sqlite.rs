@@ -111,10 +111,11 @@ fn add(connection: &Connection, key: &[String]) -> Result<(), Failed> {
     connection.execute_batch(&statements).map_err(Failed::plain)
 }
 
-/// Whether a column may hold values of another type. A number is kept as the number that it is.
+/// Whether a column may hold values of another type. A number is kept as the number that it is, and a column of an
+/// expression has no type, which a view over it calls BLOB.
 fn is_alike(old: &str, new: &str) -> bool {
-    let is_number = |it: &str| ["INT", "REAL", "NUM"].contains(&it);
-    old == new || is_number(old) && is_number(new)
+    let is_one_of = |them: &[&str]| them.contains(&old) && them.contains(&new);
+    old == new || is_one_of(&["INT", "REAL", "NUM"]) || is_one_of(&["", "BLOB"])
 }
 
 fn first(connection: &Connection, sql: &str) -> Result<Option<Vec<String>>, Failed> {
