@@ -53,6 +53,20 @@ fn there_and_back_again() {
 }
 
 #[test]
+fn what_is_kept_already_may_be_replaced_once_more() {
+    for (target, at) in shapes() {
+        let project = Project::new();
+        let (one, _) = project.published(&target, 1, "one");
+        let two = project.replaced(&target, 2, "two", &one);
+        project.replaced(&target, 3, "three", &two);
+        // Both older ones are kept; the first is made once more, and gives way to the second.
+        project.published(&target, 4, "one");
+        project.manager.restore(&target, &two.data_version).unwrap().unwrap();
+        assert_eq!(project.read(at), "two");
+    }
+}
+
+#[test]
 fn what_is_not_what_it_was_is_not_restored() {
     for (target, at) in shapes() {
         let project = Project::new();

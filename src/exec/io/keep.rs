@@ -151,6 +151,11 @@ impl Kept {
     /// The entry's place now holds another version of the same target.
     pub fn rename(&self, entry: &Entry, target: &Target, version: &Digest, bytes: u64) -> Result<(), IoError> {
         let id = Name::of(target, version);
+        if id == entry.id {
+            return Ok(());
+        }
+        // It may have been kept before. A folder is not renamed over another.
+        entry.folder.remove(&id.text(bytes))?;
         entry.folder.rename(&entry.name, &entry.folder, &id.text(bytes))?;
         if let Some(names) = self.lock().as_mut() {
             names.remove(&entry.id);
