@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use crate::support::{
     Project,
     adbc::driver,
-    postgres::{Database, Server},
+    postgres::{Database, Proxy, Server},
 };
 
 /// Whom a driver speaks to.
@@ -179,6 +179,87 @@ fn a_run_that_is_killed_is_gone_on_with() {
         run(spoken, &project, &database, "drop table a");
         assert!(ran(&project).contains(&"a built".to_owned()));
     }
+}
+
+const SMALL: &str = "[asset.a]\nsql = \"select 1 as n\"\nio = \"wh\"\n[asset.b]\nsql = \"select n + 1 as n from a\"\n";
+
+/// A project on the real server. Each publication is counted by a trigger; the server takes its time to commit one.
+fn slow<'a>(database: &Database<'a>) -> Project {
+    let project = project(Spoken::Postgres, database, SMALL);
+    assert_eq!(ran(&project), ["a built", "b built"]);
+    database.run(
+        "create table published (name text);
+         create function note() returns trigger language plpgsql as \
+             'begin insert into published values (new.name); perform pg_sleep(1.5); return new; end';
+         create constraint trigger note after insert on _assets_tables deferrable initially deferred for each row \
+             execute function note()",
+    );
+    project.edit("assets.toml", "select 1 as n", "select 2 as n");
+    project
+}
+
+fn published_once(project: &Project, database: &Database<'_>) {
+    assert_eq!(database.rows("select n from a"), ["2"]);
+    assert_eq!(database.rows("select name from published"), ["a"], "published once, and not made again");
+    assert_eq!(ran(project), Vec::<String>::new());
+    project.run(&["status", "--refresh"]).succeeded();
+    assert_eq!(database.rows("select relname from pg_class where relname like '\\_assets\\_stage%'"), [""; 0]);
+}
+
+/// The answer to the nth COMMIT is lost with its connection: of what is staged, and of what is published, with which
+/// the server is still busy then.
+#[test]
+fn a_connection_that_is_cut_after_commit_was_sent_is_looked_up() {
+    for (nth, ends) in [(1, 1), (2, 0)] {
+        let database = Server::shared().database();
+        let mut project = slow(&database);
+        let (direct, port) = (database.url(), database.server.port);
+        let proxy = Proxy::that_cuts(port, nth);
+        project.set_env("DATABASE_URL", &direct.replace(&format!(":{port}/"), &format!(":{}/", proxy.port)));
+        project.run(&["materialize"]).exited(ends);
+        assert!(proxy.has_cut(), "{nth}");
+        project.run(&["materialize"]).succeeded();
+        published_once(&project, &database);
+    }
+}
+
+/// Killed after COMMIT was sent and before the record: the next run begins while the server is still busy with it.
+#[test]
+fn a_publication_that_nobody_recorded_is_looked_up() {
+    let database = Server::shared().database();
+    let project = slow(&database);
+    let run = project.start(&["materialize"]);
+    let busy = "select count(*) from pg_stat_activity where query ilike 'commit' and state = 'active'";
+    while database.rows(busy) != ["1"] {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    run.signal(Signal::KILL);
+    run.finish();
+    assert_eq!(ran(&project), ["b built"], "the table was published, and is not made again");
+    published_once(&project, &database);
+}
+
+/// The server goes in mid-run: while the query runs.
+#[test]
+fn a_server_that_is_lost_in_mid_run_fails_the_run_and_the_next_goes_on() {
+    let server = Server::new();
+    let database = server.database();
+    let project = project(Spoken::Postgres, &database, SMALL);
+    project.edit("assets.toml", "select 1 as n", "select 1 as n from pg_sleep(3)");
+    let run = project.start(&["materialize"]);
+    let busy = "select count(*) from pg_stat_activity where query like 'create table%pg_sleep%' and state = 'active'";
+    while database.rows(busy) != ["1"] {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    server.stop();
+    let run = run.finish();
+    assert_ne!(run.code, 0);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert!(!said.contains("panicked") && !said.contains("not-so-secret"), "{said}");
+    server.start();
+    assert_eq!(ran(&project), ["a built", "b built"]);
+    assert_eq!(ran(&project), Vec::<String>::new());
+    assert_eq!(database.rows("select relname from pg_class where relname like '\\_assets\\_stage%'"), [""; 0]);
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub struct Engine {
     /// Rows are deleted and inserted inside of transactions.
     pub replaces_rows: bool,
     pub begin: &'static str,
+    /// What waits, in a transaction, until all that have written to the table `$table` are committed or gone.
+    pub settles: Option<&'static str>,
     /// What is said first on every connection.
     pub settings: &'static [&'static str],
     /// Text without a limit.
@@ -44,6 +46,7 @@ static DUCKDB: Engine = Engine {
     transactional: true,
     replaces_rows: true,
     begin: "begin transaction",
+    settles: None,
     settings: &["set global errors_as_json = true", "set global TimeZone = 'UTC'"],
     text: "varchar",
     views: true,
@@ -58,6 +61,7 @@ static SQLITE: Engine = Engine {
     transactional: true,
     replaces_rows: true,
     begin: "begin immediate",
+    settles: None,
     settings: &["pragma busy_timeout = 600000"],
     text: "text",
     views: true,
@@ -72,6 +76,7 @@ static POSTGRES: Engine = Engine {
     transactional: true,
     replaces_rows: true,
     begin: "begin",
+    settles: Some("lock table $table in share mode"),
     settings: &["set timezone = 'UTC'", "set client_min_messages = warning", "set lock_timeout = '10min'"],
     text: "text",
     views: true,
@@ -86,6 +91,7 @@ static SNOWFLAKE: Engine = Engine {
     transactional: false,
     replaces_rows: true,
     begin: "begin transaction",
+    settles: None,
     settings: &[],
     text: "varchar",
     views: false,
@@ -100,6 +106,7 @@ static BIGQUERY: Engine = Engine {
     transactional: false,
     replaces_rows: false,
     begin: "begin transaction",
+    settles: None,
     settings: &[],
     text: "string",
     views: false,
@@ -114,6 +121,7 @@ static ANSI: Engine = Engine {
     transactional: false,
     replaces_rows: false,
     begin: "start transaction",
+    settles: None,
     settings: &[],
     text: "varchar",
     views: false,

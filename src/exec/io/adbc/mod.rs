@@ -268,7 +268,7 @@ impl AdbcManager {
         session.drop_table(&stage)
     }
 
-    /// Whether the transaction of `attempt` was committed.
+    /// Whether the transaction of `attempt` was committed, once none can be on its way any more.
     fn is_published(&self, target: &Target, attempt: &AttemptId) -> Result<bool, IoError> {
         if !self.database.may_be_there()? {
             return Ok(false);
@@ -276,8 +276,14 @@ impl AdbcManager {
         let mut session = self.database.session()?;
         let (engine, ours) = (session.engine, session.qualified(OURS));
         let query = format!("select attempt from {ours} where name = {}", engine.literal(&target.ledger_name()));
-        let found = session.texts(&query).map_err(self.told(target))?;
-        Ok(found.iter().flatten().flatten().any(|it| *it == attempt.0))
+        let found = (|| {
+            let Some(settles) = engine.settles else { return session.texts(&query) };
+            session.run(engine.begin)?;
+            session.run(&settles.replace("$table", &ours))?;
+            let found = session.texts(&query)?;
+            session.run("commit").map(|()| found)
+        })();
+        Ok(found.map_err(self.told(target))?.iter().flatten().flatten().any(|it| *it == attempt.0))
     }
 
     fn recorded(&self, data_version: &Digest) -> StoredOutput {
