@@ -9,6 +9,7 @@
 mod adbc;
 mod anchors;
 mod backfill;
+mod batch;
 mod checks;
 mod cli;
 mod cut_off;

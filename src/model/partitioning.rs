@@ -30,6 +30,8 @@ pub struct Partitioning {
     pub mappings: HashMap<(OpId, NodeId), Declared>,
     /// The columns of a table that hold the key of its partition, or the parts of that by dimension.
     pub columns: HashMap<NodeId, Vec<KeyColumn>>,
+    /// Ops whose command is given several partitions at once: how many at most.
+    pub batches: HashMap<OpId, usize>,
 }
 
 /// A column that holds a key, or one dimension of it.

@@ -3,9 +3,11 @@
 //! Workers prepare and finish steps, the executor runs commands; both only send messages here. Every
 //! change of a step's phase is made in this file, and every event of the run is emitted by it.
 
+mod together;
+mod work;
+
 use std::{
     collections::{BTreeSet, HashMap},
-    panic::AssertUnwindSafe,
     sync::{
         Mutex,
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
@@ -14,17 +16,16 @@ use std::{
 };
 
 use crate::{
-    base::{digest::Digest, process::open_files_max, sabotage},
+    base::{digest::Digest, process::open_files_max},
     exec::{
         executor::{CancelKind, Executor, ExecutorEvent, StepExit, StepHandle, StepResult},
         lock::LockName,
         run::{
-            audit,
             context::RunContext,
-            finish::{Finished, finish, give_up},
-            prepare::{Attempting, PrepareError, Prepared, prepare, report},
+            finish::{Finished, give_up},
+            prepare::{Attempting, Prepared, report},
             queue::Queue,
-            step::{Phase, Step, link},
+            step::{Holds, Phase, Step, link},
         },
         signal::{Signal, stop_ourselves},
     },
@@ -36,6 +37,11 @@ use crate::{
         staleness::{Reason, ReasonCode},
     },
     plan::{backfill::Order, record::AttemptState},
+};
+
+use self::{
+    together::{Group, Unit, UnitId, groups},
+    work::{Message, Work, worker},
 };
 
 /// How often an attempt whose inputs moved is made again.
@@ -82,21 +88,6 @@ pub struct Summary {
     pub duration_ms: u64,
 }
 
-enum Message {
-    Prepared(StepIndex, Result<Prepared, PrepareError>),
-    /// The command ended well, and what it made is there to be checked.
-    Made(StepIndex, Box<Attempting>),
-    Finished(StepIndex, Finished),
-    Executor(ExecutorEvent),
-    Panicked(StepIndex, String),
-}
-
-enum Work {
-    Prepare(StepIndex, u32),
-    Audit(StepIndex, Box<Attempting>, Box<StepResult>),
-    Finish(StepIndex, Box<Attempting>, Box<StepResult>),
-}
-
 /// Runs `plan` to its end, or to the end that `signals` ask for.
 pub fn run(
     context: &RunContext<'_>,
@@ -137,42 +128,6 @@ pub fn run(
     summary
 }
 
-/// Does work until there is no more. A panic is a failed step, not a hung run.
-fn worker(context: &RunContext<'_>, plan: &Plan, todo: &Mutex<Receiver<Work>>, sender: &Sender<Message>) {
-    loop {
-        let next = todo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
-        let Ok(work) = next else { return };
-        let index = match &work {
-            Work::Prepare(index, _) | Work::Audit(index, ..) | Work::Finish(index, ..) => *index,
-        };
-        let step = &plan.steps[index];
-        let name = context.workspace.project.ops[step.op].name.as_str();
-        let done = std::panic::catch_unwind(AssertUnwindSafe(|| match work {
-            Work::Prepare(_, attempt) => {
-                sabotage::panic_if_told("preparing", name);
-                Message::Prepared(index, prepare(context, step, index, attempt))
-            }
-            Work::Audit(_, mut attempting, result) => match audit::begin(context, &mut attempting, &result) {
-                Ok(()) => Message::Made(index, attempting),
-                // It says the same once more, and ends the attempt.
-                Err(_) => Message::Finished(index, finish(context, step, *attempting, &result)),
-            },
-            Work::Finish(_, attempting, result) => {
-                sabotage::panic_if_told("finishing", name);
-                Message::Finished(index, finish(context, step, *attempting, &result))
-            }
-        }));
-        let message = done.unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Message::Panicked(index, text.to_owned())
-        });
-        if sender.send(message).is_err() {
-            return;
-        }
-    }
-}
-
 struct Dispatcher<'a, 'p> {
     context: &'a RunContext<'a>,
     options: Options,
@@ -181,6 +136,9 @@ struct Dispatcher<'a, 'p> {
     listener: &'a mut dyn Listener,
     steps: Vec<Step<'p>>,
     queue: Queue,
+    groups: Vec<Group>,
+    units: HashMap<UnitId, Unit>,
+    units_begun: usize,
     /// Steps that wait for a time, soonest first.
     delayed: BTreeSet<(u64, StepIndex)>,
     by_handle: HashMap<StepHandle, StepIndex>,
@@ -210,7 +168,9 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
         listener: &'a mut dyn Listener,
     ) -> Self {
         let project = &*context.workspace.project;
-        let steps = link(context, plan, durations, options.order);
+        let mut steps = link(context, plan, durations, options.order);
+        let (groups, of_step) = groups(context, plan);
+        steps.iter_mut().zip(of_step).for_each(|(step, group)| step.group = group);
         Dispatcher {
             context,
             options,
@@ -218,6 +178,9 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             work,
             listener,
             queue: Queue::new(project.pools.values().map(|it| it.limit)),
+            groups,
+            units: HashMap::new(),
+            units_begun: 0,
             delayed: BTreeSet::new(),
             by_handle: HashMap::new(),
             prepared: BTreeSet::new(),
@@ -302,7 +265,10 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
 
     fn make_ready(&mut self, index: StepIndex) {
         self.steps[index].phase = Phase::Ready;
-        self.queue.push(index, self.steps[index].weight);
+        match self.steps[index].group {
+            Some(group) => self.settle_pending(group),
+            None => self.queue.push(index, self.steps[index].weight),
+        }
     }
 
     fn start_what_can(&mut self) {
@@ -311,14 +277,24 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             let (project, steps) = (&self.context.workspace.project, &self.steps);
             let Some(index) = self.queue.pop(|it| project.ops[steps[it].plan.op].pool) else { return };
             self.active += 1;
-            let now = self.now();
-            let step = &mut self.steps[index];
-            step.phase = Phase::Preparing;
-            step.attempts += 1;
-            step.started_ms = now;
-            let attempt = step.attempts;
+            if let Some(group) = self.steps[index].group {
+                self.begin_together(index, group);
+                continue;
+            }
+            let attempt = self.begin_preparing(index, Holds::Own);
             self.work.send(Work::Prepare(index, attempt)).expect("workers live as long as this loop");
         }
+    }
+
+    /// Returns the number of the attempt.
+    fn begin_preparing(&mut self, index: StepIndex, holds: Holds) -> u32 {
+        let now = self.now();
+        let step = &mut self.steps[index];
+        step.phase = Phase::Preparing;
+        step.holds = holds;
+        step.attempts += 1;
+        step.started_ms = now;
+        step.attempts
     }
 
     fn submit_what_can(&mut self) {
@@ -326,6 +302,10 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             // All slots are taken by nested builds: asked again at the next tick.
             let Some(token) = self.context.jobserver.try_take() else { return };
             let Some((_, index)) = self.prepared.pop_first() else { return };
+            if let Holds::Of(id) = self.steps[index].holds {
+                self.submit_unit(id, index, token);
+                continue;
+            }
             self.slots += 1;
             let now = self.now();
             let step = &mut self.steps[index];
@@ -358,10 +338,16 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
 
     /// The step gives its slot and its place in the pool to others.
     fn leave(&mut self, index: StepIndex) {
-        self.active -= 1;
-        self.give_slot(index);
-        let pool = self.pool_of(index);
-        self.queue.leave(pool);
+        match std::mem::take(&mut self.steps[index].holds) {
+            Holds::Nothing => {}
+            Holds::Of(id) => self.leave_as_one_of(id, index),
+            Holds::Own => {
+                self.active -= 1;
+                self.give_slot(index);
+                let pool = self.pool_of(index);
+                self.queue.leave(pool);
+            }
+        }
     }
 
     fn delay(&mut self, index: StepIndex, by_ms: u64) {
@@ -386,10 +372,18 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             Message::Finished(index, finished) => self.on_finished(index, finished),
             Message::Executor(event) => self.on_executor(event),
             Message::Panicked(index, text) => {
-                self.leave(index);
                 let message = format!("internal error, please report it: {text}");
-                self.fail(index, StepError { message, ..StepError::default() }, Vec::new());
+                let error = StepError { message, ..StepError::default() };
+                match self.whole_unit(index) {
+                    Some(id) => self.fail_unit(id, &error),
+                    None => {
+                        self.leave(index);
+                        self.fail(index, error, Vec::new());
+                    }
+                }
             }
+            Message::Together(id, together) => self.on_together(id, *together),
+            Message::Parted(id, batch, parted) => self.on_parted(id, *batch, parted),
         }
     }
 
@@ -447,6 +441,10 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
 
     fn abandon_prepared(&mut self) {
         while let Some((_, index)) = self.prepared.pop_first() {
+            if let Holds::Of(id) = self.steps[index].holds {
+                self.abandon_unit(id);
+                continue;
+            }
             let attempting = self.steps[index].attempting.take().expect("a prepared step has its attempt");
             give_up(self.context, &attempting, AttemptState::Interrupted);
             drop(attempting);
@@ -456,21 +454,15 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
     }
 
     fn submit(&mut self, index: StepIndex, attempting: Box<Attempting>) {
-        match self.executor.submit(&attempting.spec) {
+        let spec = attempting.spec.as_ref().expect("a step that is made alone has a command");
+        match self.executor.submit(spec) {
             Ok(handle) => {
                 let step = &mut self.steps[index];
                 step.tried = attempting.outputs.iter().map(|it| it.fingerprint.digest()).collect();
-                let node = self.context.workspace.project.ops[step.plan.op].outputs[0];
-                let event = RunEvent::StepStarted {
-                    step: index,
-                    key: self.context.workspace.project.key(node).clone(),
-                    partition: step.plan.partition.clone(),
-                    attempt: step.attempts,
-                    median_ms: step.median_ms,
-                };
                 step.attempting = Some(attempting);
                 step.phase = Phase::Running;
                 self.by_handle.insert(handle, index);
+                let event = self.started(index);
                 self.emit(event);
             }
             Err(error) => self.not_submitted(index, &attempting, error.to_string()),
@@ -482,18 +474,26 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             ExecutorEvent::Started { .. } => {}
             ExecutorEvent::Finished { handle, result } => {
                 let Some(index) = self.by_handle.remove(&handle) else { return };
+                if let Some(id) = self.whole_unit(index) {
+                    return self.on_unit_result(id, result);
+                }
                 let attempting = self.steps[index].attempting.take().expect("a running step has its attempt");
                 self.on_result(index, attempting, result);
             }
             ExecutorEvent::Broken(why) => {
                 let running: Vec<StepIndex> = self.by_handle.drain().map(|(_, index)| index).collect();
                 for index in running {
+                    let message = format!("the executor is gone: {why}");
+                    let error = StepError { message, ..StepError::default() };
+                    if let Some(id) = self.whole_unit(index) {
+                        self.lose_unit(id, &error);
+                        continue;
+                    }
                     if let Some(attempting) = self.steps[index].attempting.take() {
                         give_up(self.context, &attempting, AttemptState::Interrupted);
                     }
                     self.leave(index);
-                    let message = format!("the executor is gone: {why}");
-                    self.fail(index, StepError { message, ..StepError::default() }, Vec::new());
+                    self.fail(index, error, Vec::new());
                 }
             }
         }
@@ -686,13 +686,16 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
     }
 
     fn end(&mut self, index: StepIndex, reports: Vec<StepReport>) {
-        self.steps[index].phase = Phase::Done;
+        let was = std::mem::replace(&mut self.steps[index].phase, Phase::Done);
         self.left -= 1;
         self.reports.extend(reports.iter().cloned());
         for message in reports.iter().flat_map(warnings) {
             self.emit(RunEvent::Note { message });
         }
         self.emit(RunEvent::StepFinished { step: index, reports });
+        if let Some(group) = self.steps[index].group.filter(|_| !matches!(was, Phase::Ready)) {
+            self.settle_pending(group);
+        }
     }
 
     /// The first polite request lets what runs end by itself for a while; the second kills.

@@ -10,6 +10,7 @@
 //! - **I5** after a crash at any point the next run alone reaches the right state.
 
 pub mod audit;
+mod batch;
 pub mod check;
 pub mod context;
 pub mod dispatcher;

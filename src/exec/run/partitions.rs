@@ -200,7 +200,7 @@ pub fn source_given(
         parts.iter().map(|(place, it)| (keys.key(*place).unwrap_or_default(), files(it))).collect();
     // The one partition of a pattern that could match more is a list, as it is without partitions.
     if let [(key, paths)] = &entries[..]
-        && workspace.partitions.reads_one(step.op, dep)
+        && is_given_as_one(workspace, step.op, dep)
     {
         let plain = set_of(set, key).patterns.iter().all(|it| !it.text.contains(['*', '?', '[']));
         return Ok(match &paths[..] {
@@ -209,6 +209,11 @@ pub fn source_given(
         });
     }
     handed_over(context, step, dep, entries, copies)
+}
+
+/// Whether a command of `op` is given at most one partition of `dep`: not if it makes several of its own.
+fn is_given_as_one(workspace: &Workspace, op: OpId, dep: NodeId) -> bool {
+    workspace.partitions.reads_one(op, dep) && !workspace.project.partitioning.batches.contains_key(&op)
 }
 
 /// One, if there is never more than one; else all in a folder of their own, named after their keys.
@@ -220,7 +225,7 @@ fn handed_over(
     copies: &mut Copies,
 ) -> Result<Given, PrepareError> {
     let workspace = context.workspace;
-    if workspace.partitions.reads_one(step.op, dep) {
+    if is_given_as_one(workspace, step.op, dep) {
         let mut paths = entries.into_iter().flat_map(|it| it.1).map(PathBuf::into_os_string);
         return Ok(paths.next().map_or_else(|| Given::Many(Vec::new()), Given::One));
     }

@@ -2,7 +2,10 @@
 //!
 //! What was planned is only a guess by the time a step's turn comes; here it is decided.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -63,7 +66,8 @@ pub enum Prepared {
 /// An attempt between its preparation and its end. Holds the step's locks.
 pub struct Attempting {
     pub id: AttemptId,
-    pub spec: StepSpec,
+    /// Its own command; of one that is made together with others there is none.
+    pub spec: Option<StepSpec>,
     pub started_at: Timestamp,
     pub outputs: Vec<OutputAttempt>,
     /// Outputs that the command may read, as they were when its fingerprint was taken (I3).
@@ -76,6 +80,8 @@ pub struct Attempting {
     pub extent: Option<Extent>,
     pub facts: Facts,
     pub audit: Audit,
+    /// What it reads, for the command that makes it together with others.
+    pub read: Option<Box<Now>>,
     /// What it reads that lies elsewhere.
     _copies: Copies,
     pub locks: LockGuard,
@@ -118,7 +124,8 @@ impl PrepareError {
     }
 }
 
-/// Prepares one attempt at `step`. `attempt` counts from 1 and is unique within the run's step.
+/// Prepares one attempt at `step`. `attempt` counts from 1 and is unique within the run's step. `shared` is the
+/// log of the command that makes it together with others, if one does.
 ///
 /// # Errors
 /// State that cannot be read or written, places that cannot be made.
@@ -127,6 +134,7 @@ pub fn prepare(
     step: &PlanStep,
     index: usize,
     attempt: u32,
+    shared: Option<&str>,
 ) -> Result<Prepared, PrepareError> {
     let project = &*context.workspace.project;
     let op = &project.ops[step.op];
@@ -164,7 +172,7 @@ pub fn prepare(
         return Ok(Prepared::Failed { error: blocked_error(&reasons), reasons });
     }
     let id = AttemptId::new(&context.run, index, attempt);
-    stage(context, step, id, now, examined, locks).map(|it| Prepared::Ready(Box::new(it)))
+    stage(context, step, (id, shared), now, examined, locks).map(|it| Prepared::Ready(Box::new(it)))
 }
 
 /// Of what the step reads. A partition that is recorded after this was asked for is not locked, and is
@@ -206,12 +214,12 @@ fn blocked_error(reasons: &[Reason]) -> StepError {
 }
 
 /// The world around one step, looked at under its locks.
-struct Now {
-    facts: Facts,
-    records: HashMap<NodeId, Materialization>,
-    stored: HashMap<NodeId, OutputState>,
+pub struct Now {
+    pub facts: Facts,
+    pub records: HashMap<NodeId, Materialization>,
+    pub stored: HashMap<NodeId, OutputState>,
     /// Of dependencies with partitions.
-    parts: HashMap<NodeId, ReadParts>,
+    pub parts: HashMap<NodeId, ReadParts>,
 }
 
 impl Now {
@@ -374,7 +382,7 @@ pub fn report(context: &RunContext<'_>, node: NodeId, partition: &PartitionKey, 
 fn stage(
     context: &RunContext<'_>,
     step: &PlanStep,
-    id: AttemptId,
+    (id, shared): (AttemptId, Option<&str>),
     now: Now,
     examined: Vec<(NodeId, Examined)>,
     locks: LockGuard,
@@ -387,7 +395,8 @@ fn stage(
     let mut copies = Copies::none(&workspace.root);
     let all_reasons = told_reasons(&examined);
     let extent = extent(op, &examined, |it| now.whole(it));
-    let log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
+    let own_log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
+    let log = shared.map_or_else(|| own_log.clone(), str::to_owned);
     // Before anything is staged: what a crash leaves behind belongs to an attempt that is known.
     let attempt = begun(context, step, &id, started_at, &log);
     if !Protection::AttemptFirst.is_off() {
@@ -411,7 +420,11 @@ fn stage(
         if Protection::AttemptFirst.is_off() {
             workspace.store.commit(&[Change::AttemptStarted(attempt.clone())])?;
         }
-        let given = given_inputs(context, step, &now, &mut copies)?;
+        // Made together with others, only its checks are its own.
+        let given = match shared.is_some() && op.checks.is_empty() {
+            true => Vec::new(),
+            false => given_inputs(context, step, &now, &mut copies)?,
+        };
         let places: Vec<Place> =
             outputs.iter().map(|it| Place { node: it.node, path: it.staged.path.clone() }).collect();
         let parts = SpecParts {
@@ -420,7 +433,7 @@ fn stage(
             action: &op.action,
             outputs: &places,
             given: &given,
-            log: &log,
+            log: &own_log,
             adds: extent == Some(Extent::Added),
             timeout: op.timeout,
         };
@@ -430,7 +443,8 @@ fn stage(
             staged: &|node| of(node).map(|it| &it.staged),
             last: &|check| last_number(context, check, of(check.asset).and_then(|it| it.standing.as_ref()), None),
         };
-        Ok::<_, PrepareError>((spec(context, &parts)?, Audit::prepared(context, &op.checks, &audited)?))
+        let spec = if shared.is_some() { None } else { Some(spec(context, &parts)?) };
+        Ok::<_, PrepareError>((spec, Audit::prepared(context, &op.checks, &audited)?))
     })();
     let (spec, audit) = match made {
         Ok(it) => it,
@@ -453,6 +467,10 @@ fn stage(
         .collect();
     let read = now.read(op, extent);
     let (inputs, stored) = (now.inputs(&read), now.stored_inputs(&read));
+    let (facts, read) = match shared {
+        Some(_) => (now.facts.clone(), Some(Box::new(now))),
+        None => (now.facts, None),
+    };
     Ok(Attempting {
         id,
         spec,
@@ -463,8 +481,9 @@ fn stage(
         observations,
         log: Some(log),
         extent,
-        facts: now.facts,
+        facts,
         audit,
+        read,
         _copies: copies,
         locks,
     })
@@ -506,7 +525,7 @@ fn begun(context: &RunContext<'_>, step: &PlanStep, id: &AttemptId, started_at: 
 }
 
 /// A name for people: the op, then what makes it unique.
-fn file_name(op: &Op, id: &AttemptId) -> String {
+pub fn file_name(op: &Op, id: &AttemptId) -> String {
     let tail = id.0.splitn(3, '-').nth(2).unwrap_or(&id.0).to_owned();
     let name: String = op.name.chars().take(80).map(|it| if it == '/' { '.' } else { it }).collect();
     format!("{name}.{tail}")
@@ -529,7 +548,7 @@ pub fn unread(key: &str, why: impl ToString) -> PrepareError {
 }
 
 /// What each dependency is given to the command as.
-fn given_inputs(
+pub fn given_inputs(
     context: &RunContext<'_>,
     step: &PlanStep,
     now: &Now,
@@ -627,10 +646,22 @@ pub struct SpecParts<'a> {
 /// # Errors
 /// A template that names what is not there.
 pub fn spec(context: &RunContext<'_>, parts: &SpecParts<'_>) -> Result<StepSpec, PrepareError> {
+    let told = context.workspace.partitions.told(parts.step.op, &parts.step.partition);
+    spec_told(context, parts, &told)
+}
+
+/// The same, with what is told of its partitions.
+///
+/// # Errors
+/// As [`spec`].
+pub fn spec_told(
+    context: &RunContext<'_>,
+    parts: &SpecParts<'_>,
+    told: &BTreeMap<String, String>,
+) -> Result<StepSpec, PrepareError> {
     let workspace = context.workspace;
     let op = &workspace.project.ops[parts.step.op];
-    let told = workspace.partitions.told(parts.step.op, &parts.step.partition);
-    let mut rendered = render(context, op, parts.action, parts.outputs, parts.given, &told)?;
+    let mut rendered = render(context, op, parts.action, parts.outputs, parts.given, told)?;
     if let Action::Sql(sql) = parts.action {
         rendered.argv = query::query_argv(context, sql, parts)?;
         for (name, url) in query::connections(context) {

@@ -37,6 +37,16 @@ pub enum Phase {
     Done,
 }
 
+/// The place that a step takes among those at work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Holds {
+    #[default]
+    Nothing,
+    Own,
+    /// The one place of several steps that are made together.
+    Of(usize),
+}
+
 /// One step of a plan, and what became of it so far.
 pub struct Step<'p> {
     pub plan: &'p PlanStep,
@@ -53,6 +63,10 @@ pub struct Step<'p> {
     pub attempting: Option<Box<Attempting>>,
     /// A command of it runs, or is about to.
     pub has_slot: bool,
+    /// The place among those at work that it takes.
+    pub holds: Holds,
+    /// The steps that it is begun with.
+    pub group: Option<usize>,
     /// Identity of what the last attempt was made from, for each output.
     pub tried: Vec<Digest>,
     /// The right to run, given back to nested builds.
@@ -125,6 +139,8 @@ pub fn link<'p>(
             said_waiting: false,
             attempting: None,
             has_slot: false,
+            holds: Holds::Nothing,
+            group: None,
             tried: Vec::new(),
             token: None,
         })

@@ -244,7 +244,10 @@ impl<'a> Resolver<'a> {
         let keys: Vec<&str> = outputs.iter().map(|it| &*from.asset.entries[it.index()].key).collect();
         let cut = outputs.first().and_then(|it| self.partitioning.of(*it));
         let action = match table.get("command") {
-            Some(value) => self.action_of(value, &inputs, &keys, &env, cut),
+            Some(value) => {
+                let names = self.names_in_command(declared, cut);
+                self.action_of(value, &inputs, &keys, &env, &names)
+            }
             None => query.map_or_else(|| Action::Argv(Vec::new()), |it| Action::Sql(Box::new(it))),
         };
         let mut checks = Vec::new();
@@ -410,7 +413,7 @@ impl<'a> Resolver<'a> {
     }
 
     pub fn action(&mut self, value: &Value, inputs: &[&str], outputs: &[&str], env: &[EnvName]) -> Action {
-        self.action_of(value, inputs, outputs, env, None)
+        self.action_of(value, inputs, outputs, env, &[])
     }
 
     /// The same, of what has partitions.
@@ -420,7 +423,7 @@ impl<'a> Resolver<'a> {
         inputs: &[&str],
         outputs: &[&str],
         env: &[EnvName],
-        cut: Option<PartitionsId>,
+        partition: &[String],
     ) -> Action {
         let empty = match &value.data {
             Data::Text(it) => it.trim().is_empty(),
@@ -432,7 +435,6 @@ impl<'a> Resolver<'a> {
             self.report.push(told.label("nothing to run"));
         }
         let env: Vec<&str> = env.iter().map(|it| it.name.as_str()).collect();
-        let partition = self.partition_names(cut);
         let partition: Vec<&str> = partition.iter().map(String::as_str).collect();
         let names = Names { vars: &self.vars, env: &env, inputs, outputs, partition: &partition };
         let mut template = |it: &Value| {

@@ -73,6 +73,12 @@ const PARTITION_COLUMN: Field = field(
     Either(const { &[Filled, Map(&Filled)] }),
     "Of a table with partitions: the column that holds the key, or for each dimension the one that holds that.",
 );
+static ALL_AT_ONCE: Choice = Choice { now: &["all"], later: &[] };
+const BATCH: Field = field(
+    "batch",
+    Either(const { &[Count(1, 1_000_000), Kind::Choice(&ALL_AT_ONCE)] }),
+    "The command is given so many partitions at once, or \"all\".",
+);
 const PARTITIONS_FIELD: Field = field("partitions", Filled, "The `[partitions.*]` that it is cut into.");
 const MATERIALIZED: Choice = Choice { now: &["table", "view", "incremental"], later: &[] };
 const MATERIALIZED_FIELD: Field = field(
@@ -309,7 +315,7 @@ static SOURCE: Shape = shape(
 );
 
 /// Keys that say how an asset is computed: not for an asset whose op says it.
-pub const COMPUTATION: [&str; 17] = [
+pub const COMPUTATION: [&str; 18] = [
     "command",
     "sql",
     "materialized",
@@ -327,6 +333,7 @@ pub const COMPUTATION: [&str; 17] = [
     "code_version",
     "in_place",
     "partitions",
+    "batch",
 ];
 
 pub static ASSET: Shape = shape(
@@ -375,6 +382,7 @@ pub static ASSET: Shape = shape(
         INDEXES,
         ALLOW_EMPTY,
         PARTITIONS_FIELD,
+        BATCH,
         PARTITION_COLUMN,
         field("checks", List(&Kind::Table(&CHECK)), "What must be true of its data before it is published."),
     ],
@@ -399,6 +407,7 @@ static OP: Shape = shape(
         IN_PLACE,
         field("python", Filled, "`module:function`.").later(),
         PARTITIONS_FIELD,
+        BATCH,
     ],
 );
 

@@ -12,6 +12,7 @@
 //! here touches a disk or an environment.
 
 mod adbc;
+mod batch;
 mod check;
 mod check_keys;
 mod checks;

@@ -493,11 +493,15 @@ impl<'a> Resolver<'a> {
         let mut ops = IdVec::new();
         for (declared, outputs) in from.op.entries.iter().zip(makes) {
             self.mappings(OpId::new(ops.len()), &declared.table);
-            ops.push(self.explicit_op(declared, outputs));
+            let op = self.explicit_op(declared, outputs);
+            self.batch(declared, OpId::new(ops.len()), &op, &nodes);
+            ops.push(op);
         }
         for (declared, id) in implicit {
             self.mappings(OpId::new(ops.len()), &declared.table);
-            ops.push(self.computation(declared, vec![id]));
+            let op = self.computation(declared, vec![id]);
+            self.batch(declared, OpId::new(ops.len()), &op, &nodes);
+            ops.push(op);
         }
         (nodes, ops)
     }

@@ -6,7 +6,7 @@
 
 mod canonical;
 pub(super) mod measure;
-mod names;
+pub mod names;
 mod publish;
 mod sweep;
 

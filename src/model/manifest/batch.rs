@@ -1,0 +1,60 @@
+//! `batch`: a command that is given several partitions at once.
+
+use crate::{
+    base::{
+        diagnostic::Diagnostic,
+        id::{Id, IdVec},
+    },
+    model::{
+        partitioning::PartitionsId,
+        project::{IoKind, Node, NodeId, Op, OpId, VersionKind},
+    },
+};
+
+use super::{code, gather::Declared, partitioned::OF_PARTITION, raw::Data, resolve::Resolver};
+
+impl Resolver<'_> {
+    /// The names below `partition` that the command of `declared` may use: with several there is no one key.
+    pub fn names_in_command(&self, declared: &Declared, cut: Option<PartitionsId>) -> Vec<String> {
+        let mut names = self.partition_names(cut);
+        if declared.table.entry("batch").is_some() {
+            names.retain(|it| OF_PARTITION.contains(&&**it) && it != "key");
+        }
+        names
+    }
+
+    /// How many partitions the command of `op` is given at once, if it says so.
+    pub fn batch(&mut self, declared: &Declared, id: OpId, op: &Op, nodes: &IdVec<NodeId, Node>) {
+        let Some(entry) = declared.table.entry("batch") else { return };
+        let several = match &entry.value.data {
+            Data::Integer(it) => usize::try_from(*it).unwrap_or(usize::MAX),
+            Data::Text(_) => usize::MAX,
+            _ => return,
+        };
+        let told = |code, message: &str| Diagnostic::error(code, message).at(entry.place);
+        let first = op.outputs.first().and_then(|it| self.partitioning.of(*it));
+        let assets = || op.outputs.iter().filter_map(|it| nodes[*it].asset());
+        let wrong = if first.is_none() {
+            let it = told(code::BAD_VALUE, "`batch` means nothing without `partitions`");
+            Some(it.help("say how it is cut: partitions = \"NAME\""))
+        } else if declared.table.entry("sql").is_some() {
+            let it = told(code::NOT_SUPPORTED, "a query is run for one partition at a time");
+            Some(it.help("take `batch` out; `pool` and `-j` say how many are run beside each other"))
+        } else if op.in_place {
+            let it = told(code::BAD_VALUE, "`in_place` has one path, and a batch has several");
+            Some(it.help("take one of the two out"))
+        } else if assets().any(|it| it.version == VersionKind::Reported) {
+            let it = told(code::BAD_VALUE, "the command reports one version, and a batch has several");
+            Some(it.help("take `batch` or `version` out"))
+        } else if assets().any(|it| self.io_kinds.get(it.io.index()).and_then(IoKind::database).is_some()) {
+            let it = told(code::NOT_SUPPORTED, "a table is made one partition at a time");
+            Some(it.help("take `batch` out, or keep it in files"))
+        } else {
+            None
+        };
+        match wrong {
+            Some(it) => self.report.push(it),
+            None => drop(self.partitioning.batches.insert(id, several.max(1))),
+        }
+    }
+}
