@@ -166,7 +166,7 @@ fn rows_are_looked_at_wherever_they_are_kept() {
     let document =
         project.run(&["query", "select id, amount from raw_orders order by id", "--json"]).succeeded().json();
     assert_document("rows", &document);
-    assert_eq!(document["rows"][1], serde_json::json!({"id": "008"}));
+    assert_eq!(document["rows"][1], serde_json::json!({"id": "008", "amount": null}));
     assert_eq!(document["columns"][1], serde_json::json!({"name": "amount", "kind": "float"}));
     assert_eq!(told(&["render", "kept"]), "select customer, total from large\n");
 }
@@ -211,7 +211,7 @@ format = "txt"
     let project =
         Project::new().manifest(body).file("raw/a.csv", "id,amount\n1,2\n2,\n").file("raw/b.csv", "id,amount\n3,4\n");
     ran(&project);
-    let rows = "{\"id\":1,\"amount\":2}\n{\"id\":2}\n{\"id\":3,\"amount\":4}\n";
+    let rows = "{\"id\":1,\"amount\":2}\n{\"id\":2,\"amount\":null}\n{\"id\":3,\"amount\":4}\n";
     assert_eq!(project.read("data/report.txt"), format!("id,amount\n1,2\n3,4\n{{\"n\":2}}\n{rows}"));
     project.run(&["status"]).succeeded();
     // Another form is another input.

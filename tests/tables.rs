@@ -205,6 +205,34 @@ sql = "select city from cities where people >= {{ vars.least }}"
 }
 
 #[test]
+fn a_command_hands_rows_over_in_any_form() {
+    let mut body = r#"[io.files]
+type = "fs"
+root = "data"
+[io.warehouse]
+type = "sqlite"
+path = "shop.sqlite"
+[asset.rows]
+sql = "select 1 as n, 0.5 as half, 'a,b' as t union all select 2, -1.5, null"
+io = "files"
+"#
+    .to_owned();
+    for form in ["parquet", "csv", "jsonl", "arrow"] {
+        body += &format!(
+            "[asset.from_{form}]\ncommand = [\"cp\", \"{{{{ inputs.rows }}}}\", \"{{{{ output }}}}\"]\nio = \"warehouse\"\n\
+             deps = [{{ asset = \"rows\", format = \"{form}\" }}]\nformat = \"{form}\"\n"
+        );
+    }
+    let project = Project::new().manifest(&body);
+    let run = project.run(&["materialize", "--json"]).succeeded().json();
+    let versions: Vec<_> = run["steps"].as_array().unwrap().iter().map(|it| it["data_version"].to_string()).collect();
+    assert_eq!(versions.len(), 5);
+    assert!(versions.iter().all(|it| *it == versions[0]), "{versions:?}");
+    let read = "select group_concat(n || t || typeof(half)) from from_jsonl where t is not null";
+    assert_eq!(database(&project).query_row(read, [], |it| it.get::<_, String>(0)).unwrap(), "1a,breal");
+}
+
+#[test]
 fn a_run_that_is_killed_leaves_whole_tables_and_the_next_goes_on() {
     let slow = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 300000) select i from n";
     let body = format!(

@@ -34,6 +34,13 @@ impl TableFormat {
         TableFormat::of_extension(name.rsplit_once('.')?.1)
     }
 
+    /// All of them, for people.
+    pub fn listed() -> String {
+        let names = Self::ALL.map(TableFormat::name);
+        let (last, rest) = names.split_last().expect("there are some");
+        format!("{} or {last}", rest.join(", "))
+    }
+
     /// As people write it, and as files end.
     pub fn name(self) -> &'static str {
         match self {

@@ -71,6 +71,11 @@ impl Slice {
 }
 
 impl Target {
+    /// The form of the file in which a command hands over the rows of a table.
+    pub fn handed_over(&self) -> TableFormat {
+        self.format.as_deref().and_then(TableFormat::of_extension).unwrap_or(TableFormat::Csv)
+    }
+
     /// What is written down of its rows stands below this name, beside its table.
     pub fn ledger_name(&self) -> String {
         let table = self.path.file_name().map(|it| it.to_string_lossy()).unwrap_or_default();

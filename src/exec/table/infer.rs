@@ -5,12 +5,14 @@
 //! begin with a zero are names (`007`), not numbers.
 
 use std::{
+    fmt::{self, Formatter},
     fs::File,
     io::{BufRead, BufReader, Cursor, Read},
     path::{Path, PathBuf},
 };
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::{base::fs, exec::table::TableError};
 
@@ -140,7 +142,55 @@ pub fn jsonl(files: &[PathBuf]) -> Result<Schema, TableError> {
         all = Box::new(all.chain(opened(file)?).chain(Cursor::new(b"\n")));
     }
     let (schema, _) = arrow::json::reader::infer_json_schema(all, None)?;
-    Ok(schema)
+    in_order(files, schema)
+}
+
+/// With its columns in the order in which their names are first read.
+fn in_order(files: &[PathBuf], schema: Schema) -> Result<Schema, TableError> {
+    let mut order: Vec<usize> = Vec::new();
+    for file in files {
+        for line in opened(file)?.lines() {
+            if order.len() == schema.fields().len() {
+                break;
+            }
+            let line = line.map_err(TableError::new)?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            let Names(names) = serde_json::from_str(&line).map_err(TableError::new)?;
+            for at in names.iter().filter_map(|it| schema.index_of(it).ok()) {
+                if !order.contains(&at) {
+                    order.push(at);
+                }
+            }
+        }
+    }
+    Ok(schema.project(&order)?)
+}
+
+/// The names in an object, as they are written.
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Names, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Names;
+
+            fn expecting(&self, to: &mut Formatter<'_>) -> fmt::Result {
+                to.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = map.next_entry()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+        from.deserialize_map(Object)
+    }
 }
 
 pub(super) fn opened(file: &Path) -> Result<BufReader<File>, TableError> {
@@ -181,6 +231,15 @@ mod tests {
             assert_eq!(of_csv(&format!("a\n{values}\n")).unwrap(), [expected], "{values:?}");
         }
         assert_eq!(of_csv("a,b\n1,x\n").unwrap(), ["Int64", "Utf8"]);
+    }
+
+    #[test]
+    fn columns_of_objects_are_in_the_order_in_which_they_are_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        fs::write(&path, b"{\"z\": 1, \"b\": null}\n\n{\"a\": true, \"b\": \"x\"}\n").unwrap();
+        let schema = jsonl(&[path]).unwrap();
+        assert_eq!(schema.fields().iter().map(|it| it.name().as_str()).collect::<Vec<_>>(), ["z", "b", "a"]);
     }
 
     #[test]

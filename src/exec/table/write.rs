@@ -1,10 +1,14 @@
 //! Rows into one file, of any form that holds a table.
 
-use std::{fs::File, io::BufWriter, path::Path};
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::Path,
+};
 
 use arrow::{
     csv::Writer as CsvWriter, datatypes::SchemaRef, ipc::writer::FileWriter, json::LineDelimitedWriter,
-    record_batch::RecordBatch,
+    json::WriterBuilder, record_batch::RecordBatch,
 };
 use parquet::{arrow::ArrowWriter, basic::Compression, file::properties::WriterProperties};
 
@@ -36,7 +40,7 @@ impl TableWriter {
                 writer.write(&RecordBatch::new_empty(SchemaRef::clone(schema)))?;
                 TableWriter::Csv(Box::new(writer))
             }
-            TableFormat::Jsonl => TableWriter::Jsonl(LineDelimitedWriter::new(BufWriter::new(file))),
+            TableFormat::Jsonl => TableWriter::Jsonl(json_lines(BufWriter::new(file))),
             TableFormat::Parquet => {
                 let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
                 let writer = ArrowWriter::try_new(file, SchemaRef::clone(schema), Some(properties));
@@ -107,10 +111,15 @@ pub fn csv_text(batch: &RecordBatch, header: bool) -> Result<String, TableError>
 /// # Errors
 /// A value that JSON cannot hold.
 pub fn json_text(batch: &RecordBatch) -> Result<String, TableError> {
-    let mut writer = LineDelimitedWriter::new(Vec::new());
+    let mut writer = json_lines(Vec::new());
     writer.write(batch)?;
     writer.finish()?;
     String::from_utf8(writer.into_inner()).map_err(TableError::new)
+}
+
+/// Every column is in every line: a table whose first row has a NULL keeps the order of its columns.
+fn json_lines<W: Write>(to: W) -> LineDelimitedWriter<W> {
+    WriterBuilder::new().with_explicit_nulls(true).build(to)
 }
 
 #[cfg(test)]

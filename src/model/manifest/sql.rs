@@ -46,7 +46,7 @@ pub struct Made {
     pub itself: Option<Span>,
 }
 
-/// The form in which a command hands a table over.
+/// The form in which a command hands a table over, unless it is said.
 const TABLE_FORMAT: &str = "csv";
 
 /// Whether `sql` says where the query is, and not the query itself.
@@ -125,12 +125,17 @@ impl<'a> Resolver<'a> {
                 self.report.push(told.at(entry.place).help("a table is named after its key, with `_` for `/`"));
             }
         }
+        let handed_over = asset.format.as_deref().and_then(TableFormat::of_extension);
         if let Some(value) = declared.table.get("format")
             && !was_file
-            && (is_query || asset.format.as_deref() != Some(TABLE_FORMAT))
+            && (is_query || handed_over.is_none())
         {
-            let told = Diagnostic::error(code::BAD_VALUE, "a table has no format").at(value.place);
-            self.report.push(told.help("a command hands a table over as csv, with the names of its columns first"));
+            let told = Diagnostic::error(code::BAD_VALUE, "a table has no such format").at(value.place);
+            let help = match is_query {
+                true => "rows that a query makes are in no file".to_owned(),
+                false => format!("a command hands a table over as {}", TableFormat::listed()),
+            };
+            self.report.push(told.help(help));
         }
         let from_key =
             matches!(self.io_kinds.get(asset.io.index()), Some(IoKind::Postgres { schema_from_key: true, .. }));
@@ -139,7 +144,9 @@ impl<'a> Resolver<'a> {
             None => declared.key.replace('/', "_"),
         };
         let path = ProjectPath::resolve(&ProjectPath::root(), name).unwrap_or_default();
-        let format = (!is_query).then(|| TABLE_FORMAT.to_owned());
+        let said = ["format", "path"].iter().any(|it| declared.table.entry(it).is_some());
+        let handed_over = handed_over.filter(|_| said).map_or(TABLE_FORMAT, TableFormat::name);
+        let format = (!is_query).then(|| handed_over.to_owned());
         Asset { path, format, shape: Shape::File, identity: Identity::Rows, ..asset }
     }
 

@@ -42,7 +42,6 @@ use crate::{
         lock::LockName,
         table::{TableError, digest::TableDigest, read},
     },
-    model::format::TableFormat,
     plan::record::{AttemptId, StoredOutput},
 };
 use database::{Database, Held, OURS, STAGE};
@@ -109,14 +108,14 @@ impl AdbcManager {
             Some(it) if it.is_file() && target.format.is_some() => {}
             Some(it) if target.format.is_some() => {
                 let found = if it.is_dir() { "a folder" } else { "a link" };
-                return Err(IoError::WrongKind { path: table_name(target), expected: "a csv file", found });
+                return Err(IoError::WrongKind { path: table_name(target), expected: "a file", found });
             }
             _ => return Err(IoError::OutputMissing(table_name(target))),
         }
         if engine.holds {
             session.run(engine.begin).map_err(&told)?;
         }
-        let rows = read::open(&[file], TableFormat::Csv);
+        let rows = read::open(&[file], target.handed_over());
         rows.map_err(Refused::plain).and_then(|it| bring::table(&mut session, &name, it)).map_err(&told)?;
         Ok(Held { session: engine.holds.then_some(session), content: None })
     }

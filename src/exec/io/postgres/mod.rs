@@ -25,7 +25,7 @@ use crate::{
         io::{Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target, strangers},
         table::{TableError, read},
     },
-    model::{format::TableFormat, project::table_at},
+    model::project::table_at,
     plan::record::{AttemptId, StoredOutput},
 };
 use connect::{Address, Session};
@@ -121,12 +121,12 @@ impl PostgresManager {
             None => return Err(missing()),
             Some(it) if !it.is_file() => {
                 let found = if it.is_dir() { "a folder" } else { "a link" };
-                return Err(IoError::WrongKind { path: table_name(&staged.target), expected: "a csv file", found });
+                return Err(IoError::WrongKind { path: table_name(&staged.target), expected: "a file", found });
             }
             Some(_) => {}
         }
         let mut transaction = self.told(session.client.transaction())?;
-        let made = read::open(&[file], TableFormat::Csv)
+        let made = read::open(&[file], staged.target.handed_over())
             .and_then(|it| copy::insert(&mut transaction, "create table", &qualified(&session.schema, &name), it));
         made.map_err(|it| self.table_error(&staged.target, &it))?;
         self.told(transaction.commit())?;

@@ -30,7 +30,7 @@ use crate::{
         },
     },
     exec::table::{TableError, read},
-    model::{format::TableFormat, materialized::Hook},
+    model::materialized::Hook,
     plan::record::{AttemptId, StoredOutput},
 };
 
@@ -71,7 +71,7 @@ impl SqliteManager {
         if staged.target.format.is_some() && fs::look(&database)?.is_none() {
             let partial = folder.join("partial.sqlite");
             fs::remove(&partial)?;
-            import(&made, &partial, &table_name(&staged.target))?;
+            import(&made, &partial, &staged.target)?;
             fs::rename(&partial, &database)?;
         }
         match fs::look(&database)? {
@@ -410,17 +410,18 @@ fn drop_table(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<()>
     transaction.execute_batch(&format!("drop {kind} main.{}", quoted(name)))
 }
 
-/// Makes a database at `to` with the rows of the csv file `from` as its one table.
-fn import(from: &Path, to: &Path, shown: &str) -> Result<(), IoError> {
+/// Makes a database at `to` with the rows of the file `from` as its one table.
+fn import(from: &Path, to: &Path, target: &Target) -> Result<(), IoError> {
+    let shown = table_name(target);
     if fs::look(from)?.is_none() {
-        return Err(IoError::OutputMissing(shown.to_owned()));
+        return Err(IoError::OutputMissing(shown));
     }
-    let made = read::open(&[from.to_owned()], TableFormat::Csv).and_then(|it| {
+    let made = read::open(&[from.to_owned()], target.handed_over()).and_then(|it| {
         let connection = Connection::open(to)?;
         connection.execute_batch("pragma journal_mode = off; pragma synchronous = off")?;
         rows::insert(&connection, &format!("main.{STAGED}"), it)
     });
-    made.map_err(|it| IoError::Other { path: shown.to_owned(), cause: it.to_string() })
+    made.map_err(|it| IoError::Other { path: shown, cause: it.to_string() })
 }
 
 fn token(data_version: &Digest) -> StoredOutput {
