@@ -97,6 +97,106 @@ fn a_command_reports_the_version() {
     assert!(query.run(&["validate"]).exited(2).stderr.contains("a query reports nothing"));
 }
 
+/// Says what a client of Dagster Pipes says, having read what such a client reads.
+const CLIENT: &str = r#"
+import base64, json, os, sys, zlib
+params = lambda name: json.loads(zlib.decompress(base64.b64decode(os.environ[name], validate=True)))
+context = params("DAGSTER_PIPES_CONTEXT")["data"]
+json.dump(context, open("context.json", "w"))
+messages = params("DAGSTER_PIPES_MESSAGES")["path"]
+def say(method, **params):
+    with open(messages, "a") as file:
+        file.write(json.dumps({"__dagster_pipes_version": "0.1", "method": method, "params": params}) + "\n")
+say("opened", extras={})
+say("log", message="reading", level="INFO")
+for key in context["asset_keys"]:
+    version = open("word").read() + key
+    say("report_asset_materialization", asset_key=key, data_version=version, metadata={"mean": {"raw_value": float("nan"), "type": "__infer__"}})
+for path in sys.argv[1:]:
+    open(path, "w").write(os.environ["ASSETS_ATTEMPT"])
+say("closed")
+"#;
+
+#[test]
+fn a_program_that_speaks_pipes_reports_the_version() {
+    let body = r#"[asset."raw/made"]
+command = "python3 client.py {{ output }}"
+sources = ["word", "other"]
+format = "txt"
+version = "reported"
+code_version = "7"
+[asset.reader]
+command = "cp {{ inputs['raw/made'] }} {{ output }}"
+deps = ["raw/made"]
+"#;
+    let project = Project::new().manifest(body).file("client.py", CLIENT).file("word", "v1").file("other", "");
+    assert_eq!(outcomes(&project), ["raw/made built", "reader built"]);
+    let context: serde_json::Value = serde_json::from_str(&project.read("context.json")).unwrap();
+    let told = [
+        ("asset_keys", serde_json::json!(["raw/made"])),
+        ("code_version_by_asset_key", serde_json::json!({ "raw/made": "7" })),
+        ("provenance_by_asset_key", serde_json::json!({ "raw/made": null })),
+        ("partition_key", serde_json::Value::Null),
+        ("partition_key_range", serde_json::Value::Null),
+        ("partition_time_window", serde_json::Value::Null),
+        ("job_name", serde_json::Value::Null),
+        ("retry_number", 0.into()),
+        ("extras", serde_json::json!({})),
+    ];
+    assert_eq!(context.as_object().unwrap().len(), told.len() + 1);
+    assert!(context["run_id"].is_string());
+    for (name, value) in told {
+        assert_eq!(context[name], value, "{name}");
+    }
+    project.write("other", "x");
+    assert_eq!(outcomes(&project), ["raw/made built", "reader cut_off"]);
+    project.write("word", "v2");
+    assert_eq!(outcomes(&project), ["raw/made built", "reader built"]);
+    project.settled(&[]);
+    // Nothing is reported, or two things.
+    project.edit("client.py", "data_version=version", "data_version=None");
+    project.write("word", "v3");
+    let output = project.run(&["materialize"]).exited(1);
+    assert!(output.stderr.contains("no data version of raw/made was reported"), "{}", output.stderr);
+    assert!(output.stderr.contains("Dagster Pipes"), "{}", output.stderr);
+    project.edit("client.py", "data_version=None", "data_version=version");
+    project.edit("assets.toml", "python3 client.py", "echo mine > $ASSETS_VERSION_FILE; python3 client.py");
+    let output = project.run(&["materialize"]).exited(1);
+    let told = "two data versions of raw/made were reported: mine and v3raw/made";
+    assert!(output.stderr.contains(told), "{}", output.stderr);
+}
+
+/// Each partition says which one it is, and each asset of an op what is its own.
+#[test]
+fn pipes_know_the_partition_and_the_assets_of_an_op() {
+    let body = r#"[partitions.day]
+type = "time"
+every = "day"
+start = "2026-01-01"
+end = "2026-01-03"
+[op.split]
+command = "python3 client.py {{ outputs.b }} {{ outputs.a }}"
+sources = ["word"]
+partitions = "day"
+[asset.a]
+op = "split"
+version = "reported"
+format = "txt"
+[asset.b]
+op = "split"
+version = "reported"
+format = "txt"
+"#;
+    let project = Project::new().manifest(body).file("client.py", CLIENT).file("word", "v1");
+    project.run(&["materialize", "--partition", "2026-01-02"]).succeeded();
+    let context: serde_json::Value = serde_json::from_str(&project.read("context.json")).unwrap();
+    assert_eq!(context["asset_keys"], serde_json::json!(["a", "b"]));
+    assert_eq!(context["partition_key"], "2026-01-02");
+    assert_eq!(context["partition_key_range"], serde_json::json!({ "start": "2026-01-02", "end": "2026-01-02" }));
+    let window = serde_json::json!({ "start": "2026-01-02T00:00:00+00:00", "end": "2026-01-03T00:00:00+00:00" });
+    assert_eq!(context["partition_time_window"], window);
+}
+
 #[test]
 fn each_asset_of_an_op_reports_its_own() {
     let body = r#"[op.split]

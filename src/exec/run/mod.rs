@@ -19,6 +19,7 @@ pub mod environment;
 pub mod finish;
 pub mod incremental;
 mod partitions;
+mod pipes;
 pub mod prepare;
 pub mod query;
 pub mod queue;

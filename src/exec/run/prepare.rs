@@ -669,8 +669,8 @@ pub fn spec_told(
             rendered.environment.set_secret(&name, url, parts);
         }
     }
-    for (name, path) in version::files(context, parts.log, &op.outputs) {
-        rendered.environment.set(name, path);
+    for (name, value) in version::variables(context, parts, told) {
+        rendered.environment.set(name, value);
     }
     // Finds what the command left behind, whatever that did to hide.
     rendered.environment.set("ASSETS_ATTEMPT", parts.attempt);

@@ -1,6 +1,6 @@
 //! The data version of what was made, where it is not its content: reported, taken from the inputs, or always new.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 use crate::{
     base::{digest::Digest, fs, id::Id},
@@ -8,7 +8,8 @@ use crate::{
         io::Content,
         run::{
             context::RunContext,
-            prepare::{Attempting, OutputAttempt},
+            pipes,
+            prepare::{Attempting, OutputAttempt, SpecParts},
         },
     },
     model::{
@@ -27,8 +28,7 @@ pub const VARIABLE: &str = "ASSETS_VERSION_FILE";
 /// Longer versions are no versions.
 const REPORTED_BYTES_MAX: u64 = 64 << 10;
 
-pub const HELP: &str =
-    "its command writes it to the file that ASSETS_VERSION_FILE names; without one, take `version = \"reported\"` out";
+pub const HELP: &str = "its command writes it to the file that ASSETS_VERSION_FILE names, or reports it by Dagster Pipes; without one, take `version = \"reported\"` out";
 
 /// # Errors
 /// Nothing was reported where something should be.
@@ -46,12 +46,18 @@ pub fn of(
         return Ok(content.data_version);
     }
     let key = context.workspace.project.key(output.node);
-    let path = attempting.log.as_deref().map(|it| file(context, it, output.node));
-    let bytes = path.and_then(|it| fs::read_at_most(&it, REPORTED_BYTES_MAX).ok().flatten()).unwrap_or_default();
-    let text = String::from_utf8(bytes).unwrap_or_default();
-    match text.trim() {
-        "" => Err(format!("no data version of {key} was reported")),
-        text => Ok(Digest::derive(REPORTED_CONTEXT, text.as_bytes())),
+    let Some(log) = attempting.log.as_deref() else { return Err(format!("no data version of {key} was reported")) };
+    let written = fs::read_at_most(&file(context, log, output.node), REPORTED_BYTES_MAX).ok().flatten();
+    let written = String::from_utf8(written.unwrap_or_default()).unwrap_or_default();
+    let messages = pipes::file(context, log);
+    let is_only = attempting.outputs.len() == 1;
+    let told = pipes::reported(&messages, key.as_str(), is_only)
+        .map_err(|it| format!("{} cannot be read: {it}", messages.display()))?;
+    match (written.trim(), told.as_deref().map_or("", str::trim)) {
+        ("", "") => Err(format!("no data version of {key} was reported")),
+        ("", text) | (text, "") => Ok(Digest::derive(REPORTED_CONTEXT, text.as_bytes())),
+        (one, other) if one != other => Err(format!("two data versions of {key} were reported: {one} and {other}")),
+        (text, _) => Ok(Digest::derive(REPORTED_CONTEXT, text.as_bytes())),
     }
 }
 
@@ -69,17 +75,26 @@ pub fn file(context: &RunContext<'_>, log: &str, node: NodeId) -> PathBuf {
     context.workspace.root.join(log).with_extension(format!("version-{}", node.index()))
 }
 
-/// Names and places of the files that the command of an attempt is told of.
-pub fn files(context: &RunContext<'_>, log: &str, outputs: &[NodeId]) -> Vec<(String, PathBuf)> {
+/// What the command of an attempt is told of where to report: the files for versions, and Pipes.
+pub fn variables(
+    context: &RunContext<'_>,
+    parts: &SpecParts<'_>,
+    partition: &BTreeMap<String, String>,
+) -> Vec<(String, OsString)> {
     let project = &context.workspace.project;
+    let outputs = &project.ops[parts.step.op].outputs;
     let reported = |it: &&NodeId| project.nodes[**it].asset().is_some_and(|it| it.version == VersionKind::Reported);
-    let mut files = Vec::new();
+    let mut told = Vec::new();
     for node in outputs.iter().filter(reported) {
-        let path = file(context, log, *node);
-        files.push((format!("{VARIABLE}_{}", project.key(*node).env_name()), path.clone()));
+        let path = file(context, parts.log, *node).into_os_string();
+        told.push((format!("{VARIABLE}_{}", project.key(*node).env_name()), path.clone()));
         if outputs.len() == 1 {
-            files.push((VARIABLE.to_owned(), path));
+            told.push((VARIABLE.to_owned(), path));
         }
     }
-    files
+    if !told.is_empty() {
+        let pipes = pipes::variables(context, parts, partition);
+        told.extend(pipes.map(|(name, value)| (name.to_owned(), value.into())));
+    }
+    told
 }
