@@ -277,3 +277,56 @@ fn killed_again_and_again_each_is_published_once() {
     project.run(&["gc", "-q"]).succeeded();
     no_leftovers(&project);
 }
+
+/// Nothing of one region runs beside another of it, and regions run beside each other.
+fn by_region(more: &str) -> Project {
+    Project::new().manifest(&format!(
+        r#"
+[pool.api]
+limit = 1
+per = "region"
+
+[partitions.region]
+type = "static"
+keys = ["jp", "us", "eu"]
+
+[partitions.day]
+type = "static"
+keys = ["a", "b", "c", "d"]
+
+[partitions.both]
+type = "multi"
+dimensions = {{ day = "day", region = "region" }}
+
+[asset.got]
+command = '''
+for key in ${{ASSETS_PARTITION_KEYS:-$ASSETS_PARTITION_KEY}}; do region=${{key#*region=}}; done
+mkdir at.$region || echo $region >> clash
+ls -d at.* | wc -l >> seen
+sleep 0.05
+rmdir at.$region
+for key in $ASSETS_PARTITION_KEYS; do echo > $ASSETS_OUTPUT/$key.txt; done
+test -n "$ASSETS_PARTITION_KEYS" || echo > $ASSETS_OUTPUT
+'''
+format = "txt"
+path = "got/{{{{ partition.key }}}}.txt"
+partitions = "both"
+pool = "api"
+{more}
+"#
+    ))
+}
+
+#[test]
+fn a_pool_by_dimension_limits_each_value_by_itself() {
+    for (more, commands) in [("", 12), ("batch = \"all\"", 3)] {
+        let project = by_region(more);
+        project.run(&["materialize", "-q", "-j", "6"]).succeeded();
+        assert!(!project.exists("clash"), "two of one region at once");
+        let seen = project.read("seen");
+        let seen: Vec<usize> = seen.lines().map(|it| it.trim().parse().unwrap()).collect();
+        assert_eq!(seen.len(), commands);
+        assert!(seen.iter().any(|it| *it > 1), "regions waited for each other: {seen:?}");
+        project.run(&["status", "-q"]).succeeded();
+    }
+}

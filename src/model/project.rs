@@ -572,6 +572,8 @@ pub struct ObjectOptions {
 pub struct Pool {
     pub name: String,
     pub limit: usize,
+    /// The dimension of partitions of which each value has a limit of its own.
+    pub per: Option<String>,
 }
 
 /// A named selection.

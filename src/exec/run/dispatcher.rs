@@ -25,6 +25,7 @@ use crate::{
             finish::{Finished, give_up},
             prepare::{Attempting, Prepared, report},
             queue::Queue,
+            rooms::rooms,
             step::{Holds, Phase, Step, link},
         },
         signal::{Signal, stop_ourselves},
@@ -33,7 +34,7 @@ use crate::{
         event::{CheckReport, Listener, RunEvent, RunOutcome, StepError, StepIndex, StepOutcome, StepReport},
         key::AssetKey,
         plan::Plan,
-        project::{NodeId, OpId, PoolId},
+        project::{NodeId, OpId},
         staleness::{Reason, ReasonCode},
     },
     plan::{backfill::Order, record::AttemptState},
@@ -167,9 +168,10 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
         work: Sender<Work>,
         listener: &'a mut dyn Listener,
     ) -> Self {
-        let project = &*context.workspace.project;
+        let (limits, rooms) = rooms(context, plan);
         let mut steps = link(context, plan, durations, options.order);
-        let (groups, of_step) = groups(context, plan);
+        steps.iter_mut().zip(&rooms).for_each(|(step, room)| step.room = *room);
+        let (groups, of_step) = groups(context, plan, &rooms);
         steps.iter_mut().zip(of_step).for_each(|(step, group)| step.group = group);
         Dispatcher {
             context,
@@ -177,7 +179,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             executor,
             work,
             listener,
-            queue: Queue::new(project.pools.values().map(|it| it.limit)),
+            queue: Queue::new(limits),
             groups,
             units: HashMap::new(),
             units_begun: 0,
@@ -259,10 +261,6 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
         }
     }
 
-    fn pool_of(&self, index: StepIndex) -> Option<PoolId> {
-        self.context.workspace.project.ops[self.steps[index].plan.op].pool
-    }
-
     fn make_ready(&mut self, index: StepIndex) {
         self.steps[index].phase = Phase::Ready;
         match self.steps[index].group {
@@ -274,8 +272,8 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
     fn start_what_can(&mut self) {
         self.submit_what_can();
         while self.active < self.options.at_once() && self.stopping.is_none() {
-            let (project, steps) = (&self.context.workspace.project, &self.steps);
-            let Some(index) = self.queue.pop(|it| project.ops[steps[it].plan.op].pool) else { return };
+            let steps = &self.steps;
+            let Some(index) = self.queue.pop(|it| steps[it].room) else { return };
             self.active += 1;
             if let Some(group) = self.steps[index].group {
                 self.begin_together(index, group);
@@ -344,8 +342,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             Holds::Own => {
                 self.active -= 1;
                 self.give_slot(index);
-                let pool = self.pool_of(index);
-                self.queue.leave(pool);
+                self.queue.leave(self.steps[index].room);
             }
         }
     }

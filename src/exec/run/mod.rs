@@ -26,5 +26,6 @@ pub mod queue;
 pub mod recheck;
 pub mod recover;
 pub mod render;
+mod rooms;
 pub mod step;
 pub mod version;

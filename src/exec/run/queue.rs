@@ -1,20 +1,17 @@
-//! Which ready step is started next: longest way to the end first, as far as pools allow.
+//! Which ready step is started next: longest way to the end first, as far as there is room.
 //!
-//! Knows weights and pools; nothing of what a step is.
+//! Knows weights and rooms; nothing of what a step is.
 
 use std::collections::BTreeSet;
 
-use crate::{
-    base::id::IdVec,
-    model::{event::StepIndex, project::PoolId},
-};
+use crate::{exec::run::rooms::RoomId, model::event::StepIndex};
 
-/// Steps that could start now, and the room that pools have.
+/// Steps that could start now, and how many more each room holds.
 #[derive(Debug, Default)]
 pub struct Queue {
     /// Heaviest first; ties in plan order.
     ready: BTreeSet<(std::cmp::Reverse<u64>, StepIndex)>,
-    room: IdVec<PoolId, usize>,
+    room: Vec<usize>,
 }
 
 impl Queue {
@@ -26,20 +23,20 @@ impl Queue {
         self.ready.insert((std::cmp::Reverse(weight), step));
     }
 
-    /// The heaviest step whose pool has room; takes its place in the pool.
-    pub fn pop(&mut self, pool_of: impl Fn(StepIndex) -> Option<PoolId>) -> Option<StepIndex> {
-        let found = self.ready.iter().find(|(_, step)| pool_of(*step).is_none_or(|it| self.room[it] > 0)).copied()?;
+    /// The heaviest step whose room is not full; takes its place there.
+    pub fn pop(&mut self, room_of: impl Fn(StepIndex) -> Option<RoomId>) -> Option<StepIndex> {
+        let found = self.ready.iter().find(|(_, step)| room_of(*step).is_none_or(|it| self.room[it] > 0)).copied()?;
         self.ready.remove(&found);
-        if let Some(pool) = pool_of(found.1) {
-            self.room[pool] -= 1;
+        if let Some(room) = room_of(found.1) {
+            self.room[room] -= 1;
         }
         Some(found.1)
     }
 
     /// Gives back a place.
-    pub fn leave(&mut self, pool: Option<PoolId>) {
-        if let Some(pool) = pool {
-            self.room[pool] += 1;
+    pub fn leave(&mut self, room: Option<RoomId>) {
+        if let Some(room) = room {
+            self.room[room] += 1;
         }
     }
 
@@ -63,7 +60,6 @@ pub fn weights(duration_ms: &[u64], dependents: &[Vec<StepIndex>]) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::id::Id;
 
     #[test]
     fn the_longest_way_goes_first() {
@@ -72,17 +68,17 @@ mod tests {
     }
 
     #[test]
-    fn a_full_pool_is_passed_over() {
-        let pool = PoolId::new(0);
+    fn a_full_room_is_passed_over() {
+        let room = 0;
         let mut queue = Queue::new([1]);
         for (step, weight) in [(0, 9), (1, 8), (2, 1)] {
             queue.push(step, weight);
         }
-        let pool_of = |step| (step < 2).then_some(pool);
-        assert_eq!(queue.pop(pool_of), Some(0));
-        assert_eq!(queue.pop(pool_of), Some(2));
-        assert_eq!(queue.pop(pool_of), None);
-        queue.leave(Some(pool));
-        assert_eq!(queue.pop(pool_of), Some(1));
+        let room_of = |step| (step < 2).then_some(room);
+        assert_eq!(queue.pop(room_of), Some(0));
+        assert_eq!(queue.pop(room_of), Some(2));
+        assert_eq!(queue.pop(room_of), None);
+        queue.leave(Some(room));
+        assert_eq!(queue.pop(room_of), Some(1));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     base::digest::Digest,
     exec::{
         jobserver::JobToken,
-        run::{context::RunContext, prepare::Attempting, queue::weights},
+        run::{context::RunContext, prepare::Attempting, queue::weights, rooms::RoomId},
     },
     model::{
         event::StepIndex,
@@ -65,6 +65,8 @@ pub struct Step<'p> {
     pub has_slot: bool,
     /// The place among those at work that it takes.
     pub holds: Holds,
+    /// The room that it needs to be begun.
+    pub room: Option<RoomId>,
     /// The steps that it is begun with.
     pub group: Option<usize>,
     /// Identity of what the last attempt was made from, for each output.
@@ -140,6 +142,7 @@ pub fn link<'p>(
             attempting: None,
             has_slot: false,
             holds: Holds::Nothing,
+            room: None,
             group: None,
             tried: Vec::new(),
             token: None,

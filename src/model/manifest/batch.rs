@@ -1,4 +1,4 @@
-//! `batch`: a command that is given several partitions at once.
+//! How partitions are run: `batch`, a command that is given several at once, and pools with a limit `per` dimension.
 
 use crate::{
     base::{
@@ -6,8 +6,9 @@ use crate::{
         id::{Id, IdVec},
     },
     model::{
+        partition::Definition,
         partitioning::PartitionsId,
-        project::{IoKind, Node, NodeId, Op, OpId, VersionKind},
+        project::{IoKind, Job, Node, NodeId, Op, OpId, Pool, PoolId, VersionKind},
     },
 };
 
@@ -56,5 +57,37 @@ impl Resolver<'_> {
             Some(it) => self.report.push(it),
             None => drop(self.partitioning.batches.insert(id, several.max(1))),
         }
+    }
+
+    /// Tells of pools by dimension whose limit says nothing of what is in them.
+    pub fn check_pools(
+        &mut self,
+        ops: &IdVec<OpId, Op>,
+        pools: &IdVec<PoolId, Pool>,
+        jobs: &std::collections::BTreeMap<String, Job>,
+    ) {
+        let mut wrong = Vec::new();
+        for op in ops.values() {
+            let Some(pool) = op.pool.map(|it| &pools[it]) else { continue };
+            let Some(per) = &pool.per else { continue };
+            let cut = op.outputs.first().and_then(|it| self.partitioning.of(*it));
+            let has = |cut: PartitionsId| match &self.partitioning.definitions[cut].definition {
+                Definition::Multi(them) => them.iter().any(|it| *it.name == **per),
+                _ => self.partitioning.definitions[cut].name == *per,
+            };
+            if !cut.is_some_and(has) {
+                let message = format!("`{}` has no `{per}`, by which its pool `{}` is limited", op.name, pool.name);
+                let told = Diagnostic::error(code::BAD_VALUE, message).at(op.place);
+                wrong.push(told.help(format!("cut it by `{per}`, or give it another pool")));
+            }
+        }
+        for job in jobs.values() {
+            if let Some(pool) = job.pool.map(|it| &pools[it]).filter(|it| it.per.is_some()) {
+                let message = format!("the pool `{}` limits partitions, and not what a job has at work", pool.name);
+                let told = Diagnostic::error(code::BAD_VALUE, message).at(job.place);
+                wrong.push(told.help("give the job a pool without `per`"));
+            }
+        }
+        wrong.into_iter().for_each(|it| self.report.push(it));
     }
 }

@@ -414,7 +414,10 @@ static OP: Shape = shape(
 static POOL: Shape = shape(
     "pool",
     "A concurrency limit.",
-    &[field("limit", Count(1, 1_000_000), "How many may run at once.").required()],
+    &[
+        field("limit", Count(1, 1_000_000), "How many may run at once.").required(),
+        field("per", Filled, "A dimension of partitions: the limit is for each value of it by itself."),
+    ],
 );
 
 static JOB: Shape = shape(

@@ -100,6 +100,7 @@ pub fn resolve<'a>(
     it.number_keys();
     let (nodes, ops) = it.nodes_and_ops();
     it.check_mappings(&ops, &nodes);
+    it.check_pools(&ops, &pools, &jobs);
     let graph = validate::graph(&nodes, &ops, from, it.report);
     let project = Project {
         name,
@@ -350,7 +351,8 @@ impl<'a> Resolver<'a> {
                 Some(Data::Integer(limit)) => usize::try_from(*limit).unwrap_or(1),
                 _ => 1,
             };
-            Pool { name: it.key.to_string(), limit }
+            let per = it.table.get("per").and_then(Value::text).map(|it| it.to_string());
+            Pool { name: it.key.to_string(), limit, per }
         };
         from.pool.entries.iter().map(pool).collect()
     }

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Also tells projects of another version of this program apart: what a manifest means may have changed.
-const FORM: &str = concat!("assets project 22, ", env!("CARGO_PKG_VERSION"));
+const FORM: &str = concat!("assets project 23, ", env!("CARGO_PKG_VERSION"));
 
 /// What a project was read from, and what it was read with.
 #[derive(Clone, PartialEq, Debug)]
@@ -190,7 +190,7 @@ coded_cases!(Dialect { 0 = Sqlite, 1 = DataFusion, 2 = Postgres, 3 = DuckDb, 4 =
 coded_struct!(EnvName { name, secret });
 coded_struct!(IoManager { name, place, kind });
 coded_struct!(ObjectOptions { endpoint, region, allow_http, skip_signature });
-coded_struct!(Pool { name, limit });
+coded_struct!(Pool { name, limit, per });
 coded_struct!(Job { select, place, description, partitions, vars, pool });
 coded_struct!(Span { file, start, end });
 coded_cases!(TableFormat { 0 = Csv, 1 = Jsonl, 2 = Parquet, 3 = Arrow });

@@ -13,13 +13,13 @@ use crate::{
             batch::{Batch, Member, Together},
             context::RunContext,
             finish::{Finished, give_up},
+            rooms::RoomId,
             step::{Holds, Phase},
         },
     },
     model::{
         event::{RunEvent, StepError, StepIndex},
         plan::Plan,
-        project::PoolId,
     },
     plan::record::AttemptState,
 };
@@ -41,7 +41,7 @@ pub struct Group {
 #[derive(Default)]
 pub struct Unit {
     left: BTreeSet<StepIndex>,
-    pool: Option<PoolId>,
+    room: Option<RoomId>,
     has_slot: bool,
     token: Option<JobToken>,
     /// What happens to one happens to all: they are prepared, or their command runs.
@@ -54,7 +54,7 @@ pub struct Unit {
 
 /// The groups of a plan, and of each step the one that it is in. Steps of one op lie side by side in a plan, in
 /// the order of their partitions.
-pub fn groups(context: &RunContext<'_>, plan: &Plan) -> (Vec<Group>, Vec<Option<usize>>) {
+pub fn groups(context: &RunContext<'_>, plan: &Plan, rooms: &[Option<RoomId>]) -> (Vec<Group>, Vec<Option<usize>>) {
     let workspace = context.workspace;
     let mut groups: Vec<Group> = Vec::new();
     let mut of_step = vec![None; plan.steps.len()];
@@ -80,7 +80,11 @@ pub fn groups(context: &RunContext<'_>, plan: &Plan) -> (Vec<Group>, Vec<Option<
                 (Some(window), Some(then)) => window.end == then.start,
                 _ => true,
             };
-            plan.steps[last].op == step.op && it.members.len() < *max && place + 1 == next && fits
+            plan.steps[last].op == step.op
+                && rooms[last] == rooms[index]
+                && it.members.len() < *max
+                && place + 1 == next
+                && fits
         };
         match groups.last_mut().filter(|it| joins(it)) {
             Some(group) => group.members.push(index),
@@ -118,7 +122,7 @@ impl Dispatcher<'_, '_> {
             let attempt = self.begin_preparing(*index, Holds::Of(id));
             members.push((*index, attempt));
         }
-        let unit = Unit { left, pool: self.pool_of(first), whole: true, ..Unit::default() };
+        let unit = Unit { left, room: self.steps[first].room, whole: true, ..Unit::default() };
         self.units.insert(id, unit);
         self.work.send(Work::PrepareTogether(id, members)).expect("workers live as long as this loop");
     }
@@ -256,7 +260,7 @@ impl Dispatcher<'_, '_> {
         self.give_unit_slot(id);
         if let Some(unit) = self.units.remove(&id) {
             self.active -= 1;
-            self.queue.leave(unit.pool);
+            self.queue.leave(unit.room);
         }
     }
 

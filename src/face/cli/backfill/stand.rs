@@ -201,7 +201,9 @@ impl<'a> Work<'a> {
         self.known = true;
         if self.ops.insert(op) {
             self.all_ms = self.all_ms.saturating_add(ms);
-            if let Some(pool) = self.app.project().ops[op].pool {
+            // Of a pool by dimension nobody knows how many values will meet.
+            let pool = self.app.project().ops[op].pool.filter(|it| self.app.project().pools[*it].per.is_none());
+            if let Some(pool) = pool {
                 *self.by_pool.entry(pool).or_default() += ms;
             }
         }
