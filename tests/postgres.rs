@@ -338,6 +338,37 @@ sql = "select * from wide"
 }
 
 /// The answer to the nth COMMIT is lost with its connection.
+/// Rows that a command hands over are hashed on their way in; `--verify` reads what came of them.
+#[test]
+fn what_was_hashed_on_its_way_is_what_is_there() {
+    let database = Server::shared().database();
+    let body = r#"default_io = "files"
+[io.files]
+type = "fs"
+root = "data"
+[io.warehouse]
+type = "postgres"
+url = "{{ env.DATABASE_URL }}"
+[asset.rows]
+sql = """select * from (values
+  (1, true, 0.1, '', cast(1.50 as decimal(9, 2)), cast('2026-01-31' as date), cast('2026-01-31 12:00:00.000001' as timestamp), X'00ff'),
+  (-9223372036854775807, false, -0.0, 'a\\b	c \\N', cast(-0.01 as decimal(9, 2)), cast('0001-01-01' as date), cast('1969-12-31 23:59:59' as timestamp), X''),
+  (9223372036854775807, null, 'NaN'::double, 'e\u0301 \r\n', cast(0 as decimal(9, 2)), cast('9999-12-31' as date), null, X'5c'),
+  (null, null, 'Infinity'::double, null, null, null, cast('2100-01-01' as timestamp), null)
+) as t (n, b, f, t, d, day, at, x)"""
+[asset.kept]
+command = ["cp", "{{ inputs.rows }}", "{{ output }}"]
+deps = ["rows"]
+format = "parquet"
+io = "warehouse"
+"#;
+    let project = Project::new().manifest(body).env("DATABASE_URL", &database.url());
+    let run = project.run(&["materialize", "--json"]).succeeded().json();
+    assert_eq!(run["steps"][0]["data_version"], run["steps"][1]["data_version"]);
+    let status = project.run(&["status", "--verify", "--json"]).succeeded().json();
+    assert_eq!(status["counts"]["fresh"], 2, "{status}");
+}
+
 #[test]
 fn a_connection_that_is_cut_after_commit_was_sent_is_looked_up() {
     for (nth, ends) in [(1, 1), (2, 0)] {

@@ -11,7 +11,10 @@ use arrow::{
 use postgres::GenericClient;
 
 use super::{rows::of_stream, table::quoted};
-use crate::exec::table::{Rows, TableError};
+use crate::exec::table::{
+    Rows, TableError,
+    digest::{TableDigest, TableVersion},
+};
 
 const NAME_BYTES_MAX: usize = 63;
 
@@ -20,6 +23,34 @@ const NAME_BYTES_MAX: usize = 63;
 /// # Errors
 /// Rows that cannot be read, what Postgres has no type for, names that are there already.
 pub fn insert(client: &mut impl GenericClient, create: &str, table: &str, rows: Rows) -> Result<(), TableError> {
+    send(client, create, table, rows, None)
+}
+
+/// The same; gives the identity of what is there then, if that is known without reading it again.
+///
+/// # Errors
+/// As [`insert`].
+pub fn insert_hashed(
+    client: &mut impl GenericClient,
+    table: &str,
+    rows: Rows,
+) -> Result<Option<TableVersion>, TableError> {
+    let schema = rows.schema();
+    if !schema.fields().iter().all(|it| is_kept(it.data_type())) {
+        return send(client, "create table", table, rows, None).map(|()| None);
+    }
+    let mut digest = TableDigest::new(&schema)?;
+    send(client, "create table", table, rows, Some(&mut digest))?;
+    Ok(Some(digest.finish()))
+}
+
+fn send(
+    client: &mut impl GenericClient,
+    create: &str,
+    table: &str,
+    rows: Rows,
+    mut digest: Option<&mut TableDigest>,
+) -> Result<(), TableError> {
     let schema = rows.schema();
     if schema.fields().is_empty() {
         return Err(TableError("a table has at least one column".to_owned()));
@@ -40,6 +71,9 @@ pub fn insert(client: &mut impl GenericClient, create: &str, table: &str, rows: 
     let mut text = String::new();
     for batch in rows {
         let batch = batch?;
+        if let Some(digest) = &mut digest {
+            digest.add(&batch)?;
+        }
         let columns = batch.columns().iter().map(plain).collect::<Result<Vec<_>, _>>()?;
         let options = FormatOptions::default();
         let columns = columns.iter().map(|it| Values::of(it, &options)).collect::<Result<Vec<_>, _>>()?;
@@ -55,6 +89,20 @@ pub fn insert(client: &mut impl GenericClient, create: &str, table: &str, rows: 
     }
     to.finish()?;
     Ok(())
+}
+
+/// Whether values of a type come back from Postgres as they were, and of the same kind.
+fn is_kept(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Boolean | DataType::Float64 | DataType::Date32 => true,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => true,
+        DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale) => *scale >= 0,
+        DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+            zone.as_ref().is_none_or(|it| ["UTC", "+00:00"].contains(&&**it))
+        }
+        it => it.is_integer(),
+    }
 }
 
 fn declared(data_type: &DataType) -> Option<String> {
@@ -121,6 +169,7 @@ fn whole_microseconds(array: &ArrayRef) -> Result<(), TableError> {
 }
 
 enum Values<'a> {
+    Int(&'a ArrayRef),
     Float(&'a ArrayRef),
     Text(&'a ArrayRef),
     Bytes(&'a ArrayRef),
@@ -130,6 +179,7 @@ enum Values<'a> {
 impl<'a> Values<'a> {
     fn of(array: &'a ArrayRef, options: &'a FormatOptions<'a>) -> Result<Values<'a>, TableError> {
         Ok(match array.data_type() {
+            DataType::Int64 => Values::Int(array),
             DataType::Float64 => Values::Float(array),
             DataType::Utf8View => Values::Text(array),
             DataType::BinaryView => Values::Bytes(array),
@@ -138,13 +188,18 @@ impl<'a> Values<'a> {
     }
 
     fn write(&self, row: usize, out: &mut String) -> Result<(), TableError> {
-        let (Values::Float(array) | Values::Text(array) | Values::Bytes(array) | Values::Shown(array, _)) = self;
+        let (Values::Int(array)
+        | Values::Float(array)
+        | Values::Text(array)
+        | Values::Bytes(array)
+        | Values::Shown(array, _)) = self;
         // An array of nulls has no list of which are.
         if array.is_null(row) || *array.data_type() == DataType::Null {
             out.push_str("\\N");
             return Ok(());
         }
         match self {
+            Values::Int(it) => write!(out, "{}", it.as_primitive::<Int64Type>().value(row)).map_err(TableError::new)?,
             Values::Float(it) => match it.as_primitive::<Float64Type>().value(row) {
                 it if it.is_infinite() => out.push_str(if it > 0.0 { "Infinity" } else { "-Infinity" }),
                 it => write!(out, "{it:?}").map_err(TableError::new)?,
@@ -163,13 +218,17 @@ impl<'a> Values<'a> {
 }
 
 fn escaped(text: &str, out: &mut String) {
-    for it in text.chars() {
-        match it {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            it => out.push(it),
-        }
+    let mut rest = text;
+    // What is escaped is one byte long, and no part of any other character.
+    while let Some(at) = rest.bytes().position(|it| matches!(it, b'\\' | b'\n' | b'\r' | b'\t')) {
+        out.push_str(&rest[..at]);
+        out.push_str(match rest.as_bytes()[at] {
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            _ => "\\t",
+        });
+        rest = &rest[at + 1..];
     }
+    out.push_str(rest);
 }

@@ -23,7 +23,7 @@ use crate::{
     base::{digest::Digest, fs},
     exec::{
         io::{Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target, strangers},
-        table::{TableError, read},
+        table::{TableError, digest::TableVersion, read},
     },
     model::project::table_at,
     plan::record::{AttemptId, StoredOutput},
@@ -106,11 +106,12 @@ impl PostgresManager {
         result.map_err(|it| self.address.told(&it))
     }
 
-    /// What the command or query made; what a command handed over is loaded when it is first looked at.
-    fn staged(&self, staged: &Staged, session: &mut Session) -> Result<String, IoError> {
+    /// What the command or query made; what a command handed over is loaded when it is first looked at, and its identity
+    /// may be known then.
+    fn staged(&self, staged: &Staged, session: &mut Session) -> Result<(String, Option<TableVersion>), IoError> {
         let name = self.stage_table(&staged.target, &staged.attempt);
         if self.told(table::find(&mut session.client, &session.schema, &name))?.is_some() {
-            return Ok(name);
+            return Ok((name, None));
         }
         let missing = || IoError::OutputMissing(table_name(&staged.target));
         if staged.target.format.is_none() {
@@ -127,16 +128,15 @@ impl PostgresManager {
         }
         let mut transaction = self.told(session.client.transaction())?;
         let made = read::open(&[file], staged.target.handed_over())
-            .and_then(|it| copy::insert(&mut transaction, "create table", &qualified(&session.schema, &name), it));
-        made.map_err(|it| self.table_error(&staged.target, &it))?;
+            .and_then(|it| copy::insert_hashed(&mut transaction, &qualified(&session.schema, &name), it));
+        let made = made.map_err(|it| self.table_error(&staged.target, &it))?;
         self.told(transaction.commit())?;
-        Ok(name)
+        Ok((name, made))
     }
 
     fn content(&self, session: Session, target: &Target, table: &str, condition: &str) -> Result<Content, IoError> {
         let found = rows::version(session.client, &session.schema, table, condition);
-        let found = found.map_err(|it| self.table_error(target, &it))?;
-        Ok(Content { data_version: found.digest, bytes: Some(found.bytes), rows: Some(found.rows) })
+        Ok(content_of(&found.map_err(|it| self.table_error(target, &it))?))
     }
 
     /// The version of the table that is there, read in full.
@@ -299,7 +299,7 @@ impl IoManager for PostgresManager {
 
     fn inspect(&self, staged: &Staged) -> Result<Content, IoError> {
         let mut session = self.connect(&staged.target)?;
-        let name = self.staged(staged, &mut session)?;
+        let (name, made) = self.staged(staged, &mut session)?;
         if staged.target.publishing.view {
             let found = swap::content_of_view(&mut session.client, &session.schema, &name);
             return self.told(found)?.ok_or_else(|| IoError::OutputMissing(table_name(&staged.target)));
@@ -312,6 +312,8 @@ impl IoManager for PostgresManager {
             }
             let names = (&*table_name(&staged.target), &*name);
             slice::shape(&mut session.client, &session.schema, names, &self.address)?;
+        } else if let Some(made) = made {
+            return Ok(content_of(&made));
         }
         self.content(session, &staged.target, &name, "true")
     }
@@ -436,6 +438,10 @@ impl IoManager for PostgresManager {
         })();
         self.told(deleted)
     }
+}
+
+fn content_of(version: &TableVersion) -> Content {
+    Content { data_version: version.digest, bytes: Some(version.bytes), rows: Some(version.rows) }
 }
 
 /// The table of a target, without its schema.
