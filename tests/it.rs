@@ -39,6 +39,7 @@ mod oracle;
 mod oracle_sql;
 mod partition;
 mod partition_oracle;
+mod partition_proof;
 mod partition_tables;
 mod partitions;
 mod postgres;

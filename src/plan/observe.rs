@@ -475,7 +475,10 @@ pub fn sources_of(world: &World<'_>, ops: &[OpId]) -> Vec<NodeId> {
     let mut found = Vec::new();
     for op in ops {
         for dep in &world.project.ops[*op].deps {
-            if matches!(world.project.nodes[*dep].body, NodeBody::Source(_)) && !seen[*dep] {
+            if matches!(world.project.nodes[*dep].body, NodeBody::Source(_))
+                && !seen[*dep]
+                && !world.partitions.cuts(*dep)
+            {
                 seen[*dep] = true;
                 found.push(*dep);
             }

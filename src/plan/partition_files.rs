@@ -46,7 +46,7 @@ pub fn observe_partitions(
 pub fn observe_some(world: &World<'_>, source: NodeId, places: &PartitionSet) -> BTreeMap<u64, SourceFacts> {
     let Some(Source::Files(set)) = world.project.nodes[source].source() else { return BTreeMap::new() };
     let keys = world.partitions.of_node(source);
-    let candidates: Vec<u64> = match there(world, set, keys).filter(|_| places.count() > FEW) {
+    let candidates: Vec<u64> = match (places.count() > FEW).then(|| there(world, set, keys)).flatten() {
         Some(there) => there.intersection(places).iter().collect(),
         None => places.iter().collect(),
     };
