@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::{
-    Project,
+    Project, duckdb,
     postgres::{Database, Server},
 };
 
@@ -163,4 +163,72 @@ format = "csv"
     assert_eq!(ran(&project, &["-t", "stage", "-s", "total", "--defer", "prod"]), ["total built"]);
     let preview = project.run(&["-t", "stage", "preview", "total", "--format", "csv"]).succeeded().stdout;
     assert_eq!(preview, "total,n\n6.5,2\n");
+}
+
+/// What one engine keeps is read by every other, and by a table of the same engine in another database.
+#[test]
+fn rows_come_from_and_go_to_sqlite_and_duckdb() {
+    let body = r#"[io.warehouse]
+type = "fs"
+root = "build"
+[target.lite.io.warehouse]
+type = "sqlite"
+path = "lite.sqlite"
+[target.other_lite.io.warehouse]
+type = "sqlite"
+path = "other.sqlite"
+[target.duck.io.warehouse]
+type = "duckdb"
+path = "duck.duckdb"
+[target.other_duck.io.warehouse]
+type = "duckdb"
+path = "other.duckdb"
+[asset."raw/orders"]
+sql = "select 1 as id, 2.5 as amount union all select 2, 4"
+[asset.total]
+sql = 'select sum(amount) as total, count(*) as n from "raw/orders"'
+[asset.report]
+command = "cat {{ inputs['raw/orders'] }} | wc -l > {{ output }}"
+deps = [{ asset = "raw/orders", format = "csv" }]
+format = "csv"
+"#;
+    let targets = ["default", "lite", "other_lite", "duck", "other_duck"];
+    for lender in ["default", "lite", "duck"] {
+        for borrower in targets.into_iter().filter(|it| *it != lender) {
+            let library = duckdb::library();
+            let project = Project::new().manifest(body).env("ASSETS_DUCKDB_LIBRARY", library.to_str().unwrap());
+            let on = |target: &'static str| if target == "default" { vec![] } else { vec!["-t", target] };
+            ran(&project, &[&on(lender)[..], &["-s", "raw/orders"]].concat());
+            let lent = kept(&project, lender);
+            let selected = [&on(borrower)[..], &["-s", "total", "-s", "report", "--defer", lender]].concat();
+            assert_eq!(ran(&project, &selected), ["report built", "total built"], "{lender} to {borrower}");
+            assert_eq!(ran(&project, &selected), [""; 0], "{lender} to {borrower}");
+            let preview = [&["preview", "total", "--format", "csv"], &on(borrower)[..]].concat();
+            assert_eq!(project.run(&preview).succeeded().stdout, "total,n\n6.5,2\n", "{lender} to {borrower}");
+            assert_eq!(kept(&project, lender), lent, "{lender} to {borrower}: what lends was written to");
+            // Made there again with the same rows, and then with others.
+            project.edit("assets.toml", "union all select 2, 4", "union all select 2, 8 - 4");
+            ran(&project, &[&on(lender)[..], &["-s", "raw/orders"]].concat());
+            assert_eq!(ran(&project, &selected), [""; 0], "{lender} to {borrower}");
+            project.edit("assets.toml", "2, 8 - 4", "2, 5");
+            ran(&project, &[&on(lender)[..], &["-s", "raw/orders"]].concat());
+            assert_eq!(ran(&project, &selected), ["report built", "total built"], "{lender} to {borrower}");
+            assert_eq!(project.run(&preview).succeeded().stdout, "total,n\n7.5,2\n", "{lender} to {borrower}");
+        }
+    }
+}
+
+/// The bytes of whatever a target keeps.
+fn kept(project: &Project, target: &str) -> Vec<(String, Vec<u8>)> {
+    let place = match target {
+        "default" => "build/",
+        "lite" => "lite.sqlite",
+        "other_lite" => "other.sqlite",
+        "duck" => "duck.duckdb",
+        _ => "other.duckdb",
+    };
+    let mut found: Vec<_> = project.snapshot().into_iter().filter(|it| it.0.starts_with(place)).collect();
+    assert!(!found.is_empty(), "{place} is not there");
+    found.sort();
+    found
 }
