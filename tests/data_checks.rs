@@ -261,7 +261,7 @@ fn names_that_are_not_there_are_told() {
     let project = orders("{ expression = \"dya > 1\" }");
     project.run(&["materialize"]).exited(4);
     let logs = project.run(&["logs", "orders"]).succeeded().stdout;
-    assert!(logs.contains("the check's query:2:1") && logs.contains("| ^^^"), "{logs}");
+    assert!(logs.contains("assets.toml:13:17") && logs.contains("| ^^^"), "{logs}");
 }
 
 #[test]
@@ -590,4 +590,54 @@ fn a_run_that_is_killed_while_rows_are_asked_publishes_nothing() {
     );
     let left = project.snapshot().into_iter().map(|it| it.0).filter(|it| it.contains("tmp/table-"));
     assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
+}
+
+/// What the engine says of an expression, a condition or a query of a check is shown where that was written.
+#[test]
+fn what_an_engine_says_of_a_check_is_shown_in_the_manifest() {
+    let io = ["format = \"csv\"\n", "io = \"db\"\n"];
+    for kept in io {
+        let body = format!(
+            r#"default_io = "files"
+[io.files]
+type = "fs"
+root = "data"
+[io.db]
+type = "sqlite"
+path = "db.sqlite"
+[vars]
+limit = 3
+[asset.a]
+sql = '''
+select 1 as n, 2 as m
+'''
+{kept}
+[[asset.a.checks]]
+expression = """
+n > 0 and
+  nosuch > 1"""
+[[asset.a.checks]]
+not_null = ["n"]
+where = "n > 0 and wrong = 2"
+[[asset.a.checks]]
+sql = "select * from a where absent = 1"
+[[asset.a.checks]]
+metric = {{ value = "sum(lost)" }}
+[[asset.a.checks]]
+expression = "n < {{{{ vars.limit }}}} and gone > 1"
+"#
+        );
+        let project = Project::new().manifest(&body);
+        project.run(&["materialize", "-v"]).exited(4);
+        let log = project.run(&["logs", "a"]).succeeded().stdout;
+        let manifest = project.read("assets.toml");
+        for word in ["nosuch", "wrong", "absent", "lost"] {
+            let at = manifest.find(word).unwrap();
+            let line = manifest[..at].matches('\n').count() + 1;
+            let column = at - manifest[..at].rfind('\n').unwrap();
+            assert!(log.contains(&format!("--> assets.toml:{line}:{column}")), "{kept} {word} {line}:{column}: {log}");
+        }
+        // With something inserted it does not stand there as it is.
+        assert!(log.contains("gone") && log.contains("the check's query:"), "{kept}: {log}");
+    }
 }

@@ -185,8 +185,16 @@ fn what_the_server_says_is_shown_in_its_place() {
     assert_ne!(run.code, 0);
     let said = format!("{}{}", run.stdout, run.stderr);
     assert!(said.contains("column \"nosuch\" does not exist (SQLSTATE 42703)"), "{said}");
+    // With escapes it does not stand there as it is.
     assert!(said.contains("--> sql:2:3"), "{said}");
     assert!(said.contains("^^^^^^"), "{said}");
+    let manifest = project.read("assets.toml");
+    let text = "\"select 'é' as t, 1 +\\n  nosuch as n\"";
+    assert!(manifest.contains(text), "{manifest}");
+    project.write("assets.toml", manifest.replace(text, "\"\"\"\nselect 'é' as t, 1 +\n  nosuch as n\"\"\""));
+    let run = project.run(&["materialize"]).exited(1).stderr;
+    assert!(run.contains("--> assets.toml:10:3") && run.contains("10 |   nosuch as n"), "{run}");
+    project.write("assets.toml", manifest);
     project.edit("assets.toml", "select 'é' as t, 1 +\\n  nosuch as n", "select array[1] as n");
     let run = project.run(&["materialize"]);
     let said = format!("{}{}", run.stdout, run.stderr);

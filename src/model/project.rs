@@ -5,6 +5,8 @@
 
 use std::{collections::BTreeMap, ops::Range, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     base::{
         id::{Id, IdVec},
@@ -380,6 +382,17 @@ pub struct Sql {
     pub template: Option<SqlTemplate>,
     /// `None`: all its rows are made anew each time.
     pub incremental: Option<Box<Incremental>>,
+    /// In the manifest, if it stands there as it is.
+    pub home: Option<Home>,
+}
+
+/// A text of SQL that stands in a manifest letter for letter: so what an engine says of it is shown there.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Home {
+    pub file: String,
+    /// Where it begins, in bytes.
+    pub at: usize,
+    pub text: String,
 }
 
 /// A query as it was written, and what was inserted.

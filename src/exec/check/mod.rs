@@ -22,6 +22,7 @@ use crate::{
             judge::{self, many},
             sql::{self, Subject},
         },
+        project::Home,
         sql::Dialect,
     },
 };
@@ -41,6 +42,7 @@ pub struct Request {
     pub checks: Vec<Asked>,
     /// Where the [`Answer`] goes.
     pub answer: PathBuf,
+    pub root: PathBuf,
 }
 
 /// Who is asked.
@@ -68,6 +70,8 @@ pub struct Asked {
     pub sample: usize,
     /// The number of the version published before, if it is known.
     pub last: Option<f64>,
+    /// Texts of its SQL that stand in files of the project.
+    pub homes: Vec<Home>,
 }
 
 /// What came of each check of a [`Request`], in the same order.

@@ -313,7 +313,24 @@ fn refused(error: DataFusionError, sql: &str) -> Failed {
         _ => None,
     };
     let help = near.or_else(|| told.as_ref().and_then(|it| it.helps.first()).map(|it| it.message.clone()));
-    Failed { message, at: at(told.and_then(|it| it.span)), help }
+    let at = at(told.and_then(|it| it.span)).or_else(|| match error.find_root() {
+        DataFusionError::SchemaError(it, _) => match &**it {
+            SchemaError::FieldNotFound { field, .. } => only(sql, field.name()),
+            _ => None,
+        },
+        _ => None,
+    });
+    Failed { message, at, help }
+}
+
+/// Where `name` stands, if it stands there once: of some expressions the engine has forgotten the place.
+fn only(sql: &str, name: &str) -> Option<usize> {
+    let is_part = |it: Option<char>| it.is_some_and(|it| it.is_alphanumeric() || it == '_');
+    let mut found = sql
+        .match_indices(name)
+        .map(|it| it.0)
+        .filter(|at| !is_part(sql[..*at].chars().next_back()) && !is_part(sql[*at + name.len()..].chars().next()));
+    found.next().filter(|_| found.next().is_none())
 }
 
 /// A column that may have been meant.

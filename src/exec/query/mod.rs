@@ -27,7 +27,7 @@ use crate::{
     },
     model::{
         format::TableFormat,
-        project::SqlTemplate,
+        project::{Home, SqlTemplate},
         template::placed::{self, Run},
     },
 };
@@ -46,6 +46,9 @@ pub struct Request {
     pub secrets: Vec<String>,
     /// What the text is called in messages.
     pub shown: String,
+    /// Where it stands in a file of the project.
+    pub home: Option<Home>,
+    pub root: PathBuf,
     pub engine: Engine,
     pub inputs: Vec<Input>,
     /// Where its rows go. Nothing is there yet.

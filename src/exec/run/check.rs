@@ -78,7 +78,7 @@ pub fn check_argv(
     }
     let asked = |check: &&Check| data(check).map(|it| asked(check, it, (subject.last)(check)));
     let checks = checks.iter().filter_map(asked).collect();
-    let request = Request { engine, table, inputs, checks, answer };
+    let request = Request { engine, table, inputs, checks, answer, root: workspace.root.clone() };
     let failed = |message: String| PrepareError::Render { message, help: Vec::new() };
     let bytes = serde_json::to_vec_pretty(&request).map_err(|it| failed(it.to_string()))?;
     let file = log.with_extension("json");
@@ -150,6 +150,7 @@ fn asked(check: &Check, data: &DataCheck, last: Option<f64>) -> Asked {
         threshold: check.threshold,
         sample: usize::try_from(check.sample).unwrap_or(usize::MAX),
         last,
+        homes: data.homes.clone(),
     }
 }
 

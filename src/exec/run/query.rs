@@ -79,6 +79,8 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
         written: face.template.as_ref().map(Written::of),
         secrets: face.template.iter().flat_map(SqlTemplate::secrets).map(str::to_owned).collect(),
         shown: sql.name(),
+        home: face.home.clone(),
+        root: workspace.root.clone(),
         engine,
         inputs: face.tables.iter().map(of).collect(),
         output: output.path.clone(),

@@ -6,12 +6,15 @@ use crate::{
     base::clock::{Clock, SystemClock},
     exec::{
         check::{
-            self, Engine, Request, Trouble, datafusion::FileExaminer, postgres::PostgresExaminer,
+            self, Asked, Engine, Request, Trouble, datafusion::FileExaminer, postgres::PostgresExaminer,
             sqlite::SqliteExaminer,
         },
         query::Failed,
     },
-    face::{cli::query_step::drawn, exit::Exit},
+    face::{
+        cli::query_step::{drawn, drawn_within},
+        exit::Exit,
+    },
     model::check::Finding,
 };
 
@@ -40,16 +43,23 @@ fn look(request: &Request) -> Result<String, Failed> {
         Engine::Postgres { connection } => check::examine(request, &PostgresExaminer::of(request, connection)?, now)?,
         Engine::Sqlite { database } => check::examine(request, &SqliteExaminer::of(request, database)?, now)?,
     };
-    let said = request.checks.iter().zip(&looked).map(|(asked, it)| line(&asked.name, &it.0, it.1.as_ref())).collect();
+    let said =
+        request.checks.iter().zip(&looked).map(|(asked, it)| line(request, asked, &it.0, it.1.as_ref())).collect();
     check::answer(request, looked.into_iter().map(|it| it.0).collect())?;
     Ok(said)
 }
 
 /// What the log says of one check.
-pub fn line(name: &str, finding: &Finding, trouble: Option<&Trouble>) -> String {
-    let told = trouble.map(|it| drawn("the check's query", &it.sql, &it.failed)).unwrap_or_default();
+pub fn line(request: &Request, asked: &Asked, finding: &Finding, trouble: Option<&Trouble>) -> String {
+    let (name, homes) = (&asked.name, &asked.homes);
+    let told = trouble.map(|it| {
+        let at_home = homes.iter().find_map(|home| drawn_within(&request.root, home, &it.sql, &it.failed));
+        at_home.unwrap_or_else(|| drawn("the check's query", &it.sql, &it.failed))
+    });
+    let told = told.unwrap_or_default();
     match &finding.failure {
         None => format!("passed: {name}\n"),
-        Some(why) => format!("failed: {name}: {why}\n{told}"),
+        Some(why) if told.is_empty() => format!("failed: {name}: {why}\n"),
+        Some(why) => format!("failed: {name}: {why}\n{}\n", told.trim_end()),
     }
 }

@@ -101,7 +101,7 @@ fn run_checks(file: &Path, env: &Environment, stop: &Arc<Stop>, log: &mut StepLo
         check::examine(&request, &examiner, SystemClock.now())?
     };
     for (asked, (finding, trouble)) in request.checks.iter().zip(&looked) {
-        log.write(check_step::line(&asked.name, finding, trouble.as_ref()).as_bytes());
+        log.write(check_step::line(&request, asked, finding, trouble.as_ref()).as_bytes());
     }
     check::answer(&request, looked.into_iter().map(|it| it.0).collect())
 }

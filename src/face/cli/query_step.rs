@@ -5,6 +5,7 @@ use std::{io::Write, ops::Range, path::Path};
 use crate::{
     base::{
         diagnostic::Diagnostic,
+        fs,
         span::{SourceMap, Span},
     },
     exec::query::{self, Failed, Request},
@@ -12,7 +13,7 @@ use crate::{
         exit::Exit,
         ui::{Style, diagnostic},
     },
-    model::manifest::code,
+    model::{manifest::code, project::Home},
 };
 
 /// Runs what stands in the file at `request`, as a step of its own.
@@ -32,7 +33,13 @@ pub fn run(request: Option<&Path>) -> Result<(), String> {
 
 /// Where it was written, if that can be told; otherwise in the query as it is run.
 pub fn told(request: &Request, failed: &Failed) -> String {
-    let Some(written) = &request.written else { return drawn(&request.shown, &request.sql, failed) };
+    let at_home = |text: &str, failed: &Failed| {
+        let home = request.home.as_ref().filter(|it| it.text == text)?;
+        drawn_within(&request.root, home, text, failed)
+    };
+    let Some(written) = &request.written else {
+        return at_home(&request.sql, failed).unwrap_or_else(|| drawn(&request.shown, &request.sql, failed));
+    };
     let Some(place) = failed.at.and_then(|it| written.origin(it)) else {
         return drawn(&format!("{} as it is run", request.shown), &request.sql, failed);
     };
@@ -40,7 +47,8 @@ pub fn told(request: &Request, failed: &Failed) -> String {
         true => marked(&request.shown, &written.text, place, failed),
         false => {
             let failed = Failed { at: Some(place.start), ..failed.clone() };
-            return drawn(&request.shown, &written.text, &failed);
+            let told = at_home(&written.text, &failed);
+            return told.unwrap_or_else(|| drawn(&request.shown, &written.text, &failed));
         }
     };
     diagnostic::render(&told, &sources, Style::PLAIN)
@@ -54,6 +62,19 @@ pub fn drawn(shown: &str, sql: &str, failed: &Failed) -> String {
             [Some(failed.message.as_str()), failed.help.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("\n")
         }
     }
+}
+
+/// The same in the file in which a part of `sql` stands, if what is wrong is in that part, and nobody has edited the
+/// file meanwhile.
+pub fn drawn_within(root: &Path, home: &Home, sql: &str, failed: &Failed) -> Option<String> {
+    let at = failed.at?;
+    let mut parts = sql.match_indices(&*home.text).map(|it| it.0);
+    let part = parts.find(|it| (*it..=*it + home.text.len()).contains(&at))?;
+    let file = String::from_utf8(fs::read_if_there(&root.join(&home.file)).ok()??).ok()?;
+    if file.get(home.at..home.at + home.text.len()) != Some(&*home.text) {
+        return None;
+    }
+    Some(drawn(&home.file, &file, &Failed { at: Some(home.at + at - part), ..failed.clone() }))
 }
 
 /// The same, to be shown as other mistakes are; `None` if nobody knows its place.

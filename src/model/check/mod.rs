@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     format::TableFormat,
-    project::{IoKind, SqlTable},
+    project::{Home, IoKind, SqlTable},
     sql::Dialect,
 };
 
@@ -23,6 +23,8 @@ pub struct DataCheck {
     pub dialect: Dialect,
     /// The names in it, and what they stand for; its own asset may be among them.
     pub tables: Vec<SqlTable>,
+    /// The texts in it that stand in the manifest as they are.
+    pub homes: Vec<Home>,
 }
 
 /// What must be true. A null is a mistake to `not_null` alone; every other kind looks past it.

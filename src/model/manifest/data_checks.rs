@@ -6,7 +6,7 @@ use crate::{
     base::{diagnostic::Diagnostic, id::Id},
     model::{
         check::{Bounds, DataCheck, Expected, Literal, Rule, Share, dialect_of},
-        project::{NodeId, SqlTable},
+        project::{Home, NodeId, SqlTable},
         sql::{self, Dialect, SqlError, TableName},
     },
 };
@@ -23,6 +23,7 @@ struct Reading {
     asset: NodeId,
     dialect: Dialect,
     tables: Vec<SqlTable>,
+    homes: Vec<Home>,
 }
 
 impl Resolver<'_> {
@@ -36,7 +37,7 @@ impl Resolver<'_> {
             ));
             return None;
         };
-        let mut reading = Reading { asset, dialect, tables: Vec::new() };
+        let mut reading = Reading { asset, dialect, tables: Vec::new(), homes: Vec::new() };
         let rule = self.rule(kind, &mut reading);
         let filter = match table.entry("where") {
             Some(entry) => Some(self.expression(&entry.value, &mut reading)?),
@@ -56,7 +57,7 @@ impl Resolver<'_> {
             let why = "it counts rows that are wrong, and this is right or wrong as a whole";
             useless("threshold", why).into_iter().for_each(|it| self.report.push(it));
         }
-        Some(DataCheck { rule, filter, dialect, tables: reading.tables })
+        Some(DataCheck { rule, filter, dialect, tables: reading.tables, homes: reading.homes })
     }
 
     fn check_dialect(&mut self, asset: NodeId) -> Option<Dialect> {
@@ -321,6 +322,9 @@ impl Resolver<'_> {
             if !reading.tables.iter().any(|it| it.name == name) {
                 reading.tables.push(SqlTable { name, node });
             }
+        }
+        if *query.text == **written {
+            reading.homes.extend(self.home(written, value.place));
         }
         Some(query.text.to_string())
     }

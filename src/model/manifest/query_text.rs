@@ -12,7 +12,7 @@ use crate::{
     base::{diagnostic::Diagnostic, id::Id, span::Span},
     model::{
         partitioning::PartitionsId,
-        project::{EnvName, NodeId, SqlTemplate, VarValue, secret_mark, tagged},
+        project::{EnvName, Home, NodeId, SqlTemplate, VarValue, secret_mark, tagged},
         select,
         sql::{Dialect, TableName},
         template::{Model, Quoting, Scope, Template, TemplateError, Uses, placed, refer::Refs},
@@ -171,6 +171,15 @@ impl Resolver<'_> {
             Some(it) => it.origin(at),
         };
         written.map_or(all, |it| interpolate::inside(&query.written, query.place, it, self.sources))
+    }
+
+    /// Where a text stands in the manifest, if it is written there without escapes.
+    pub fn home(&self, text: &str, place: Span) -> Option<Home> {
+        let found = interpolate::inside(text, place, 0..text.len(), self.sources);
+        let source = self.sources.file(found.file);
+        let is_so = source.text.get(found.range()) == Some(text);
+        let (file, at) = (source.path.display().to_string(), found.range().start);
+        is_so.then(|| Home { file, at, text: text.to_owned() })
     }
 
     /// Whether a table that is nowhere declared is known to be there: `external_tables` say so.

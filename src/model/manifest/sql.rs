@@ -207,7 +207,8 @@ impl<'a> Resolver<'a> {
             read.push(SqlTable { name: table.parts.join("."), node });
         }
         let (text, file) = (query.text.to_string(), face.file.clone());
-        let sql = Sql { text, file, dialect, tables: read, template: query.template, incremental: None };
+        let home = if file.is_some() { None } else { self.home(&face.written, face.place) };
+        let sql = Sql { text, file, dialect, tables: read, template: query.template, incremental: None, home };
         Some(Made { sql, refs: query.refs, itself })
     }
 

@@ -19,7 +19,7 @@ use crate::{
         materialized::{Hook, Incremental, Index, Publishing, Strategy},
         object_url::ObjectUrl,
         project::{
-            Action, AdbcDatabase, Asset, Check, CheckBody, Durability, EnvName, FileSet, Identity, IoId, IoKind,
+            Action, AdbcDatabase, Asset, Check, CheckBody, Durability, EnvName, FileSet, Home, Identity, IoId, IoKind,
             IoManager, Job, Node, NodeBody, NodeId, ObjectOptions, Op, OpId, Pattern, Pool, PoolId, Project, Severity,
             Shape, Source, Sql, SqlTable, SqlTemplate, VarValue, VersionKind,
         },
@@ -174,10 +174,11 @@ coded_struct!(Op {
     checks,
 });
 coded_struct!(Check { asset, name, place, body, severity, blocking, threshold, sample, timeout });
-coded_struct!(DataCheck { rule, filter, dialect, tables });
+coded_struct!(DataCheck { rule, filter, dialect, tables, homes });
 coded_cases!(Severity { 0 = Warn, 1 = Error });
 coded_cases!(Durability { 0 = Strict, 1 = Epoch, 2 = Off });
-coded_struct!(Sql { text, file, dialect, tables, template, incremental });
+coded_struct!(Sql { text, file, dialect, tables, template, incremental, home });
+coded_struct!(Home { file, at, text });
 coded_struct!(Publishing { view, pre_hooks, post_hooks, indexes });
 coded_struct!(Hook { text, shown });
 coded_struct!(Index { columns, unique });
