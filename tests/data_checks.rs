@@ -261,7 +261,7 @@ fn names_that_are_not_there_are_told() {
     let project = orders("{ expression = \"dya > 1\" }");
     project.run(&["materialize"]).exited(4);
     let logs = project.run(&["logs", "orders"]).succeeded().stdout;
-    assert!(logs.contains("assets.toml:13:17") && logs.contains("| ^^^"), "{logs}");
+    assert!(logs.contains("assets.toml:13:17") && logs.contains(" ^^^"), "{logs}");
 }
 
 #[test]
