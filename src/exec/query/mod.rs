@@ -53,12 +53,41 @@ pub struct Request {
     pub inputs: Vec<Input>,
     /// Where its rows go. Nothing is there yet.
     pub output: PathBuf,
+    /// Where the rows of each partition go, if they are made for several at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// The rows that are there, if what it gives is added to them.
     pub old: Option<From>,
     /// Not its rows are made, but a view of it.
     pub view: bool,
     /// Columns that no two rows that it gives may have in common.
     pub unique_key: Vec<String>,
+}
+
+/// One of several partitions that a query makes at once.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Part {
+    pub slice: Slice,
+    /// A file, or a table of the database.
+    pub output: PathBuf,
+    pub table: Option<String>,
+}
+
+/// Tells of rows that would be in none of the parts: nobody would see that they are missing.
+fn all_in_parts(request: &Request, made: i64, laid: i64) -> Result<(), Failed> {
+    match made - laid {
+        0 => Ok(()),
+        rest => {
+            let columns: Vec<&str> = request.parts[0].slice.columns.iter().map(|it| it.0.as_str()).collect();
+            let message = format!(
+                "{rest} of {made} rows are of none of the {} partitions that were asked for, by {}",
+                request.parts.len(),
+                columns.join(", ")
+            );
+            let help = "it is given several partitions at once: give each row the key of its own".to_owned();
+            Err(Failed { help: Some(help), ..Failed::plain(message) })
+        }
+    }
 }
 
 /// The template of a query, and where in it each part of the query stands.

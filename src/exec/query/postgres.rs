@@ -6,7 +6,7 @@ use postgres::{Client, Error};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Failed, From, Input, Request,
+    Failed, From, Input, Request, all_in_parts,
     incremental::{Column, NEW, OLD, check_key, fit, listed, staying},
     view,
 };
@@ -81,11 +81,13 @@ pub fn run(request: &Request, connection: &Connection, table: &str) -> Result<()
         return stage_view(request, &mut session, connection, &staged);
     }
     let new = format!("pg_temp.{NEW}");
-    let made = if request.old.is_some() { &new } else { &staged };
-    let lead = format!("create {} {made} as ", if request.old.is_some() { "temp table" } else { "table" });
+    let apart = request.old.is_some() || !request.parts.is_empty();
+    let made = if apart { &new } else { &staged };
+    let lead = format!("create {} {made} as ", if apart { "temp table" } else { "table" });
     let text = request.sql.trim_end().trim_end_matches(';');
     let client = &mut session.client;
-    client.execute(&format!("{lead}{text}"), &[]).map_err(|it| Failed::of_postgres(&it, &lead, text))?;
+    let rows = client.execute(&format!("{lead}{text}"), &[]).map_err(|it| Failed::of_postgres(&it, &lead, text))?;
+    lay_apart(request, client, &session.schema, &new, rows)?;
     if !request.unique_key.is_empty() {
         let columns: Vec<String> = columns(client, made)?.into_iter().map(|it| it.0).collect();
         check_key(made, &columns, &request.unique_key, &mut |sql| first(client, sql))?;
@@ -94,6 +96,18 @@ pub fn run(request: &Request, connection: &Connection, table: &str) -> Result<()
         add(client, &staged, &new, &request.unique_key)?;
     }
     client.batch_execute("commit").map_err(|it| Failed::of_postgres(&it, "", ""))
+}
+
+/// The rows of each partition into a table of its own; of one partition there is nothing to lay apart.
+fn lay_apart(request: &Request, client: &mut Client, schema: &str, new: &str, rows: u64) -> Result<(), Failed> {
+    let mut laid = 0;
+    for part in &request.parts {
+        let table = qualified(schema, part.table.as_deref().unwrap_or_default());
+        let statement = format!("create table {table} as select * from {new} where {}", part.slice.condition());
+        laid += client.execute(&statement, &[]).map_err(|it| Failed::of_postgres(&it, "", ""))?;
+    }
+    let count = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
+    if request.parts.is_empty() { Ok(()) } else { all_in_parts(request, count(rows), count(laid)) }
 }
 
 /// Makes the view beside the tables. Nobody knows its name yet.

@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::{
-    Failed, From, Input, Request,
+    Failed, From, Input, Request, all_in_parts,
     incremental::{NEW, OLD, check_key, fit, listed, staying},
     view,
 };
@@ -42,7 +42,8 @@ pub fn run(request: &Request, database: &Path) -> Result<(), Failed> {
     connection.execute_batch("pragma journal_mode = off; pragma synchronous = off").map_err(Failed::plain)?;
     let old = request.old.iter().map(|it| Input { name: OLD.to_owned(), from: it.clone() });
     let inputs: Vec<_> = request.inputs.iter().cloned().chain(old).collect();
-    let made = if request.old.is_some() { format!("temp.{NEW}") } else { format!("main.{STAGED}") };
+    let apart = request.old.is_some() || !request.parts.is_empty();
+    let made = if apart { format!("temp.{NEW}") } else { format!("main.{STAGED}") };
     let lead = format!("create table {made} as ");
     let statement = format!("{lead}{}", request.sql.trim_end().trim_end_matches(';'));
     if inputs.iter().any(|it| is_of(&it.from, database)) {
@@ -64,7 +65,35 @@ pub fn run(request: &Request, database: &Path) -> Result<(), Failed> {
         let columns: Vec<String> = columns.map_err(Failed::plain)?.into_iter().map(|it| it.0).collect();
         check_key(&made, &columns, &request.unique_key, &mut |sql| first(&connection, sql))?;
     }
-    if request.old.is_some() { add(&connection, &request.unique_key) } else { Ok(()) }
+    if request.old.is_some() {
+        return add(&connection, &request.unique_key);
+    }
+    if request.parts.is_empty() { Ok(()) } else { lay_apart(&connection, request) }
+}
+
+/// The rows of each partition into a database of its own.
+fn lay_apart(connection: &Connection, request: &Request) -> Result<(), Failed> {
+    let count = |table: &str| -> Result<i64, Failed> {
+        let text = format!("select count(*) from {table}");
+        connection.query_row(&text, [], |it| it.get(0)).map_err(Failed::plain)
+    };
+    let mut laid = 0;
+    for part in &request.parts {
+        let schema = if part.output == request.output { "main" } else { "part" };
+        if schema == "part" {
+            connection.execute("attach ? as part", [part.output.to_string_lossy()]).map_err(Failed::plain)?;
+            connection.execute_batch("pragma part.journal_mode = off").map_err(Failed::plain)?;
+        }
+        let table = format!("{schema}.{STAGED}");
+        let statement =
+            format!("create table {table} as select * from temp.{NEW} where {} order by rowid", part.slice.condition());
+        connection.execute(&statement, []).map_err(Failed::plain)?;
+        laid += count(&table)?;
+        if schema == "part" {
+            connection.execute_batch("detach part").map_err(Failed::plain)?;
+        }
+    }
+    all_in_parts(request, count(&format!("temp.{NEW}"))?, laid)
 }
 
 /// Writes down how the view is to be made, once the database has said that it can be.

@@ -15,7 +15,7 @@ use crate::{
     exec::{
         copies::Copies,
         executor::StepSpec,
-        io::{Staged, fs::names},
+        io::{Slice, Staged, fs::names},
         run::{
             context::RunContext,
             partitions::ReadParts,
@@ -29,7 +29,7 @@ use crate::{
         event::{StepError, StepIndex},
         key::PartitionKey,
         plan::Plan,
-        project::NodeId,
+        project::{Action, NodeId},
     },
     plan::record::AttemptId,
 };
@@ -46,7 +46,7 @@ pub struct Batch {
     _copies: Copies,
 }
 
-/// Where the command writes, for each output; gone when it is dropped.
+/// Where the command writes, for each output; gone when it is dropped. A query writes to each place itself.
 struct Folders(Vec<PathBuf>);
 
 impl Drop for Folders {
@@ -113,6 +113,10 @@ fn join(
     let mut folders = Folders(Vec::new());
     let mut outputs = Vec::new();
     for (number, output) in ready[0].1.outputs.iter().enumerate() {
+        if matches!(op.action, Action::Sql(_)) {
+            outputs.push(Place { node: output.node, path: output.staged.path.clone() });
+            continue;
+        }
         let beside = output.staged.path.parent().unwrap_or(&workspace.root);
         let folder = beside.join(names::staging(&ready[0].1.id, format!("batch-{number}").as_ref()));
         folders.0.push(folder.clone());
@@ -126,6 +130,11 @@ fn join(
     let hull = [("start", starts.iter().min()), ("end", ends.iter().max())];
     let told: BTreeMap<String, String> =
         hull.into_iter().filter_map(|(name, at)| Some((name.to_owned(), at?.to_string()))).collect();
+    let slice = |it: &Staged| Some((it.target.slice.clone()?, it.path.clone()));
+    let together: Vec<(Slice, PathBuf)> = match op.action {
+        Action::Sql(_) => ready.iter().filter_map(|it| slice(&it.1.outputs[0].staged)).collect(),
+        Action::Argv(_) | Action::Shell(_) => Vec::new(),
+    };
     let attempt = ready[0].1.id.0.clone();
     let parts = SpecParts {
         step,
@@ -134,6 +143,7 @@ fn join(
         outputs: &outputs,
         given: &given,
         log,
+        together: &together,
         adds: false,
         timeout: op.timeout,
     };

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -14,7 +15,7 @@ use crate::{
     exec::{
         copies::Copies,
         executor::{SPEC_VERSION, StepSpec},
-        io::{IoError, Staged, postgres::connect::secrets},
+        io::{IoError, Slice, Staged, postgres::connect::secrets},
         lock::{LockError, LockGuard, LockName, Locked},
         relation::relation,
         run::{
@@ -434,6 +435,7 @@ fn stage(
             outputs: &places,
             given: &given,
             log: &own_log,
+            together: &[],
             adds: extent == Some(Extent::Added),
             timeout: op.timeout,
         };
@@ -638,6 +640,8 @@ pub struct SpecParts<'a> {
     pub given: &'a [(NodeId, Given)],
     /// Relative to the project.
     pub log: &'a str,
+    /// Of a query for several partitions, which rows go where.
+    pub together: &'a [(Slice, PathBuf)],
     /// What it makes is added to what is there.
     pub adds: bool,
     pub timeout: Option<Duration>,
@@ -663,7 +667,7 @@ pub fn spec_told(
     let op = &workspace.project.ops[parts.step.op];
     let mut rendered = render(context, op, parts.action, parts.outputs, parts.given, told)?;
     if let Action::Sql(sql) = parts.action {
-        rendered.argv = query::query_argv(context, sql, parts)?;
+        rendered.argv = query::query_argv(context, sql, parts, told)?;
         for (name, url) in query::connections(context) {
             let parts = secrets(&url);
             rendered.environment.set_secret(&name, url, parts);

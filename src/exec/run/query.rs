@@ -1,16 +1,16 @@
 //! A query as a step: this very program, told in a file what to run and what the names in it stand for.
 
-use std::{collections::BTreeMap, os::unix::ffi::OsStrExt};
+use std::{collections::BTreeMap, os::unix::ffi::OsStrExt, path::PathBuf};
 
 use crate::{
     base::{fs, id::Id},
     exec::{
         io::{
-            Loaded,
+            Loaded, Slice,
             adbc::open::database,
             postgres::{connect::rendered, staged_table},
         },
-        query::{Engine, From, Input, Request, SUBCOMMAND, Written, adbc::INSIDE, postgres::Connection},
+        query::{Engine, From, Input, Part, Request, SUBCOMMAND, Written, adbc::INSIDE, postgres::Connection},
         run::{
             context::{RunContext, Workspace},
             prepare::{PrepareError, SpecParts},
@@ -30,7 +30,12 @@ use crate::{
 ///
 /// # Errors
 /// A place that cannot be written to.
-pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) -> Result<Vec<Vec<u8>>, PrepareError> {
+pub fn query_argv(
+    context: &RunContext<'_>,
+    sql: &Sql,
+    parts: &SpecParts<'_>,
+    told: &BTreeMap<String, String>,
+) -> Result<Vec<Vec<u8>>, PrepareError> {
     let workspace = context.workspace;
     let project = &*workspace.project;
     let output = &parts.outputs[0];
@@ -74,8 +79,14 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
         let message = format!("a view cannot read {key}, which is in the database of another target");
         return Err(PrepareError::Render { message, help: vec![format!("select {key} too, so that it is made here")] });
     }
+    let in_postgres = matches!(engine, Engine::Postgres { .. });
+    let part = |(slice, path): &(Slice, PathBuf)| Part {
+        slice: slice.clone(),
+        output: path.clone(),
+        table: staged_table(path).filter(|_| in_postgres),
+    };
     let request = Request {
-        sql: in_partition(&face.text, &workspace.partitions.told(parts.step.op, &parts.step.partition)),
+        sql: in_partition(&face.text, told),
         written: face.template.as_ref().map(Written::of),
         secrets: face.template.iter().flat_map(SqlTemplate::secrets).map(str::to_owned).collect(),
         shown: sql.name(),
@@ -86,6 +97,7 @@ pub fn query_argv(context: &RunContext<'_>, sql: &Sql, parts: &SpecParts<'_>) ->
         output: output.path.clone(),
         unique_key: sql.incremental.as_ref().map(|it| it.unique_key.clone()).unwrap_or_default(),
         view: asset.publishing.view,
+        parts: parts.together.iter().map(part).collect(),
         old,
     };
     let file = workspace.root.join(parts.log).with_extension("json");

@@ -180,6 +180,7 @@ fn begin(context: &RunContext<'_>, node: NodeId) -> Result<Begun, PrepareError> 
         outputs: &[Place { node, path }],
         given: &given,
         log: &log,
+        together: &[],
         adds: false,
         timeout: None,
     };

@@ -12,14 +12,17 @@ use crate::{
     },
 };
 
-use super::{code, gather::Declared, partitioned::OF_PARTITION, raw::Data, resolve::Resolver};
+use super::{code, gather::Declared, raw::Data, resolve::Resolver};
+
+/// What templates can say of several partitions: there is no one key.
+pub const OF_RANGE: [&str; 2] = ["start", "end"];
 
 impl Resolver<'_> {
     /// The names below `partition` that the command of `declared` may use: with several there is no one key.
     pub fn names_in_command(&self, declared: &Declared, cut: Option<PartitionsId>) -> Vec<String> {
         let mut names = self.partition_names(cut);
         if declared.table.entry("batch").is_some() {
-            names.retain(|it| OF_PARTITION.contains(&&**it) && it != "key");
+            names.retain(|it| OF_RANGE.contains(&&**it));
         }
         names
     }
@@ -39,8 +42,11 @@ impl Resolver<'_> {
             let it = told(code::BAD_VALUE, "`batch` means nothing without `partitions`");
             Some(it.help("say how it is cut: partitions = \"NAME\""))
         } else if declared.table.entry("sql").is_some() {
-            let it = told(code::NOT_SUPPORTED, "a query is run for one partition at a time");
-            Some(it.help("take `batch` out; `pool` and `-j` say how many are run beside each other"))
+            // Its rows are laid apart by its `partition_column`.
+            let takes = |it: &IoKind| matches!(it, IoKind::Sqlite { .. } | IoKind::Postgres { .. });
+            let all = assets().filter_map(|it| self.io_kinds.get(it.io.index())).all(takes);
+            let it = told(code::NOT_SUPPORTED, "a query is run for one partition at a time here");
+            (!all).then(|| it.help("take `batch` out: a query for several is there for SQLite and Postgres"))
         } else if op.in_place {
             let it = told(code::BAD_VALUE, "`in_place` has one path, and a batch has several");
             Some(it.help("take one of the two out"))

@@ -304,7 +304,7 @@ impl Resolver<'_> {
         let query = self.query_text(
             written,
             value.place,
-            &QueryScope { dialect: reading.dialect, env: None, model: None, cut: None },
+            &QueryScope { dialect: reading.dialect, env: None, model: None, cut: None, batch: false },
         )?;
         let tables = match parse(&query.text, reading.dialect) {
             Ok(tables) => tables,

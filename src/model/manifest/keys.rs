@@ -77,7 +77,7 @@ static ALL_AT_ONCE: Choice = Choice { now: &["all"], later: &[] };
 const BATCH: Field = field(
     "batch",
     Either(const { &[Count(1, 1_000_000), Kind::Choice(&ALL_AT_ONCE)] }),
-    "The command is given so many partitions at once, or \"all\".",
+    "The command or query is given so many partitions at once, or \"all\".",
 );
 const PARTITIONS_FIELD: Field = field("partitions", Filled, "The `[partitions.*]` that it is cut into.");
 const MATERIALIZED: Choice = Choice { now: &["table", "view", "incremental"], later: &[] };

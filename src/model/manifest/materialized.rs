@@ -133,8 +133,13 @@ impl<'a> Resolver<'a> {
 
     fn hook(&mut self, value: &Value, key: &str, dialect: Dialect, this: &str) -> Option<Hook> {
         let written = value.text().filter(|it| !it.trim().is_empty())?;
-        let scope =
-            |incremental| QueryScope { dialect, env: None, cut: None, model: Some(Model { this, incremental }) };
+        let scope = |incremental| QueryScope {
+            dialect,
+            env: None,
+            cut: None,
+            batch: false,
+            model: Some(Model { this, incremental }),
+        };
         let query = self.query_text(written, value.place, &scope(false))?;
         let other = self.query_text(written, value.place, &scope(true))?;
         let told = match sql::check_statements(&query.text, dialect) {

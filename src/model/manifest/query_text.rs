@@ -19,6 +19,7 @@ use crate::{
     },
 };
 
+use super::batch::OF_RANGE;
 use super::{code, interpolate, raw::Value, resolve::Resolver};
 
 /// A text, and what it became.
@@ -42,6 +43,8 @@ pub struct QueryScope<'a> {
     pub model: Option<Model<'a>>,
     /// The partitions of what the query makes.
     pub cut: Option<PartitionsId>,
+    /// It is for several partitions at once.
+    pub batch: bool,
 }
 
 impl Resolver<'_> {
@@ -58,7 +61,8 @@ impl Resolver<'_> {
             return Some(plain(written.clone()));
         }
         let refs = Refs::new(self.all_keys(), scope.dialect);
-        let partition = self.partition_in_text(scope.cut);
+        let mut partition = self.partition_in_text(scope.cut);
+        partition.retain(|name, _| !scope.batch || OF_RANGE.contains(&&**name));
         let rendered = self.uses(&template, scope).and_then(|uses| {
             let placed =
                 self.rendered(&template, &self.vars, &self.values(&uses, scope)?, &refs, scope.model, &partition)?;

@@ -188,7 +188,9 @@ impl<'a> Resolver<'a> {
     /// One rendering of a query.
     pub fn face(&mut self, asset: NodeId, face: &Face<'_>, model: Model<'_>) -> Option<Made> {
         let dialect = face.dialect;
-        let scope = QueryScope { dialect, env: Some(face.env), model: Some(model), cut: self.partitioning.of(asset) };
+        let batch = self.from.asset.entries[asset.index()].table.entry("batch").is_some();
+        let scope =
+            QueryScope { dialect, env: Some(face.env), model: Some(model), cut: self.partitioning.of(asset), batch };
         let query = self.query_text(&face.written, face.place, &scope)?;
         let tables = match sql::tables(&query.text, dialect) {
             Ok(tables) => tables,
