@@ -3,7 +3,10 @@
 //! Precedence, weakest first: the main file and what it includes, `assets.local.toml`, the target.
 //! Knows the sections by name, not what is in them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crate::base::{
     diagnostic::Diagnostic,
@@ -334,6 +337,7 @@ impl Reader<'_> {
 
     /// Reads what `sql = "path.sql"` leads to.
     fn sql_files(&mut self, gathered: &mut Gathered) {
+        let mut known: HashSet<ProjectPath> = gathered.manifests.iter().cloned().collect();
         for (index, asset) in gathered.asset.entries.iter().enumerate() {
             let Some((text, place)) = asset.table.get("sql").and_then(|it| Some((it.text()?, it.place))) else {
                 continue;
@@ -347,7 +351,7 @@ impl Reader<'_> {
                 Ok(Some(Ok(text))) if text.len() <= BYTES_MAX => {
                     let file = self.sources.add(path.as_path(), text);
                     let text = self.sources.file(file).text.clone();
-                    if !gathered.manifests.contains(&path) {
+                    if known.insert(path.clone()) {
                         gathered.manifests.push(path.clone());
                     }
                     gathered.sql.insert(index, SqlFile { path, file, text });

@@ -92,8 +92,54 @@ pub struct SqlError {
 
 /// Byte offset of a line and column, both from 1, columns counted in characters.
 pub fn offset(text: &str, line: u64, column: u64) -> usize {
-    let (line, column) = (usize::try_from(line).unwrap_or(1), usize::try_from(column).unwrap_or(1));
-    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    let rest = &text[start..];
-    start + rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |it| it.0)
+    Lines::of(text).offset(line, column)
+}
+
+/// Where the lines of a text begin: for whoever asks for many places.
+pub struct Lines<'t> {
+    text: &'t str,
+    /// With whether there is one byte for each character up to the next.
+    starts: Vec<(usize, bool)>,
+}
+
+impl<'t> Lines<'t> {
+    pub fn of(text: &'t str) -> Self {
+        let mut starts = Vec::new();
+        let mut start = 0;
+        for line in text.split_inclusive('\n') {
+            starts.push((start, line.is_ascii()));
+            start += line.len();
+        }
+        starts.push((start, true));
+        Lines { text, starts }
+    }
+
+    /// As [`offset`]; the end of the text, if there are not so many.
+    pub fn offset(&self, line: u64, column: u64) -> usize {
+        let before = |it: u64| usize::try_from(it.saturating_sub(1)).unwrap_or(usize::MAX);
+        let (start, is_plain) = *self.starts.get(before(line)).unwrap_or(&(self.text.len(), true));
+        let end = self.starts.get(before(line).saturating_add(1)).map_or(self.text.len(), |it| it.0);
+        if is_plain && before(column) <= end - start {
+            return start + before(column);
+        }
+        let rest = &self.text[start..];
+        start + rest.char_indices().nth(before(column)).map_or(rest.len(), |it| it.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_found_by_line_and_column() {
+        let text = "select 'é', x\n-- ñ\nfrom t\n";
+        for (line, column, rest) in
+            [(1, 1, "select"), (1, 13, "x\n"), (2, 4, "ñ\n"), (3, 6, "t\n"), (4, 1, ""), (9, 9, "")]
+        {
+            assert!(text[offset(text, line, column)..].starts_with(rest), "{line}:{column}");
+        }
+        assert_eq!(offset(text, 4, 1), text.len());
+        assert_eq!(offset(text, 3, 9), text.len());
+    }
 }

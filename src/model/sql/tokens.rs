@@ -11,7 +11,7 @@ use sqlparser::{
     tokenizer::{Token, Tokenizer, Whitespace},
 };
 
-use super::{Dialect, offset, tables::query};
+use super::{Dialect, Lines, tables::query};
 
 /// Every token with its length before it. What is a hint or is run by some engine (`/*+`, `/*!`, `--+`) counts.
 pub fn normal_form(text: &str, dialect: Dialect) -> Vec<u8> {
@@ -30,7 +30,8 @@ fn tokens(text: &str, dialect: Dialect) -> Option<Vec<u8>> {
         return None;
     }
     let found = Tokenizer::new(dialect.rules(), text).with_unescape(false).tokenize_with_location().ok()?;
-    let starts: Vec<usize> = found.iter().map(|it| offset(text, it.span.start.line, it.span.start.column)).collect();
+    let lines = Lines::of(text);
+    let starts: Vec<usize> = found.iter().map(|it| lines.offset(it.span.start.line, it.span.start.column)).collect();
     let mut out = vec![0];
     let (mut last, mut last_end) = ("", 0);
     for (index, token) in found.iter().enumerate() {
