@@ -392,3 +392,32 @@ fn partitions_lie_in_a_bucket_too() {
     let rows = project.run(&["list", "--json"]).succeeded();
     assert!(rows.stdout.contains("bucket"));
 }
+
+#[test]
+fn partitions_are_accepted_one_by_one() {
+    let project = few();
+    project.run(&["materialize", "-q"]).succeeded();
+    ran(&project);
+    project.write("raw/2025-01-02.csv", "other\n");
+    project.write("raw/2025-01-03.csv", "another\n");
+    let one = project.run(&["accept", "daily", "--partition", "2025-01-02", "--reason", "same data"]).succeeded();
+    assert_eq!(one.stdout, "daily@2025-01-02 counts as fresh now (2 B)\n");
+    let status = project.run(&["status", "--json"]).exited(3);
+    assert_eq!(told(&status, "daily")["partitions"]["fresh"], 3);
+    // Those that were made and are not fresh.
+    let rest = project.run(&["accept", "daily", "--reason", "same data", "--json"]).succeeded().json();
+    assert_eq!(rest["accepted"][0]["partition"], "2025-01-03");
+    assert_eq!(rest["accepted"].as_array().unwrap().len(), 1);
+    project.run(&["materialize", "-q"]).succeeded();
+    assert_eq!(ran(&project), Vec::<String>::new(), "what they hold is what it was");
+    // What was put there by hand, of a partition that was never made; and one of which nothing is there.
+    project.write("raw/2025-01-05.csv", "5\n");
+    let refused = project.run(&["accept", "daily", "--partition", "2025-01-05", "--reason", "x"]).exited(2);
+    assert!(refused.stderr.contains("data/daily/2025-01-05.csv is missing"), "{}", refused.stderr);
+    project.write("data/daily/2025-01-05.csv", "5\n");
+    project.run(&["accept", "daily", "--partition", "2025-01-05", "--reason", "by hand"]).succeeded();
+    project.run(&["materialize", "-q"]).succeeded();
+    assert_eq!(ran(&project), ["change@2025-01-05 2"], "it reads what was accepted");
+    let refused = project.run(&["accept", "daily", "--partition", "2026-01-05", "--reason", "x"]).exited(2);
+    assert!(refused.stderr.contains("after the last partition"), "{}", refused.stderr);
+}

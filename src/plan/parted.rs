@@ -109,6 +109,7 @@ impl Walk<'_, '_> {
             .iter()
             .filter_map(|it| self.recorded.records.get(it))
             .flat_map(|it| it.keys().copied())
+            .chain(self.each.iter().filter(|it| it.0 == id).flat_map(|it| it.1.iter()))
             .filter(|it| looked.contains(*it))
             .collect();
         let mut found: Vec<Parted> = op.outputs.iter().map(|_| Parted::default()).collect();

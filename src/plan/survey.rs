@@ -113,8 +113,20 @@ const FEW: usize = 64;
 /// # Errors
 /// Only if the state cannot be read; files that cannot be read are reasons.
 pub fn survey(world: &World<'_>, request: &Request<'_>) -> Result<Survey, StoreError> {
+    survey_each(world, request, None)
+}
+
+/// The same, and the fingerprints of these partitions of one op, whether anything is recorded of them or not.
+///
+/// # Errors
+/// As [`survey`].
+pub fn survey_each(
+    world: &World<'_>,
+    request: &Request<'_>,
+    each: Option<(OpId, PartitionSet)>,
+) -> Result<Survey, StoreError> {
     let ops = ops_of(world, request.scope);
-    look_at(world, request, &ops, Vec::new(), load_all(world)?)
+    look_at(world, request, &ops, (Vec::new(), each), load_all(world)?)
 }
 
 /// The same verdicts; of what is known to be fresh, nothing but that is told.
@@ -167,7 +179,7 @@ fn survey_but(
     if world.store.generation()? != known.generation {
         return survey(world, request);
     }
-    look_at(world, request, &ops, settled, recorded)
+    look_at(world, request, &ops, (settled, None), recorded)
 }
 
 /// The verdicts on ops that were fresh when files of theirs were as `edited` tells, and of which nothing
@@ -206,7 +218,7 @@ fn look_at(
     world: &World<'_>,
     request: &Request<'_>,
     ops: &[OpId],
-    settled: Vec<(OpId, Verdict)>,
+    (settled, each): (Vec<(OpId, Verdict)>, Option<(OpId, PartitionSet)>),
     (mut records, attempts, recorded): Loaded,
 ) -> Result<Survey, StoreError> {
     let project = world.project;
@@ -224,7 +236,7 @@ fn look_at(
         recorded: HashMap::new(),
         refreshed: Vec::new(),
     };
-    let mut walk = Walk { world, request, stored: HashMap::new(), recorded, survey };
+    let mut walk = Walk { world, request, each, stored: HashMap::new(), recorded, survey };
     if !world.partitions.is_empty() {
         let all = |op: OpId| walk.looked(project.ops[op].outputs[0]);
         walk.survey.facts.partitions = observe_partitions(world, ops, &all);
@@ -433,6 +445,8 @@ fn gone_or_modified(world: &World<'_>, file: &TrackedFile) -> OutputState {
 pub(super) struct Walk<'a, 'w> {
     pub(super) world: &'a World<'w>,
     pub(super) request: &'a Request<'a>,
+    /// Partitions of one op that are looked at one by one although nothing is recorded of them.
+    pub(super) each: Option<(OpId, PartitionSet)>,
     stored: HashMap<NodeId, OutputState>,
     /// What is recorded of partitions.
     pub(super) recorded: Recorded,

@@ -18,7 +18,7 @@ pub mod emptied;
 pub mod environment;
 pub mod finish;
 pub mod incremental;
-mod partitions;
+pub mod partitions;
 mod pipes;
 pub mod prepare;
 pub mod query;

@@ -7,13 +7,13 @@ use crate::{
     },
     face::{
         app::App,
-        cli::{Context, args::AcceptArgs, args::Selection, error::Failure, materialize, selecting},
+        cli::{Context, args::AcceptArgs, args::Selection, choosing, error::Failure, materialize, selecting},
         exit::Exit,
         report::{
             json,
             upkeep::{ACCEPT, AcceptDocument, AcceptedAsset},
         },
-        ui::words,
+        ui::{line, words},
     },
     plan::{record::RunId, store::folder::Access},
 };
@@ -26,6 +26,9 @@ pub fn run(context: &Context, args: &AcceptArgs) -> Result<Exit, Failure> {
     let project = app.project();
     let nodes = selecting::select(project, Some(&app), &args.keys, &Selection::default(), &context.ui)?;
     let selected = selecting::assets_of(project, &nodes);
+    let has_partitions = selected.iter().any(|it| app.workspace.partitions.cuts(it));
+    let asked = args.partition.as_deref().or(has_partitions.then_some("stale"));
+    let chosen = choosing::chosen(&app, &selected, asked, &context.ui)?.unwrap_or_default();
     let locks = app.locks()?;
     let recovery = recover(&app.workspace, &locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
     recovery.notes.iter().for_each(|it| context.ui.warn(it));
@@ -37,17 +40,26 @@ pub fn run(context: &Context, args: &AcceptArgs) -> Result<Exit, Failure> {
     // Upstream first: what is accepted makes what depends on it acceptable.
     for node in project.graph.order().iter().filter(|it| selected.contains(**it)) {
         let key = project.key(*node).to_string();
-        if app.workspace.partitions.cuts(*node) {
-            return Err(Failure::usage(format!("{key} has partitions, which cannot be accepted yet"))
-                .hint("make them again: `assets materialize`"));
-        }
-        match accept(&app.workspace, &locks, *node, &session, &args.reason) {
-            Ok(Accepted::Fresh) => document.fresh.push(key),
-            Ok(Accepted::Recorded(content)) => document.accepted.push(AcceptedAsset {
-                key,
-                data_version: content.data_version.to_string(),
-                bytes: content.bytes,
-            }),
+        let places = match app.workspace.partitions.cuts(*node) {
+            true => chosen.get(node),
+            false => None,
+        };
+        match accept(&app.workspace, &locks, (*node, places), (&session, &args.reason)) {
+            // Of none that was made and is not fresh.
+            Ok(accepted) if accepted.is_empty() => document.fresh.push(key),
+            Ok(accepted) => {
+                for (partition, it) in accepted {
+                    match it {
+                        Accepted::Fresh => document.fresh.push(line::name(app.project().key(*node), &partition)),
+                        Accepted::Recorded(content) => document.accepted.push(AcceptedAsset {
+                            key: key.clone(),
+                            partition: partition.name().map(str::to_owned),
+                            data_version: content.data_version.to_string(),
+                            bytes: content.bytes,
+                        }),
+                    }
+                }
+            }
             Err(refusal) => {
                 refused = Some(refusal);
                 break;
@@ -68,7 +80,8 @@ fn text(document: &AcceptDocument) -> String {
     let mut text = String::new();
     for it in &document.accepted {
         let size = it.bytes.map(|it| format!(" ({})", words::size(it))).unwrap_or_default();
-        text.push_str(&format!("{} counts as fresh now{size}\n", it.key));
+        let name = it.partition.as_ref().map_or_else(|| it.key.clone(), |part| format!("{}@{part}", it.key));
+        text.push_str(&format!("{name} counts as fresh now{size}\n"));
     }
     for key in &document.fresh {
         text.push_str(&format!("{key} was fresh already\n"));

@@ -555,7 +555,8 @@ pub struct RetryArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   assets accept report --reason 'only the title of the chart changed'
-  assets accept '+report' --reason 'made by hand from the same data'")]
+  assets accept '+report' --reason 'made by hand from the same data'
+  assets accept daily --partition 2026-03-01.. --reason 'put there by hand'")]
 pub struct AcceptArgs {
     /// Assets to accept (a selection).
     #[arg(value_name = "KEY", required = true)]
@@ -563,6 +564,9 @@ pub struct AcceptArgs {
     /// Why; kept with the record.
     #[arg(long, value_name = "TEXT", required = true)]
     pub reason: String,
+    /// Of assets with partitions these. Default: those that were made and are not fresh.
+    #[arg(long, value_name = "PARTITIONS")]
+    pub partition: Option<String>,
 }
 
 #[derive(Args, Debug)]

@@ -27,6 +27,8 @@ pub struct AcceptDocument {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AcceptedAsset {
     pub key: String,
+    /// Of an asset with partitions.
+    pub partition: Option<String>,
     /// Identity of the content: `blake3:` and 64 hex digits.
     pub data_version: String,
     pub bytes: Option<u64>,
@@ -121,7 +123,8 @@ mod tests {
     #[test]
     fn the_documents_are_what_their_schemas_say() {
         let name = || "orders".to_owned();
-        let accepted = vec![AcceptedAsset { key: name(), data_version: "blake3:00".to_owned(), bytes: Some(3) }];
+        let accepted =
+            vec![AcceptedAsset { key: name(), partition: None, data_version: "blake3:00".to_owned(), bytes: Some(3) }];
         check::<AcceptDocument>(
             "accept",
             &[AcceptDocument { schema: ACCEPT, reason: "checked".to_owned(), accepted, fresh: vec![name()] }],
