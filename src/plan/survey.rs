@@ -116,15 +116,14 @@ pub fn survey(world: &World<'_>, request: &Request<'_>) -> Result<Survey, StoreE
     survey_each(world, request, None)
 }
 
+/// Partitions of one op, or of none.
+pub type Each = Option<(OpId, PartitionSet)>;
+
 /// The same, and the fingerprints of these partitions of one op, whether anything is recorded of them or not.
 ///
 /// # Errors
 /// As [`survey`].
-pub fn survey_each(
-    world: &World<'_>,
-    request: &Request<'_>,
-    each: Option<(OpId, PartitionSet)>,
-) -> Result<Survey, StoreError> {
+pub fn survey_each(world: &World<'_>, request: &Request<'_>, each: Each) -> Result<Survey, StoreError> {
     let ops = ops_of(world, request.scope);
     look_at(world, request, &ops, (Vec::new(), each), load_all(world)?)
 }
@@ -218,7 +217,7 @@ fn look_at(
     world: &World<'_>,
     request: &Request<'_>,
     ops: &[OpId],
-    (settled, each): (Vec<(OpId, Verdict)>, Option<(OpId, PartitionSet)>),
+    (settled, each): (Vec<(OpId, Verdict)>, Each),
     (mut records, attempts, recorded): Loaded,
 ) -> Result<Survey, StoreError> {
     let project = world.project;
@@ -446,7 +445,7 @@ pub(super) struct Walk<'a, 'w> {
     pub(super) world: &'a World<'w>,
     pub(super) request: &'a Request<'a>,
     /// Partitions of one op that are looked at one by one although nothing is recorded of them.
-    pub(super) each: Option<(OpId, PartitionSet)>,
+    pub(super) each: Each,
     stored: HashMap<NodeId, OutputState>,
     /// What is recorded of partitions.
     pub(super) recorded: Recorded,
