@@ -61,6 +61,7 @@ mod syscalls;
 mod tables;
 mod targets;
 mod terminal;
+mod upkeep;
 mod versions;
 mod views;
 mod watch;

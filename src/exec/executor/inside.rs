@@ -63,6 +63,17 @@ struct State {
     /// Ours, by their attempt.
     steps: HashMap<String, Step>,
     over: bool,
+    /// Since when everything stands still.
+    paused: Option<u64>,
+    /// How long it did before that, in all.
+    paused_ms: u64,
+}
+
+impl State {
+    /// Milliseconds in which something could be done.
+    fn working_ms(&self) -> u64 {
+        self.paused.unwrap_or_else(|| SystemClock.monotonic_ms()) - self.paused_ms
+    }
 }
 
 struct Step {
@@ -105,6 +116,36 @@ impl Shared {
         if step.result.is_none() {
             step.result = Some(Box::new(result.clone()));
             state.events.push_back(ExecutorEvent::Finished { handle: StepHandle(result.attempt.clone()), result });
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Until it is over, or has had so long. Time in which everything stood still does not count.
+    fn wait_for(&self, attempt: &str, timeout_ms: u64) {
+        let mut state = self.state();
+        let until = state.working_ms().saturating_add(timeout_ms);
+        while state.steps.get(attempt).is_some_and(|it| it.result.is_none()) {
+            let left = match state.paused {
+                Some(_) => TICK,
+                None => Duration::from_millis(until.saturating_sub(state.working_ms())),
+            };
+            if left.is_zero() {
+                return;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn pause(&self, stop: bool) {
+        let (mut state, now) = (self.state(), SystemClock.monotonic_ms());
+        match (stop, state.paused) {
+            (true, None) => state.paused = Some(now),
+            (false, Some(since)) => {
+                state.paused_ms += now - since;
+                state.paused = None;
+            }
+            _ => {}
         }
         drop(state);
         self.changed.notify_all();
@@ -187,9 +228,7 @@ impl Executor for InsideExecutor {
         if let Some(timeout_ms) = spec.timeout_ms {
             let (shared, attempt, grace_ms) = (Arc::clone(&self.shared), spec.attempt.clone(), spec.grace_ms);
             std::thread::spawn(move || {
-                let over = |it: &mut State| it.steps.get(&attempt).is_some_and(|it| it.result.is_none());
-                let waited = shared.changed.wait_timeout_while(shared.state(), Duration::from_millis(timeout_ms), over);
-                drop(waited);
+                shared.wait_for(&attempt, timeout_ms);
                 shared.stop(&attempt, StepExit::TimedOut, grace_ms + STUBBORN_MS);
             });
         }
@@ -220,6 +259,7 @@ impl Executor for InsideExecutor {
 
     /// Our threads stop with the process.
     fn pause(&self, stop: bool) -> Result<(), ExecutorError> {
+        self.shared.pause(stop);
         self.inside.pause(stop);
         self.inner.pause(stop)
     }

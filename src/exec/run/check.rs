@@ -30,6 +30,7 @@ use crate::{
         project::{Action, Asset, Check, CheckBody, IoKind, NodeId},
         sql::inputs::table_format,
     },
+    plan::record::RunId,
 };
 
 /// What is looked at.
@@ -131,8 +132,13 @@ fn looked_at(context: &RunContext<'_>, subject: &Subject<'_>, asset: &Asset) -> 
         }
     };
     let format = table_format(asset).expect("the manifest lets rows be asked of tables only");
-    let spill = workspace.root.join(".assets/tmp").join(format!("check-{}-{}", context.run.0, subject.node.index()));
+    let spill = spill(&workspace.root, &context.run, subject.node);
     Ok((Engine::DataFusion { spill }, From::Files { paths: vec![path], format }))
+}
+
+/// Where checks put what does not fit into memory.
+pub fn spill(root: &Path, run: &RunId, node: NodeId) -> PathBuf {
+    root.join(".assets/tmp").join(format!("check-{}-{}", run.0, node.index()))
 }
 
 fn data(check: &Check) -> Option<&DataCheck> {

@@ -1,6 +1,10 @@
 //! A query as a step: this very program, told in a file what to run and what the names in it stand for.
 
-use std::{collections::BTreeMap, os::unix::ffi::OsStrExt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     base::{fs, id::Id},
@@ -57,7 +61,7 @@ pub fn query_argv(
         }
         (IoKind::Fs { .. } | IoKind::ObjectStore { .. }, Some(format)) => Engine::DataFusion {
             format: TableFormat::of_extension(format).expect("the manifest lets queries write tables only"),
-            spill: workspace.root.join(".assets/tmp").join(format!("query-{}", parts.attempt)),
+            spill: spill(&workspace.root, parts.attempt),
         },
         _ => unreachable!("the manifest lets queries run only where there is an engine"),
     };
@@ -105,6 +109,11 @@ pub fn query_argv(
     let bytes = serde_json::to_vec_pretty(&request).map_err(|it| failed(it.to_string()))?;
     fs::write(&file, &bytes).map_err(|it| failed(it.to_string()))?;
     Ok(vec![b"/proc/self/exe".to_vec(), subcommand.into(), file.as_os_str().as_bytes().to_vec()])
+}
+
+/// Where a query puts what does not fit into memory.
+pub fn spill(root: &Path, attempt: &str) -> PathBuf {
+    root.join(".assets/tmp").join(format!("query-{attempt}"))
 }
 
 /// How the database is called in this process.

@@ -5,10 +5,11 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
+    base::fs,
     exec::{
         io::{Content, IoError, Recovered, Staged},
         lock::{LockName, LockTable},
-        run::{context::Workspace, prepare::PrepareError},
+        run::{check, context::Workspace, prepare::PrepareError, query},
     },
     model::{event::StepOutcome, key::PartitionKey, project::NodeId},
     plan::{
@@ -115,6 +116,12 @@ fn finish_one(
 
 /// Removes what the attempt staged, and moves back what it had moved aside.
 pub fn sweep(workspace: &Workspace, attempt: &Attempt) {
+    // What did not fit into memory: of a worker that was killed it stays.
+    let nodes = attempt.outputs.iter().filter_map(|it| workspace.project.node(it.as_str()));
+    let spills = nodes.map(|it| check::spill(&workspace.root, &attempt.run, it));
+    for spill in spills.chain([query::spill(&workspace.root, &attempt.id.0)]) {
+        let _ = fs::remove(&spill);
+    }
     for key in &attempt.outputs {
         if let Some(node) = workspace.project.node(key.as_str())
             && workspace.project.nodes[node].asset().is_some()

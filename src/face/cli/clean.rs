@@ -8,6 +8,7 @@ use crate::{
     exec::{
         copies,
         io::{
+            Probed,
             beneath::{Folder, Swaps},
             keep::Kept,
         },
@@ -151,7 +152,21 @@ fn protected(app: &App, goes: &Goes) -> Option<String> {
     changed.then(|| "it is not what was recorded".to_owned())
 }
 
-fn look(app: &App, goes: &Goes, document: &mut CleanDocument) {
+/// Whether somebody has changed it: that is no longer what we made.
+fn is_edited(app: &App, goes: &Goes) -> bool {
+    let Some(node) = goes.node else { return false };
+    let target = app.workspace.target(node, &goes.record.partition);
+    matches!(app.workspace.io_of(node).probe(&target, &goes.record.output), Ok(Probed::Modified))
+}
+
+/// Says what is to become of it; `false` if it stays, and its record with it.
+fn look(app: &App, goes: &Goes, document: &mut CleanDocument) -> bool {
+    if is_edited(app, goes) {
+        let path = recorded_path(&goes.record).map_or_else(|| "its output".to_owned(), ToString::to_string);
+        let why = format!("it was changed by hand; delete it yourself, or first `assets accept {}`", goes.record.key);
+        document.left.push(LeftOutput { key: goes.record.key.to_string(), path, why });
+        return false;
+    }
     let path = recorded_path(&goes.record);
     let is_there =
         path.is_some_and(|it| crate::base::fs::look(&it.under(&app.workspace.root)).is_ok_and(|it| it.is_some()));
@@ -166,6 +181,7 @@ fn look(app: &App, goes: &Goes, document: &mut CleanDocument) {
         // What only an IO manager can find has no path, and goes too.
         bytes: goes.record.bytes.filter(|_| deletes || path.is_none() && goes.node.is_some()),
     });
+    true
 }
 
 /// The output goes before its record, so that what is cut short is a missing output, which is seen.
@@ -189,7 +205,9 @@ fn remove(
     // What is recorded may have changed while we waited for an answer.
     let Some(record) = workspace.store.latest(key, &whole)? else { return Ok(()) };
     let goes = Goes { record, node: goes.node };
-    look(app, &goes, document);
+    if !look(app, &goes, document) {
+        return Ok(());
+    }
     let deletes = document.removed.last().is_some_and(|it| it.path.is_some());
     let failed = |it: crate::exec::io::IoError| Failure::new(Exit::Failed, it.to_string());
     match (goes.node, recorded_path(&goes.record)) {
@@ -212,7 +230,7 @@ fn remove(
 }
 
 fn text(document: &CleanDocument, orphans: bool) -> String {
-    if document.removed.is_empty() {
+    if document.removed.is_empty() && document.left.is_empty() {
         return if orphans {
             "Nothing is left of assets that are not in the manifest.\n"
         } else {

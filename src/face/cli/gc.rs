@@ -3,12 +3,13 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    path::PathBuf,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use crate::{
-    base::{fs, path::ProjectPath},
+    base::{fs, path::ProjectPath, process},
     exec::{
         copies,
         io::{
@@ -37,6 +38,8 @@ use crate::{
     },
 };
 
+/// The folder of logs of sources that were asked.
+const SOURCES: &str = "sources";
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 pub fn run(context: &Context, args: &GcArgs) -> Result<Exit, Failure> {
@@ -69,6 +72,7 @@ pub fn run(context: &Context, args: &GcArgs) -> Result<Exit, Failure> {
         let before_ns = before_ms.saturating_mul(1_000_000);
         (document.copies, document.copies_bytes) =
             copies::trim(&app.workspace.root, before_ns, args.dry_run).map_err(io_failure)?;
+        scratch(&app, &mut document)?;
     }
     leftovers(&app, locks.as_ref(), &mut document)?;
     if context.json {
@@ -99,6 +103,11 @@ fn runs(app: &App, args: &GcArgs, before_ms: i64, document: &mut GcDocument) -> 
     for (parent, ended_too) in [("logs", false), ("jobs", true)] {
         for entry in fs::list(&app.state.path().join(parent))?.unwrap_or_default() {
             let id = RunId(entry.file_name().to_string_lossy().into_owned());
+            if id.0 == SOURCES {
+                // Somebody may be asking one now.
+                folders.extend(older(&entry.path(), before_ms)?);
+                continue;
+            }
             // Asked now: a run is recorded before it makes a folder.
             let known = store.run(&id)?;
             let unused = match &known {
@@ -121,6 +130,41 @@ fn runs(app: &App, args: &GcArgs, before_ms: i64, document: &mut GcDocument) -> 
         store.commit(&changes)?;
     }
     folders.iter().try_for_each(|it| fs::remove(it))?;
+    Ok(())
+}
+
+/// Files of a folder that were last written before that.
+fn older(folder: &Path, before_ms: i64) -> Result<Vec<PathBuf>, Failure> {
+    let is_old = |it: &PathBuf| {
+        let found = fs::look(it).ok().flatten();
+        found.is_some_and(|it| it.mtime().saturating_mul(1000) < before_ms)
+    };
+    let there = fs::list(folder)?.unwrap_or_default();
+    Ok(there.into_iter().map(|it| it.path()).filter(is_old).collect())
+}
+
+/// What processes that are no more have put into the folder for that.
+fn scratch(app: &App, document: &mut GcDocument) -> Result<(), Failure> {
+    let folder = app.workspace.root.join(".assets/tmp");
+    for entry in fs::list(&folder)?.unwrap_or_default() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_over = match name.split_once('-') {
+            Some(("ask" | "diff" | "load", pid)) => pid.parse().is_ok_and(|it| !process::is_there(it)),
+            Some(("memory", rest)) => {
+                rest.split('-').next().and_then(|it| it.parse().ok()).is_some_and(|it| !process::is_there(it))
+            }
+            // Of runs: they were recovered, and none is at work.
+            Some(("query" | "check", _)) => true,
+            _ => false,
+        };
+        if is_over {
+            document.leftovers.push(format!(".assets/tmp/{name}"));
+            document.leftovers_bytes += fs::bytes_of(&entry.path());
+            if !document.dry_run {
+                fs::remove(&entry.path())?;
+            }
+        }
+    }
     Ok(())
 }
 

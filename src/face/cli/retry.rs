@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use clap::Parser;
+
 use crate::{
     face::{
         app::App,
         cli::{
             Context,
-            args::RetryArgs,
+            args::{Cli, Command, MaterializeArgs, RetryArgs},
             choosing::Chosen,
+            defer,
             error::Failure,
             materialize::{self, Answer, Asked},
             past,
@@ -30,7 +33,7 @@ use crate::{
 };
 
 pub fn run(context: &Context, args: &RetryArgs) -> Result<Exit, Failure> {
-    let app = App::open(&context.opening, Access::Write, false, &context.ui)?;
+    let mut app = App::open(&context.opening, Access::Write, false, &context.ui)?;
     if args.run.is_none() && app.workspace.store.runs(1)?.is_empty() {
         return nothing(context, "nothing was run yet");
     }
@@ -60,20 +63,35 @@ pub fn run(context: &Context, args: &RetryArgs) -> Result<Exit, Failure> {
     if selected.is_empty() {
         return nothing(context, &format!("in run {} nothing failed and nothing was skipped", run.id.0));
     }
+    let meant = meant(&app, &run)?;
+    if let Some(meant) = &meant {
+        defer::apply(context, &mut app, &meant.defer, &selected)?;
+        defer::line(&app).iter().for_each(|it| context.ui.say(it));
+    }
+    let forced = meant.map_or(Forced::Nothing, |it| materialize::forced(it.force, it.full_refresh));
     let signals = materialize::listen()?;
     let answer = if context.json { Answer::Document } else { Answer::Nothing };
     let only = Some(&only);
-    let asked = Asked {
-        selected: &selected,
-        only,
-        forced: Forced::Nothing,
-        how: &args.how,
-        wanted: None,
-        known: None,
-        answer,
-        course: None,
-    };
+    let asked =
+        Asked { selected: &selected, only, forced, how: &args.how, wanted: None, known: None, answer, course: None };
     materialize::bring(context, &app, &signals, &asked).map(|it| materialize::exit_of(&it.summary))
+}
+
+/// What the run was asked for: one that was a retry itself was asked for what the run before it was.
+fn meant(app: &App, run: &RunRecord) -> Result<Option<MaterializeArgs>, Failure> {
+    let runs = app.workspace.store.runs(usize::MAX)?;
+    let mut run = Some(run);
+    while let Some(it) = run {
+        let typed = std::iter::once("assets").chain(it.command.iter().map(String::as_str));
+        let before = runs.iter().skip_while(|other| other.id != it.id).skip(1);
+        run = match Cli::try_parse_from(typed).map(|it| it.command) {
+            Ok(Command::Materialize(args)) => return Ok(Some(args)),
+            Ok(Command::Retry(RetryArgs { run: Some(id), .. })) => before.clone().find(|it| it.id.0 == id),
+            Ok(Command::Retry(_)) => before.clone().next(),
+            _ => None,
+        };
+    }
+    Ok(None)
 }
 
 fn nothing(context: &Context, why: &str) -> Result<Exit, Failure> {

@@ -84,7 +84,11 @@ fn declared(app: &App, id: NodeId) -> Show {
             told.io = Some(project.io_managers[asset.io].name.clone());
             told.path = Some(project.output_path(id).unwrap_or_else(|| asset.path.clone()).to_string());
             told.format = asset.format.clone();
-            told.command = Some(shown(&op.action));
+            let made_by = Some(shown(&op.action));
+            match op.action {
+                Action::Sql(_) => told.query = made_by,
+                _ => told.command = made_by,
+            }
             told.code = patterns(&op.code);
             let own = op.checks.iter().filter(|it| it.asset == id);
             let looks = app.workspace.checked.of(&node.key);

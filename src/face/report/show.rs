@@ -38,6 +38,8 @@ pub struct Show {
     pub format: Option<String>,
     /// What makes it: the command as declared.
     pub command: Option<String>,
+    /// Or the query.
+    pub query: Option<String>,
     /// The files whose content is part of the code, as declared.
     pub code: Vec<String>,
     /// What must be true of its data before it is published.
@@ -134,6 +136,8 @@ pub struct ShowDocument {
     pub format: Option<String>,
     /// What makes it, as declared.
     pub command: Option<String>,
+    /// Or the query.
+    pub query: Option<String>,
     pub code: Vec<String>,
     pub checks: Vec<NamedCheck>,
     /// The op that makes it together with others.
@@ -268,6 +272,7 @@ pub fn document(show: &Show) -> ShowDocument {
         path: show.path.clone(),
         format: show.format.clone(),
         command: show.command.clone(),
+        query: show.query.clone(),
         code: show.code.clone(),
         checks: show.checks.clone(),
         op: show.op.clone(),
@@ -309,6 +314,7 @@ pub fn text(show: &Show, layout: Layout) -> String {
         ("kinds", list(&show.kinds)),
         ("stored in", stored),
         ("command", show.command.clone()),
+        ("query", show.query.clone()),
         ("made by op", show.op.clone()),
         ("code", list(&show.code)),
         ("checks", list(&checks)),

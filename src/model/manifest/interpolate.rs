@@ -88,7 +88,11 @@ pub fn told(error: TemplateError, text: &str, place: Span, sources: &SourceMap) 
     let code = code_of(&error, text);
     let place = error.at.map_or(place, |it| inside(text, place, it, sources));
     let told = Diagnostic::error(code, error.message).at(place);
-    match error.help {
+    let of_shell = text.contains("${#").then(|| {
+        "`{#` begins a comment of templates; for the length of a shell's variable write {% raw %}${#NAME}{% endraw %}"
+            .to_owned()
+    });
+    match error.help.or(of_shell) {
         Some(help) => told.help(help),
         None => told,
     }
