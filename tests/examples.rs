@@ -96,8 +96,18 @@ fn cereal_a_broken_table_fails_by_name_and_is_mended() {
     settled(&project, &[]);
 }
 
-const WEATHER: [&str; 7] =
-    ["days/new_york", "days/seattle", "extremes", "monthly", "report", "years/new_york", "years/seattle"];
+const WEATHER: [&str; 10] = [
+    "by_month",
+    "daily",
+    "days/new_york",
+    "days/seattle",
+    "extremes",
+    "monthly",
+    "report",
+    "winter",
+    "years/new_york",
+    "years/seattle",
+];
 
 fn weather() -> Project {
     let project = Project::example("weather");
@@ -158,6 +168,39 @@ fn weather_a_city_that_did_not_change_is_left_alone() {
     ];
     expect(&materialized(&project, &[]), &expected);
     settled(&project, &[]);
+}
+
+#[test]
+fn weather_a_day_that_comes_again_makes_its_month_and_the_winter() {
+    let project = weather();
+    assert_eq!(names(&project, "data/daily").len(), 61);
+    assert!(project.read("data/winter.csv").contains("Seattle,2015-12,31,6.1,284.5"));
+    let built = |arguments: &[&str]| -> Vec<String> {
+        let document = project.run(&[&["materialize", "--json"], arguments].concat()).succeeded().json();
+        let steps = document["steps"].as_array().unwrap().iter().filter(|it| it["outcome"] == "built");
+        let name = |it: &serde_json::Value| line(it["key"].as_str().unwrap(), it["partition"].as_str());
+        let mut built: Vec<String> = steps.map(name).collect();
+        built.sort();
+        built
+    };
+    let day = "raw/days/2015-12-24.csv";
+    let text = project.read(day);
+    let seattle = text.lines().find(|it| it.starts_with("Seattle,")).unwrap();
+    let (rain, rest) = seattle.strip_prefix("Seattle,2015-12-24,").unwrap().split_once(',').unwrap();
+    assert_ne!(rain, "9.9");
+    project.write(day, text.replace(seattle, &format!("Seattle,2015-12-24,9.9,{rest}")));
+    let status = project.run(&["status"]).exited(3);
+    assert!(status.stdout.contains("60 of 61 partitions fresh; 2015-12-24 stale"), "{}", status.stdout);
+    assert_eq!(built(&[]), ["by_month@2015-12", "daily@2015-12-24", "winter"]);
+    // The last column is read by nobody.
+    project.write(day, project.read(day).replace(",rain\n", ",drizzle\n").replace(",sun\n", ",fog\n"));
+    assert_eq!(built(&[]), ["daily@2015-12-24"]);
+    assert_eq!(built(&["--partition", "2015-12..", "-f", "-s", "daily"]).len(), 31);
+    settled(&project, &[]);
+}
+
+fn line(key: &str, partition: Option<&str>) -> String {
+    partition.map_or_else(|| key.to_owned(), |it| format!("{key}@{it}"))
 }
 
 #[test]
