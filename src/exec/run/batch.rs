@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
 };
@@ -17,7 +18,7 @@ use crate::{
         executor::StepSpec,
         io::{Slice, Staged, fs::names},
         run::{
-            context::RunContext,
+            context::{RunContext, Workspace},
             partitions::ReadParts,
             prepare::{
                 Attempting, Now, PrepareError, Prepared, SpecParts, file_name, given_inputs, prepare, spec_told,
@@ -31,7 +32,7 @@ use crate::{
         plan::Plan,
         project::{Action, NodeId},
     },
-    plan::record::AttemptId,
+    plan::record::{Attempt, AttemptId},
 };
 
 /// A member of a batch that is ready to be made.
@@ -51,7 +52,7 @@ struct Folders(Vec<PathBuf>);
 
 impl Drop for Folders {
     fn drop(&mut self) {
-        // What stays is found by `gc`, as all that is called so.
+        // What stays is removed by whoever recovers the first attempt.
         self.0.iter().for_each(|it| drop(fs::remove(it)));
     }
 }
@@ -118,7 +119,7 @@ fn join(
             continue;
         }
         let beside = output.staged.path.parent().unwrap_or(&workspace.root);
-        let folder = beside.join(names::staging(&ready[0].1.id, format!("batch-{number}").as_ref()));
+        let folder = beside.join(folder_name(&ready[0].1.id, number));
         folders.0.push(folder.clone());
         fs::create_folder(&folder).map_err(|it| PrepareError::Render { message: it.to_string(), help: Vec::new() })?;
         outputs.push(Place { node: output.node, path: folder });
@@ -151,6 +152,23 @@ fn join(
     let listed = partitions.iter().map(|it| it.as_str()).collect::<Vec<_>>().join("\n");
     spec.env.push((b"ASSETS_PARTITION_KEYS".to_vec(), listed.into_bytes()));
     Ok((spec, folders, copies))
+}
+
+fn folder_name(first: &AttemptId, output: usize) -> OsString {
+    names::staging(first, format!("batch-{output}").as_ref())
+}
+
+/// Removes the folders of a batch that was killed, whose first attempt this was.
+pub fn sweep_folders(workspace: &Workspace, attempt: &Attempt) {
+    for (number, key) in attempt.outputs.iter().enumerate() {
+        let node = workspace.project.node(key.as_str());
+        let path = node.and_then(|it| workspace.project.output_path_of(it, &attempt.partition));
+        if let Some(beside) = path.and_then(|it| it.parent()) {
+            let folder = beside.join(folder_name(&attempt.id, number)).under(&workspace.root);
+            // What stays is in nobody's way.
+            let _ = fs::remove(&folder);
+        }
+    }
 }
 
 /// Everything that any of them reads, each partition once and in order.

@@ -9,7 +9,7 @@ use crate::{
     exec::{
         io::{Content, IoError, Recovered, Staged},
         lock::{LockName, LockTable},
-        run::{check, context::Workspace, prepare::PrepareError, query},
+        run::{batch::sweep_folders, check, context::Workspace, prepare::PrepareError, query},
     },
     model::{event::StepOutcome, key::PartitionKey, project::NodeId},
     plan::{
@@ -121,6 +121,9 @@ pub fn sweep(workspace: &Workspace, attempt: &Attempt) {
     let spills = nodes.map(|it| check::spill(&workspace.root, &attempt.run, it));
     for spill in spills.chain([query::spill(&workspace.root, &attempt.id.0)]) {
         let _ = fs::remove(&spill);
+    }
+    if !attempt.partition.is_whole() {
+        sweep_folders(workspace, attempt);
     }
     for key in &attempt.outputs {
         if let Some(node) = workspace.project.node(key.as_str())
