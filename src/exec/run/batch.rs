@@ -17,11 +17,13 @@ use crate::{
         copies::Copies,
         executor::StepSpec,
         io::{Slice, Staged, fs::names},
+        lock::Locked,
         run::{
             context::{RunContext, Workspace},
             partitions::ReadParts,
             prepare::{
-                Attempting, Now, PrepareError, Prepared, SpecParts, file_name, given_inputs, prepare, spec_told,
+                Attempting, Now, PrepareError, Prepared, SpecParts, file_name, given_inputs, inherit, lock,
+                prepare_held, spec_told,
             },
             render::Place,
         },
@@ -72,16 +74,31 @@ pub fn prepare_together(context: &RunContext<'_>, plan: &Plan, members: &[(StepI
     let op = &context.workspace.project.ops[plan.steps[first].op];
     let id = AttemptId::new(&context.run, first, attempt);
     let log = format!("{}/{}.log", context.log_folder, file_name(op, &id));
-    let (mut apart, mut ready) = (Vec::new(), Vec::new());
+    let (mut apart, mut ready, mut held) = (Vec::new(), Vec::new(), Vec::new());
     for (index, attempt) in members {
+        match lock(context, &plan.steps[*index]) {
+            Ok(Locked::Held(guard)) => held.push((*index, *attempt, guard)),
+            Ok(Locked::Busy(name)) => apart.push((*index, Ok(Prepared::Contended { name }))),
+            Err(error) => apart.push((*index, Err(error))),
+        }
+    }
+    // Once for all: who has many at work has many to look through.
+    let partitions: Vec<&PartitionKey> = held.iter().map(|it| &plan.steps[it.0].partition).collect();
+    if let Err(error) = inherit(context, plan.steps[first].op, &partitions) {
+        let message = error.to_string();
+        apart.extend(held.into_iter().map(|it| (it.0, Err(broken(&message)))));
+        return Together { apart, batch: Ok(None) };
+    }
+    for (index, attempt, guard) in held {
+        let id = AttemptId::new(&context.run, index, attempt);
         let prepared = std::panic::catch_unwind(AssertUnwindSafe(|| {
             sabotage::panic_if_told("preparing", &op.name);
-            prepare(context, &plan.steps[*index], *index, *attempt, Some(&log))
+            prepare_held(context, &plan.steps[index], (id, Some(&log)), guard)
         }));
         match prepared {
-            Ok(Ok(Prepared::Ready(it))) => ready.push((*index, it)),
-            Ok(other) => apart.push((*index, other)),
-            Err(_) => apart.push((*index, Err(unexpected("its preparation panicked")))),
+            Ok(Ok(Prepared::Ready(it))) => ready.push((index, it)),
+            Ok(other) => apart.push((index, other)),
+            Err(_) => apart.push((index, Err(broken("internal error, please report it: its preparation panicked")))),
         }
     }
     if ready.is_empty() {
@@ -94,8 +111,8 @@ pub fn prepare_together(context: &RunContext<'_>, plan: &Plan, members: &[(StepI
     Together { apart, batch }
 }
 
-fn unexpected(message: &str) -> PrepareError {
-    PrepareError::Render { message: format!("internal error, please report it: {message}"), help: Vec::new() }
+fn broken(message: &str) -> PrepareError {
+    PrepareError::Render { message: message.to_owned(), help: Vec::new() }
 }
 
 /// The command of all, and what it needs.

@@ -38,7 +38,7 @@ use crate::{
         key::PartitionKey,
         partition::PartitionSet,
         plan::{PlanStep, StepAction},
-        project::{Action, Check, CheckBody, NodeBody, NodeId, Op},
+        project::{Action, Check, CheckBody, NodeBody, NodeId, Op, OpId},
         staleness::Reason,
     },
     plan::{
@@ -125,8 +125,7 @@ impl PrepareError {
     }
 }
 
-/// Prepares one attempt at `step`. `attempt` counts from 1 and is unique within the run's step. `shared` is the
-/// log of the command that makes it together with others, if one does.
+/// Prepares one attempt at `step`. `attempt` counts from 1 and is unique within the run's step.
 ///
 /// # Errors
 /// State that cannot be read or written, places that cannot be made.
@@ -135,27 +134,61 @@ pub fn prepare(
     step: &PlanStep,
     index: usize,
     attempt: u32,
-    shared: Option<&str>,
 ) -> Result<Prepared, PrepareError> {
+    let locks = match lock(context, step)? {
+        Locked::Held(guard) => guard,
+        Locked::Busy(name) => return Ok(Prepared::Contended { name }),
+    };
+    inherit(context, step.op, &[&step.partition])?;
+    prepare_held(context, step, (AttemptId::new(&context.run, index, attempt), None), locks)
+}
+
+/// Its own locks and those of what it reads.
+///
+/// # Errors
+/// State that cannot be read, locks that cannot be asked for.
+pub fn lock(context: &RunContext<'_>, step: &PlanStep) -> Result<Locked, PrepareError> {
     let project = &*context.workspace.project;
     let op = &project.ops[step.op];
     let own: Vec<LockName> = op.outputs.iter().map(|it| LockName::of(project.key(*it), &step.partition)).collect();
     let upstream = upstream_locks(context, step)?;
-    let locks = match context.locks.try_lock(&upstream, &own)? {
-        Locked::Held(guard) => guard,
-        Locked::Busy(name) => return Ok(Prepared::Contended { name }),
-    };
+    let locked = context.locks.try_lock(&upstream, &own)?;
+    if let Locked::Busy(_) = locked {
+        return Ok(locked);
+    }
     let kept = op.outputs.iter().chain(&op.deps).filter(|it| project.nodes[**it].asset().is_some());
     for node in kept {
         if let Some(name) = context.workspace.io_of(*node).admit()? {
-            return Ok(Prepared::Contended { name });
+            return Ok(Locked::Busy(name));
         }
     }
+    Ok(locked)
+}
+
+/// Finishes what the last owners of locks that are held now have left.
+///
+/// # Errors
+/// State that cannot be read or written.
+pub fn inherit(context: &RunContext<'_>, op: OpId, partitions: &[&PartitionKey]) -> Result<(), PrepareError> {
     // I5: whoever held these locks before us and died may have left a publication to finish, which must
     // never be finished over what we are about to make.
     if !Protection::Inheritance.is_off() {
-        recover_held(context.workspace, &op.name, &step.partition)?;
+        recover_held(context.workspace, &context.workspace.project.ops[op].name, partitions)?;
     }
+    Ok(())
+}
+
+/// Prepares an attempt whose locks are held. `shared` is the log of the command that makes it together with
+/// others, if one does.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_held(
+    context: &RunContext<'_>,
+    step: &PlanStep,
+    (id, shared): (AttemptId, Option<&str>),
+    locks: LockGuard,
+) -> Result<Prepared, PrepareError> {
     let (mut now, mut examined) = Now::examined(context, step)?;
     let reasons = told_reasons(&examined);
     let blind = Protection::SecondLook.is_off() && step.action == StepAction::Build;
@@ -172,7 +205,6 @@ pub fn prepare(
     if examined.iter().any(|(_, it)| it.blocked) {
         return Ok(Prepared::Failed { error: blocked_error(&reasons), reasons });
     }
-    let id = AttemptId::new(&context.run, index, attempt);
     stage(context, step, (id, shared), now, examined, locks).map(|it| Prepared::Ready(Box::new(it)))
 }
 

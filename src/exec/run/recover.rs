@@ -2,7 +2,7 @@
 //!
 //! Decides by kernel locks alone: an attempt whose locks can be taken has no living owner (I5).
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use crate::{
     base::fs,
@@ -58,9 +58,10 @@ pub fn recover(workspace: &Workspace, locks: &Arc<LockTable>) -> Result<Recovery
 ///
 /// # Errors
 /// As [`recover`].
-pub fn recover_held(workspace: &Workspace, op: &str, partition: &PartitionKey) -> Result<(), PrepareError> {
+pub fn recover_held(workspace: &Workspace, op: &str, partitions: &[&PartitionKey]) -> Result<(), PrepareError> {
+    let held: HashSet<&PartitionKey> = partitions.iter().copied().collect();
     for attempt in workspace.store.unfinished_attempts()? {
-        if attempt.op == op && attempt.partition == *partition {
+        if attempt.op == op && held.contains(&attempt.partition) {
             one(workspace, &attempt, &mut Recovery::default())?;
         }
     }

@@ -63,7 +63,7 @@ pub fn worker(context: &RunContext<'_>, plan: &Plan, todo: &Mutex<Receiver<Work>
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| match work {
             Work::Prepare(_, attempt) => {
                 sabotage::panic_if_told("preparing", name);
-                Message::Prepared(index, prepare(context, step, index, attempt, None))
+                Message::Prepared(index, prepare(context, step, index, attempt))
             }
             Work::Audit(_, mut attempting, result) => match audit::begin(context, &mut attempting, &result) {
                 Ok(()) => Message::Made(index, attempting),
