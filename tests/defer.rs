@@ -232,3 +232,54 @@ fn kept(project: &Project, target: &str) -> Vec<(String, Vec<u8>)> {
     found.sort();
     found
 }
+
+/// On one server a table of another target, or of another schema, is read where it lies.
+#[test]
+fn a_table_of_the_same_server_is_read_by_name() {
+    let database: Database<'_> = Server::shared().database();
+    let elsewhere: Database<'_> = Server::shared().database();
+    let body = r#"default_io = "one"
+[io.one]
+type = "postgres"
+url = "{{ env.DATABASE_URL }}"
+schema = "one"
+[io.two]
+type = "postgres"
+url = "{{ env.SECOND_URL }}"
+schema = "two"
+[target.stage.io.one]
+schema = "stage"
+[asset.orders]
+sql = "select 1 as id, 2.5 as amount"
+[asset.total]
+sql = "select sum(amount) as total from orders"
+io = "two"
+[asset.beside]
+sql = "select amount + 1 as more from orders"
+"#;
+    // What is copied lies in a temporary table; the server writes down that one was made.
+    let watched = |database: &Database<'_>| {
+        database.run(
+            "create table copied (name text);
+             create function note() returns event_trigger language plpgsql as 'begin
+                 insert into public.copied select object_identity from pg_event_trigger_ddl_commands()
+                 where object_identity like ''%assets_input%'' and object_type = ''table''; end';
+             create event trigger note on ddl_command_end execute function note()",
+        );
+    };
+    watched(&database);
+    watched(&elsewhere);
+    let copied = |database: &Database<'_>| database.rows("select count(*) from public.copied")[0].clone();
+    let mut project = Project::new().manifest(body).env("DATABASE_URL", &database.url());
+    project.set_env("SECOND_URL", &format!("{}?application_name=other", database.url()));
+    assert_eq!(ran(&project, &["-s", "+total"]), ["orders built", "total built"]);
+    assert_eq!(database.rows("select total from two.total"), ["2.5"]);
+    assert_eq!(ran(&project, &["-t", "stage", "-s", "beside", "--defer", "default"]), ["beside built"]);
+    assert_eq!(database.rows("select more from stage.beside"), ["3.5"]);
+    assert_eq!(copied(&database), "0");
+    // In another database it is copied.
+    project.set_env("SECOND_URL", &elsewhere.url());
+    project.run(&["materialize", "-s", "total"]).succeeded();
+    assert_eq!(elsewhere.rows("select total from two.total"), ["2.5"]);
+    assert_eq!(copied(&elsewhere), "1");
+}

@@ -16,7 +16,7 @@ use crate::{
         io::{
             Slice,
             postgres::{
-                connect::{Address, Session, position, words},
+                connect::{Address, Session, is_same_database, position, words},
                 copy, rows,
                 table::{first_in_path, qualified, quoted},
             },
@@ -37,10 +37,20 @@ pub struct Connection {
 }
 
 impl Connection {
+    fn url(&self) -> Option<String> {
+        Environment::of_process().get(&self.variable).map(str::to_owned)
+    }
+
+    /// Whether what the other one reaches can be read by name from here.
+    fn is_beside(&self, other: &Connection) -> bool {
+        let same = |one: Option<String>, other: Option<String>| Some(is_same_database(&one?, &other?));
+        self.variable == other.variable || same(self.url(), other.url()).unwrap_or(false)
+    }
+
     /// # Errors
     /// A server that cannot be reached.
     pub fn open(&self) -> Result<Session, Failed> {
-        let url = Environment::of_process().get(&self.variable).map(str::to_owned);
+        let url = self.url();
         let url = url.ok_or_else(|| format!("{} is not set", self.variable));
         let opened = Address::new(url, self.schema.clone()).connect();
         let mut session =
@@ -176,7 +186,7 @@ pub fn lend(session: &mut Session, own: &Connection, inputs: &[Input]) -> Result
         let failed = |it: TableError| Failed::plain(format!("{}: {it}", input.name));
         let brought = match &input.from {
             From::Query(_) => return Err(Failed::plain(format!("{}: it is staged in the database", input.name))),
-            From::Postgres { connection, table } if connection.variable != own.variable => Ok(connection.read(table)?),
+            From::Postgres { connection, table } if !connection.is_beside(own) => Ok(connection.read(table)?),
             here @ (From::Table(_) | From::Postgres { .. }) => {
                 let (schema, table) = own_table(&mut session.client, &session.schema, own, here)?.expect("it is here");
                 Err(qualified(&schema, &table))
@@ -219,7 +229,7 @@ fn own_table(
 ) -> Result<Option<(String, String)>, Failed> {
     let (connection, table) = match from {
         From::Table(table) => return Ok(Some((schema.to_owned(), table.clone()))),
-        From::Postgres { connection, table } if connection.variable == own.variable => (connection, table),
+        From::Postgres { connection, table } if connection.is_beside(own) => (connection, table),
         _ => return Ok(None),
     };
     let of = match &connection.schema {

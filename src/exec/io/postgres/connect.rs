@@ -70,6 +70,20 @@ pub fn secrets(url: &str) -> Vec<String> {
     std::iter::once(url.to_owned()).chain(password).filter(|it| !it.is_empty()).collect()
 }
 
+/// Whether two addresses lead the same user to the same database of the same server, with the same names in sight.
+pub fn is_same_database(one: &str, other: &str) -> bool {
+    let of = |url: &str| {
+        let config = Config::from_str(url).ok()?;
+        let addresses = config.get_hostaddrs().to_vec();
+        let (user, options) = (config.get_user()?.to_owned(), config.get_options().map(str::to_owned));
+        // Without a name it is that of the user.
+        let database = config.get_dbname().unwrap_or(&user).to_owned();
+        let ports: Vec<u16> = if config.get_ports().is_empty() { vec![PORT] } else { config.get_ports().to_vec() };
+        Some((config.get_hosts().to_vec(), addresses, ports, user, database, options))
+    };
+    matches!((of(one), of(other)), (Some(one), Some(other)) if one == other)
+}
+
 impl Address {
     pub fn new(url: Result<String, String>, schema: Option<String>) -> Address {
         Address { url, schema }
