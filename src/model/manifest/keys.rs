@@ -450,6 +450,7 @@ static MODELS: Shape = shape(
         INDEXES,
         ALLOW_EMPTY,
         PARTITIONS_FIELD,
+        BATCH,
         PARTITION_COLUMN,
         CODE_VERSION,
         VERSION,
