@@ -173,3 +173,40 @@ fn tables_behind_any_driver_are_replaced_by_partition() {
     let refused = project.run(&["validate"]).exited(2);
     assert!(refused.stderr.contains("its tables are not kept by partition"), "{}", refused.stderr);
 }
+
+/// In files and in tables; each partition by itself.
+#[test]
+fn partitions_are_checked_one_by_one() {
+    for (io, column) in [
+        ("", ""),
+        ("default_io = \"db\"\n[io.db]\ntype = \"sqlite\"\npath = \"db.sqlite\"\n", "partition_column = \"region\"\n"),
+    ] {
+        let form = if io.is_empty() { "format = \"csv\"\n" } else { "" };
+        let project = Project::new().manifest(&format!(
+            "{io}[partitions.region]\ntype = \"static\"\nkeys = [\"jp\", \"us\", \"de\"]\n\
+             [asset.a]\nsql = \"select '{{{{ partition.key }}}}' as region, 1 as n\"\npartitions = \"region\"\n{form}{column}\
+             checks = [{{ row_count = {{ max = 1 }}, severity = \"warn\" }}]\n"
+        ));
+        let made = project.run(&["materialize", "--partition", "jp,us"]);
+        assert_eq!(made.code, 0, "{}{}", made.stdout, made.stderr);
+        let told = project.run(&["check", "--json"]).succeeded().json();
+        let of = |it: &serde_json::Value| {
+            format!("{} {}", it["partition"].as_str().unwrap(), it["outcome"].as_str().unwrap())
+        };
+        let all = |it: &serde_json::Value| it["assets"].as_array().unwrap().iter().map(of).collect::<Vec<_>>();
+        assert_eq!(all(&told), ["jp passed", "us passed"]);
+        // A row more in one of them.
+        if io.is_empty() {
+            project.write("data/a/us.csv", "region,n\nus,1\nus,2\n");
+        } else {
+            let database = rusqlite::Connection::open(project.path("db.sqlite")).unwrap();
+            database.execute("insert into a values ('us', 2)", []).unwrap();
+        }
+        let told = project.run(&["check", "--json"]).succeeded().json();
+        assert_eq!(all(&told), ["jp passed", "us warned"], "{io}");
+        let one = project.run(&["check", "a", "--partition", "jp,de", "--json"]).succeeded().json();
+        assert_eq!(all(&one), ["jp passed", "de missing"], "{io}");
+        let text = project.run(&["check", "a", "--partition", "us"]).succeeded();
+        assert!(text.stdout.contains("a@us"), "{}", text.stdout);
+    }
+}

@@ -170,7 +170,13 @@ fn round(
     let mut answer = None;
     if let CheckBody::Data(_) = first.body {
         let staged = (audited.staged)(first.asset);
-        let subject = Subject { node: first.asset, staged, given: parts.given, last: audited.last };
+        let subject = Subject {
+            node: first.asset,
+            partition: &parts.step.partition,
+            staged,
+            given: parts.given,
+            last: audited.last,
+        };
         let checks: Vec<&Check> = checks.iter().collect();
         let (argv, file) = check_argv(context, &subject, &checks, &log)?;
         (spec.argv, answer) = (argv, Some(file));

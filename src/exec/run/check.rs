@@ -36,6 +36,7 @@ use crate::{
 /// What is looked at.
 pub struct Subject<'a> {
     pub node: NodeId,
+    pub partition: &'a PartitionKey,
     /// `None`: what is published.
     pub staged: Option<&'a Staged>,
     /// What other tables are given as.
@@ -92,6 +93,11 @@ pub fn check_argv(
 /// Who is asked, and where what is asked about lies.
 fn looked_at(context: &RunContext<'_>, subject: &Subject<'_>, asset: &Asset) -> Result<(Engine, From), PrepareError> {
     let workspace = context.workspace;
+    // Of what is published only the rows of its partition.
+    let published = |table: String| match workspace.target(subject.node, subject.partition).slice {
+        Some(slice) => From::Part { of: Box::new(From::Table(table)), slices: vec![slice] },
+        None => From::Table(table),
+    };
     if let IoKind::Sqlite { path } = &workspace.project.io_managers[asset.io].kind {
         let query = match &workspace.project.ops[asset.op].action {
             Action::Sql(sql) if asset.publishing.view && subject.staged.is_some() => Some(&sql.text),
@@ -103,28 +109,28 @@ fn looked_at(context: &RunContext<'_>, subject: &Subject<'_>, asset: &Asset) -> 
         }
         let own = match subject.staged.and_then(|it| Some(staged_database(&it.target, it.path.parent()?))) {
             Some(database) => From::Sqlite { database, table: STAGED.to_owned() },
-            None => From::Table(asset.path.to_string()),
+            None => published(asset.path.to_string()),
         };
         return Ok((Engine::Sqlite { database: path.under(&workspace.root) }, own));
     }
     if let IoKind::Adbc(it) = &workspace.project.io_managers[asset.io].kind {
         let own = match subject.staged.and_then(|it| staged_table(&it.path)) {
             Some(table) => From::Table(table),
-            None => From::Table(asset.path.to_string()),
+            None => published(asset.path.to_string()),
         };
         return Ok((Engine::Adbc { database: place_name(it, workspace) }, own));
     }
     if let Some(connection) = connection(&workspace.project, asset) {
         let own = match subject.staged.and_then(|it| staged_table(&it.path)) {
             Some(table) => From::Table(table),
-            None => From::Table(asset.table().1),
+            None => published(asset.table().1),
         };
         return Ok((Engine::Postgres { connection }, own));
     }
     let path = match subject.staged {
         Some(staged) => staged.path.clone(),
         None => {
-            let target = workspace.target(subject.node, &PartitionKey::whole());
+            let target = workspace.target(subject.node, subject.partition);
             match workspace.io_of(subject.node).load(&target)? {
                 Loaded::Path(path) => path,
                 Loaded::Rows(_) => unreachable!("what is in a database was asked there"),

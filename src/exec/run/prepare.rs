@@ -210,7 +210,7 @@ pub fn prepare_held(
 
 /// Of what the step reads. A partition that is recorded after this was asked for is not locked, and is
 /// told by its files if it matters.
-fn upstream_locks(context: &RunContext<'_>, step: &PlanStep) -> Result<Vec<LockName>, StoreError> {
+pub fn upstream_locks(context: &RunContext<'_>, step: &PlanStep) -> Result<Vec<LockName>, StoreError> {
     let workspace = context.workspace;
     let project = &*workspace.project;
     let mut names = Vec::new();

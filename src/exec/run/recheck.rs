@@ -19,7 +19,7 @@ use crate::{
         run::{
             audit::{Audit, Audited},
             context::RunContext,
-            prepare::{PrepareError, SpecParts, given_now, last_number},
+            prepare::{PrepareError, SpecParts, given_now, last_number, upstream_locks},
             render::Place,
         },
         signal::Signal,
@@ -46,8 +46,11 @@ pub enum Rechecked {
     Broken(String),
 }
 
+/// An asset, or one partition of it.
+pub type Part = (NodeId, PartitionKey);
+
 struct Looking {
-    node: NodeId,
+    part: Part,
     audit: Audit,
     data_version: Digest,
     /// What its commands read that lies elsewhere.
@@ -62,17 +65,17 @@ enum Begun {
     Busy,
 }
 
-/// Runs all checks of `nodes`, which are assets that have some, and tells of each when it is over. The signal
+/// Runs all checks of `parts`, which are of assets that have some, and tells of each when it is over. The signal
 /// that ended it early is returned.
 pub fn recheck(
     context: &RunContext<'_>,
-    nodes: &[NodeId],
+    parts: &[Part],
     jobs: usize,
     executor: &dyn Executor,
     signals: &Receiver<Signal>,
-    tell: &mut dyn FnMut(NodeId, Rechecked),
+    tell: &mut dyn FnMut(Part, Rechecked),
 ) -> Option<Signal> {
-    let mut waiting: VecDeque<NodeId> = nodes.iter().copied().collect();
+    let mut waiting: VecDeque<(usize, Part)> = parts.iter().cloned().enumerate().collect();
     let mut active: HashMap<StepHandle, Box<Looking>> = HashMap::new();
     let mut stopped: Option<Signal> = None;
     while !waiting.is_empty() || !active.is_empty() {
@@ -81,12 +84,12 @@ pub fn recheck(
             if active.len() >= jobs.max(1) {
                 break;
             }
-            let Some(node) = waiting.pop_front() else { break };
-            match begin(context, node) {
+            let Some((number, part)) = waiting.pop_front() else { break };
+            match begin(context, &part, number) {
                 Ok(Begun::Looking(it)) => go_on(it, executor, &mut active, tell),
-                Ok(Begun::Over(it)) => tell(node, it),
-                Ok(Begun::Busy) => waiting.push_back(node),
-                Err(error) => tell(node, Rechecked::Broken(error.to_string())),
+                Ok(Begun::Over(it)) => tell(part, it),
+                Ok(Begun::Busy) => waiting.push_back((number, part)),
+                Err(error) => tell(part, Rechecked::Broken(error.to_string())),
             }
         }
         match executor.next_event(TICK) {
@@ -100,7 +103,7 @@ pub fn recheck(
             }
             Some(ExecutorEvent::Broken(why)) => {
                 for (_, it) in active.drain() {
-                    tell(it.node, Rechecked::Broken(format!("the executor is gone: {why}")));
+                    tell(it.part, Rechecked::Broken(format!("the executor is gone: {why}")));
                 }
             }
             Some(ExecutorEvent::Started { .. }) | None => {}
@@ -127,25 +130,26 @@ fn go_on(
     it: Box<Looking>,
     executor: &dyn Executor,
     active: &mut HashMap<StepHandle, Box<Looking>>,
-    tell: &mut dyn FnMut(NodeId, Rechecked),
+    tell: &mut dyn FnMut(Part, Rechecked),
 ) {
     let Some(spec) = it.audit.next() else {
-        let checks = it.audit.reports(it.node);
-        return tell(it.node, Rechecked::Looked { checks, data_version: it.data_version });
+        let checks = it.audit.reports(it.part.0);
+        return tell(it.part, Rechecked::Looked { checks, data_version: it.data_version });
     };
     match executor.submit(spec) {
         Ok(handle) => drop(active.insert(handle, it)),
-        Err(error) => tell(it.node, Rechecked::Broken(error.to_string())),
+        Err(error) => tell(it.part, Rechecked::Broken(error.to_string())),
     }
 }
 
-fn begin(context: &RunContext<'_>, node: NodeId) -> Result<Begun, PrepareError> {
+fn begin(context: &RunContext<'_>, part: &Part, number: usize) -> Result<Begun, PrepareError> {
     let workspace = context.workspace;
     let project = &*workspace.project;
-    let partition = PartitionKey::whole();
+    let (node, partition) = (part.0, part.1.clone());
     let op = project.op_of(node).expect("only assets have checks");
-    let read = project.ops[op].deps.iter().filter(|it| project.nodes[**it].asset().is_some());
-    let names: Vec<LockName> = read.chain([&node]).map(|it| LockName::of(project.key(*it), &partition)).collect();
+    let step = PlanStep { op, partition: partition.clone(), action: StepAction::Build, outputs: Vec::new() };
+    let mut names = upstream_locks(context, &step)?;
+    names.push(LockName::of(project.key(node), &partition));
     let locks = match context.locks.try_shared(&names)? {
         Locked::Held(guard) => guard,
         Locked::Busy(_) => return Ok(Begun::Busy),
@@ -160,7 +164,6 @@ fn begin(context: &RunContext<'_>, node: NodeId) -> Result<Begun, PrepareError> 
     let data_version =
         if record.content() == content.data_version { record.data_version } else { content.data_version };
     let checks: Vec<Check> = project.ops[op].checks.iter().filter(|it| it.asset == node).cloned().collect();
-    let step = PlanStep { op, partition, action: StepAction::Build, outputs: Vec::new() };
     let mut copies = Copies::none(&workspace.root);
     let given = given_now(context, &step, &mut copies)?;
     // Where a command finds it. What asks rows knows the table by its name.
@@ -172,10 +175,11 @@ fn begin(context: &RunContext<'_>, node: NodeId) -> Result<Begun, PrepareError> 
         false => Default::default(),
     };
     let name: String = project.key(node).as_str().replace('/', ".").chars().take(80).collect();
-    let log = format!("{}/{name}.log", context.log_folder);
+    let tail = if partition.is_whole() { String::new() } else { format!(".{number}") };
+    let log = format!("{}/{name}{tail}.log", context.log_folder);
     let parts = SpecParts {
         step: &step,
-        attempt: &AttemptId::new(&context.run, node.index(), 1).0,
+        attempt: &AttemptId::new(&context.run, node.index(), u32::try_from(number + 1).unwrap_or(u32::MAX)).0,
         action: &project.ops[op].action,
         outputs: &[Place { node, path }],
         given: &given,
@@ -187,5 +191,5 @@ fn begin(context: &RunContext<'_>, node: NodeId) -> Result<Begun, PrepareError> 
     let last = |check: &Check| last_number(context, check, before, Some(&data_version));
     let audited = Audited { parts, staged: &|_| None, last: &last };
     let audit = Audit::prepared(context, &checks, &audited)?;
-    Ok(Begun::Looking(Box::new(Looking { node, audit, data_version, _copies: copies, _locks: locks })))
+    Ok(Begun::Looking(Box::new(Looking { part: part.clone(), audit, data_version, _copies: copies, _locks: locks })))
 }

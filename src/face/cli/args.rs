@@ -315,6 +315,9 @@ pub struct CheckArgs {
     pub words: Vec<String>,
     #[command(flatten)]
     pub selection: Selection,
+    /// Of assets with partitions these. Default: all that were made.
+    #[arg(long, value_name = "PARTITIONS")]
+    pub partition: Option<String>,
     /// Checks at work at once; default: the number of cores.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<usize>,

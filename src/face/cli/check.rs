@@ -7,7 +7,7 @@ use crate::{
     exec::{
         executor::local::LocalExecutor,
         run::{
-            recheck::{Rechecked, recheck},
+            recheck::{Part, Rechecked, recheck},
             recover::recover,
         },
         signal::Signal,
@@ -17,6 +17,7 @@ use crate::{
         cli::{
             Context,
             args::CheckArgs,
+            choosing::{self, Chosen},
             error::Failure,
             inside,
             materialize::{self, listen},
@@ -29,7 +30,7 @@ use crate::{
             json,
         },
     },
-    model::project::NodeId,
+    model::{key::PartitionKey, project::NodeId},
     plan::{
         checked::{Look, Said},
         record::RunId,
@@ -44,15 +45,8 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
     let has_checks = |it: &NodeId| {
         project.op_of(*it).is_some_and(|op| project.ops[op].checks.iter().any(|check| check.asset == *it))
     };
-    let (cut, nodes): (Vec<NodeId>, Vec<NodeId>) =
-        selected.iter().filter(has_checks).partition(|it| app.workspace.partitions.cuts(*it));
-    if !cut.is_empty() {
-        let keys: Vec<&str> = cut.iter().map(|it| project.key(*it).as_str()).collect();
-        context.ui.warn(&format!(
-            "not looked at, as it has partitions, which are only checked when they are made: {}",
-            keys.join(", ")
-        ));
-    }
+    let chosen = choosing::chosen(&app, &selected, args.partition.as_deref(), &context.ui)?;
+    let nodes = parts(&app, selected.iter().filter(has_checks), chosen.as_ref())?;
     if nodes.is_empty() {
         tell(context, &app, None, &[])?;
         return Ok(Exit::Done);
@@ -71,13 +65,34 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
     })
 }
 
+/// The assets, and of those with partitions the chosen ones, or all that were made.
+fn parts(app: &App, nodes: impl Iterator<Item = NodeId>, chosen: Option<&Chosen>) -> Result<Vec<Part>, Failure> {
+    let partitions = &app.workspace.partitions;
+    let (cut, plain): (Vec<NodeId>, Vec<NodeId>) = nodes.partition(|it| partitions.cuts(*it));
+    let mut parts: Vec<Part> = plain.into_iter().map(|it| (it, PartitionKey::whole())).collect();
+    if cut.is_empty() {
+        return Ok(parts);
+    }
+    let made = app.workspace.store.latest_all()?;
+    for node in cut {
+        let keys = partitions.of_node(node);
+        let of_node = made.iter().filter(|it| it.key == *app.project().key(node));
+        let places = match chosen.and_then(|it| it.get(&node)) {
+            Some(places) => places.clone(),
+            None => of_node.filter_map(|it| keys.place(it.partition.as_str()).ok()).collect(),
+        };
+        parts.extend(places.iter().filter_map(|it| Some((node, keys.key(it)?))));
+    }
+    Ok(parts)
+}
+
 /// What came of each, in the order given; those that a signal kept from being looked at are left out.
 fn look(
     context: &Context,
     app: &App,
     args: &CheckArgs,
     run: &RunId,
-    nodes: &[NodeId],
+    nodes: &[Part],
 ) -> Result<(Vec<CheckedAsset>, Option<Signal>), Failure> {
     let state_error = |it: String| Failure::new(Exit::State, it);
     let locks = app.locks()?;
@@ -95,8 +110,11 @@ fn look(
         materialize::this_program(),
         LocalExecutor::new(materialize::this_program(), Some(shared)),
     );
-    let mut found: HashMap<NodeId, CheckedAsset> = HashMap::new();
-    let mut told = |node: NodeId, it: Rechecked| drop(found.insert(node, checked(context, app, run, node, it)));
+    let mut found: HashMap<Part, CheckedAsset> = HashMap::new();
+    let mut told = |part: Part, it: Rechecked| {
+        let checked = checked(context, app, run, &part, it);
+        found.insert(part, checked);
+    };
     let signal = signals.heard(|| recheck(&run_context, nodes, jobs, &*executor, &signals.messages, &mut told));
     let _ = fs::remove(&jobs_folder);
     // What said nothing left nothing.
@@ -105,10 +123,11 @@ fn look(
 }
 
 /// As it is told; what was looked at is remembered.
-fn checked(context: &Context, app: &App, run: &RunId, node: NodeId, it: Rechecked) -> CheckedAsset {
-    let key = app.project().key(node);
+fn checked(context: &Context, app: &App, run: &RunId, part: &Part, it: Rechecked) -> CheckedAsset {
+    let (key, partition) = (app.project().key(part.0), &part.1);
     let nothing = |outcome: Outcome, error: Option<String>| CheckedAsset {
         key: key.to_string(),
+        partition: partition.name().map(str::to_owned),
         outcome,
         data_version: None,
         error,
@@ -122,7 +141,10 @@ fn checked(context: &Context, app: &App, run: &RunId, node: NodeId, it: Rechecke
             let said = checks.iter().map(Said::from).collect();
             let at = app.workspace.clock.now();
             let look = Look { at, run: run.0.clone(), data_version: data_version.clone(), checks: said };
-            if let Err(error) = app.workspace.checked.add(key, &look) {
+            // What is remembered is of an asset as a whole.
+            if partition.is_whole()
+                && let Err(error) = app.workspace.checked.add(key, &look)
+            {
                 context.ui.warn(&format!("the history of checks is not complete: {error}"));
             }
             CheckedAsset { outcome: Outcome::of(&checks), data_version, checks, ..nothing(Outcome::Passed, None) }

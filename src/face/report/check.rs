@@ -82,6 +82,8 @@ impl From<&CheckReport> for CheckDocument {
 #[derive(Clone, PartialEq, Debug)]
 pub struct CheckedAsset {
     pub key: String,
+    /// Of one with partitions.
+    pub partition: Option<String>,
     pub outcome: Outcome,
     /// Of what was looked at.
     pub data_version: Option<String>,
@@ -170,6 +172,8 @@ pub struct CheckCounts {
 #[cfg_attr(test, schemars(rename = "CheckedAsset"))]
 pub struct CheckedAssetDocument {
     pub key: String,
+    /// Of an asset with partitions.
+    pub partition: Option<String>,
     #[cfg_attr(test, schemars(extend("enum" = Outcome::ALL.map(Outcome::name).to_vec())))]
     pub outcome: &'static str,
     /// Identity of what was looked at: `blake3:` and 64 hex digits.
@@ -198,6 +202,7 @@ pub fn counts(assets: &[CheckedAsset]) -> CheckCounts {
 pub fn document(run: Option<&str>, assets: &[CheckedAsset]) -> CheckedDocument {
     let asset = |it: &CheckedAsset| CheckedAssetDocument {
         key: it.key.clone(),
+        partition: it.partition.clone(),
         outcome: it.outcome.name(),
         data_version: it.data_version.clone(),
         error: it.error.clone(),
@@ -212,9 +217,13 @@ pub fn document(run: Option<&str>, assets: &[CheckedAsset]) -> CheckedDocument {
 }
 
 /// A line for each asset, what its failed checks saw below it, and the counts.
+fn named(asset: &CheckedAsset) -> String {
+    asset.partition.as_ref().map_or_else(|| asset.key.clone(), |it| format!("{}@{it}", asset.key))
+}
+
 pub fn text(assets: &[CheckedAsset], layout: Layout) -> String {
     let style = layout.style;
-    let wide = assets.iter().map(|it| words::width(&it.key)).max().unwrap_or(0).min(32);
+    let wide = assets.iter().map(|it| words::width(&named(it))).max().unwrap_or(0).min(32);
     let mut text = String::new();
     for asset in assets {
         let (word, role) = asset.outcome.word();
@@ -225,7 +234,7 @@ pub fn text(assets: &[CheckedAsset], layout: Layout) -> String {
             (.., 0) => words::count(asset.checks.len(), "check"),
             (.., some) => format!("{some} of {}", words::count(asset.checks.len(), "check")),
         };
-        let rest = format!("{}  {said}", words::pad_right(&asset.key, wide));
+        let rest = format!("{}  {said}", words::pad_right(&named(asset), wide));
         let _ = writeln!(text, "{}", line::with_status(word, role, &rest, style, layout.width));
         text.push_str(&rows::of_checks(&asset.checks, style));
         if layout.verbose {
@@ -271,6 +280,7 @@ mod tests {
             log: None,
         };
         let asset = |key: &str, checks: Vec<CheckReport>| CheckedAsset {
+            partition: None,
             key: key.to_owned(),
             outcome: Outcome::of(&checks),
             data_version: Some("blake3:00".to_owned()),
