@@ -234,6 +234,27 @@ fn postgres_keeps_what_rests_on_what_is_replaced() {
     assert_eq!(shop.ran(), [""; 0]);
 }
 
+/// A view that is ours and does not go with the new columns of what it reads is told, and comes back.
+#[test]
+fn a_view_that_goes_with_its_table_is_told() {
+    let body = "[asset.orders]\nsql = \"select 1 as id, 2 as amount\"\n\
+        [asset.ids]\nsql = \"select id from orders\"\nmaterialized = \"view\"\n\
+        [asset.few]\nsql = \"select id from ids where id < 5\"\nmaterialized = \"view\"\n";
+    let shop = Shop::of(Kept::Postgres, body);
+    shop.ran();
+    shop.project.edit("assets.toml", "select 1 as id, 2 as amount", "select 1 as number, 2 as amount");
+    shop.project.edit("assets.toml", "select id from orders", "select number as id from orders");
+    let said = shop.project.run(&["materialize", "-s", "orders"]).succeeded().stderr;
+    let told = "shop.ids, shop.few, views on it, do not go with its new columns: they are gone until made again";
+    assert!(said.contains(told), "{said}");
+    assert_eq!(shop.ran(), ["few built", "ids built"]);
+    assert_eq!(shop.value("select id from few"), "1");
+    // Nothing is said where nothing is gone.
+    shop.project.edit("assets.toml", "2 as amount", "3 as amount");
+    let said = shop.project.run(&["materialize"]).succeeded().stderr;
+    assert!(!said.contains("views on it") && !said.contains("a view on it"), "{said}");
+}
+
 const HOOKS: &str = r#"
 [vars]
 who = "night"

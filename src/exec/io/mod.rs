@@ -358,6 +358,12 @@ pub trait IoManager: Send + Sync {
     /// content that is already right: accepting, same content, a lost record.
     fn adopt(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError>;
 
+    /// Views of ours that the last publication of `target` took away and could not make again over what is there now.
+    /// Each is told once.
+    fn taken_away(&self, _target: &Target) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Finishes or gives up a publication after a crash; `token` is of the [`Staged`].
     fn recover(&self, target: &Target, token: &[u8], content: &Content) -> Result<Recovered, IoError>;
 

@@ -1,4 +1,5 @@
-//! Tables that would lose all their rows: a mistake upstream often looks like that, so it is told like a check.
+//! Tables that would lose all their rows, and views that went with the table below them: a mistake upstream often
+//! looks like that, so it is told like a check.
 
 use crate::{
     exec::{io::Content, run::context::RunContext},
@@ -11,6 +12,7 @@ use crate::{
 
 /// As the manifest calls it.
 const NAME: &str = "allow_empty";
+const VIEWS: &str = "views";
 
 /// What is said of an output that has no rows, and had some: nothing if that is allowed, an error if it is
 /// forbidden, a warning if nobody says. `before` is how many there were.
@@ -29,6 +31,28 @@ pub fn emptied(context: &RunContext<'_>, node: NodeId, content: &Content, before
         severity,
         blocking: true,
         finding: Finding { failure, total: Some(0), ..Finding::default() },
+        said: None,
+        log: None,
+    })
+}
+
+/// What is said of views that could not be made again over the table on which they rested.
+pub fn taken_away(views: &[String]) -> Option<CheckReport> {
+    let (what, are) = match views {
+        [] => return None,
+        [_] => ("a view on it, does", "it is"),
+        _ => ("views on it, do", "they are"),
+    };
+    let failure = Some(format!(
+        "{}, {what} not go with its new columns: {are} gone until made again, by this run if selected",
+        views.join(", ")
+    ));
+    Some(CheckReport {
+        name: VIEWS.to_owned(),
+        kind: VIEWS,
+        severity: Severity::Warn,
+        blocking: false,
+        finding: Finding { failure, ..Finding::default() },
         said: None,
         log: None,
     })

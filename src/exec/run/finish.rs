@@ -14,7 +14,7 @@ use crate::{
         io::{Content, IoError},
         run::{
             context::RunContext,
-            emptied::{emptied, refusal},
+            emptied::{emptied, refusal, taken_away},
             prepare::{Attempting, OutputAttempt, PrepareError, report, source_parts},
             version,
         },
@@ -322,6 +322,7 @@ fn publish(
             }
             None => published(context, it, content).map_err(FinishError::Publish)?,
         };
+        let gone = taken_away(&workspace.io_of(it.node).taken_away(&it.staged.target));
         reports.push(StepReport {
             duration_ms: record.duration_ms,
             data_version: Some(record.data_version),
@@ -330,7 +331,7 @@ fn publish(
             bytes: record.bytes,
             rows: record.rows,
             reasons: it.reasons.clone(),
-            checks: said(attempting, it.node, &looked.emptied),
+            checks: said(attempting, it.node, &looked.emptied).into_iter().chain(gone).collect(),
             ..report(context, it.node, &step.partition, StepOutcome::Built)
         });
         changes.push(Change::Materialized(Box::new(record)));

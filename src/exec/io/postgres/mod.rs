@@ -14,7 +14,11 @@ mod slice;
 mod swap;
 pub mod table;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use postgres::{Client, Error, GenericClient};
 use serde::{Deserialize, Serialize};
@@ -44,6 +48,8 @@ pub struct PostgresManager {
     root: PathBuf,
     address: Address,
     makes_schema: bool,
+    /// By the table on which they rested: views that are gone until they are made again.
+    gone: Mutex<HashMap<String, Vec<String>>>,
 }
 
 /// What is recorded of an output.
@@ -63,7 +69,11 @@ struct Row {
 impl PostgresManager {
     pub fn new(project_root: PathBuf, url: Result<String, String>, schema: Option<&str>) -> Self {
         let address = Address::new(url, schema.map(str::to_owned));
-        PostgresManager { root: project_root, address, makes_schema: schema.is_some() }
+        PostgresManager { root: project_root, address, makes_schema: schema.is_some(), gone: Mutex::default() }
+    }
+
+    fn gone(&self) -> MutexGuard<'_, HashMap<String, Vec<String>>> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shown(&self, target: &Target) -> String {
@@ -180,10 +190,11 @@ impl PostgresManager {
         for hook in &publishing.pre_hooks {
             swap::asked(client, &hook.shown, &hook.text)?;
         }
-        let stamp = match &staged.target.slice {
-            Some(slice) => slice::put(client, schema, (&name, &stage), slice)?,
+        let (stamp, gone) = match &staged.target.slice {
+            Some(slice) => (slice::put(client, schema, (&name, &stage), slice)?, Vec::new()),
             None => Swap { staged, schema, name: &name, stage: &stage }.run(client)?,
         };
+        self.gone().insert(self.shown(&staged.target), gone);
         let (columns, rows, transaction) = match stamp {
             Some(it) => (Some(it.columns), Some(it.rows), Some(it.transaction)),
             None => (None, None, None),
@@ -384,6 +395,10 @@ impl IoManager for PostgresManager {
     fn adopt(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError> {
         let found = self.version(target)?;
         Ok(found.filter(|it| it.data_version == *data_version).map(|it| self.recorded(target, &it.data_version)))
+    }
+
+    fn taken_away(&self, target: &Target) -> Vec<String> {
+        self.gone().remove(&self.shown(target)).unwrap_or_default()
     }
 
     fn recover(&self, target: &Target, token: &[u8], content: &Content) -> Result<Recovered, IoError> {

@@ -46,8 +46,8 @@ struct Resting {
 }
 
 impl Swap<'_> {
-    /// Everything but what is done after it; the stamp is that of a table.
-    pub fn run(&self, client: &mut Client) -> Result<Option<Stamp>, Unswapped> {
+    /// Everything but what is done after it; the stamp is that of a table. With the views that are gone.
+    pub fn run(&self, client: &mut Client) -> Result<(Option<Stamp>, Vec<String>), Unswapped> {
         let publishing = &self.staged.target.publishing;
         for (number, index) in publishing.indexes.iter().enumerate() {
             let made = index.statement(&self.staged.index_name(number), &qualified(self.schema, self.stage), "");
@@ -56,7 +56,7 @@ impl Swap<'_> {
         let stamp = if publishing.view { None } else { stamp(client, self.schema, self.stage)? };
         let resting = self.resting(client)?;
         if publishing.view && !resting.is_empty() && self.in_place(client)? {
-            return Ok(None);
+            return Ok((None, Vec::new()));
         }
         if let Some(it) = resting.iter().find(|it| !it.is_ours) {
             return Err(Unswapped::Refused(self.rests(it)));
@@ -69,11 +69,14 @@ impl Swap<'_> {
         let kind = if publishing.view { "view" } else { "table" };
         let (stage, name) = (qualified(self.schema, self.stage), quoted(self.name));
         client.batch_execute(&format!("alter {kind} {stage} rename to {name}"))?;
-        for statements in again {
+        let mut gone = Vec::new();
+        for (it, statements) in resting.iter().zip(again) {
             // One that cannot be made over the new columns is remade when its own turn comes.
-            tried(client, &statements)?;
+            if !tried(client, &statements)? {
+                gone.push(format!("{}.{}", it.schema, it.name));
+            }
         }
-        Ok(stamp)
+        Ok((stamp, gone))
     }
 
     /// Whether the view that is there could be made the new one, and nothing that rests on it had to go.
