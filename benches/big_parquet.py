@@ -6,7 +6,7 @@
 
 `--python` is the interpreter of an environment with `pip install 'datafusion==55.*'`: the same engine in the same version, called
 by nothing but its own library. A model is timed as a user runs it: start-up, hashing of its input, the query, what is recorded;
-`version = "inputs"` leaves out the digest of the rows that it made. `--postgres` names the folder of a server's programs; one is
+`version = "inputs"` leaves out the digest of the rows that it made. Both write Snappy. `--postgres` names the folder of a server's programs; one is
 started for the time. What the server does is counted too: by its children, which end with their connections.
 """
 
@@ -34,7 +34,7 @@ from datafusion import SessionContext, SessionConfig
 context = SessionContext(SessionConfig().with_target_partitions(2))
 for source in sys.argv[3:]:
     context.register_parquet("raw", source)
-context.sql(sys.argv[2]).write_parquet(sys.argv[1])
+context.sql(sys.argv[2]).write_parquet(sys.argv[1], compression="snappy")
 """
 
 

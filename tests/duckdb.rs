@@ -117,6 +117,22 @@ format = "txt"
     );
 }
 
+/// Many rows are hashed by several threads, and go from one engine to the next in pieces.
+#[test]
+fn a_table_of_many_rows_is_the_same_everywhere() {
+    let project = project(
+        "[io.lite]\ntype = \"sqlite\"\npath = \"lite.sqlite\"\n\
+         [asset.a]\nsql = \"select range as n, 'row ' || range as t from range(70000)\"\nio = \"wh\"\n\
+         [asset.b]\nsql = \"select * from a\"\nio = \"lite\"\n[asset.c]\nsql = \"select * from b\"\nio = \"wh\"\n",
+    );
+    let run = project.run(&["materialize", "--json"]).succeeded().json();
+    let versions: Vec<_> = run["steps"].as_array().unwrap().iter().map(|it| it["data_version"].to_string()).collect();
+    assert_eq!(versions.len(), 3);
+    assert!(versions.iter().all(|it| *it == versions[0]), "{versions:?}");
+    let status = project.run(&["status", "--verify", "--json"]).succeeded().json();
+    assert_eq!(status["counts"]["fresh"], 3, "{status}");
+}
+
 /// `status` opens nothing as long as nobody else has written, and finds what was changed by hand.
 #[test]
 fn a_table_changed_by_hand_is_found() {

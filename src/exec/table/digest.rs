@@ -69,8 +69,16 @@ impl TableDigest {
         }
         let schema = rows.schema();
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-        let rows = Mutex::new(rows);
-        let next = || rows.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let rows = Mutex::new(Some(rows));
+        let next = || {
+            let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
+            let batch = rows.as_mut().and_then(Iterator::next);
+            // Each thread comes to the end, and a driver is asked beyond it by nobody.
+            if !matches!(batch, Some(Ok(_))) {
+                *rows = None;
+            }
+            batch
+        };
         let work = || {
             let mut part = TableDigest::new(&schema)?;
             while let Some(batch) = next() {
