@@ -210,3 +210,24 @@ fn partitions_are_checked_one_by_one() {
         assert!(text.stdout.contains("a@us"), "{}", text.stdout);
     }
 }
+
+#[test]
+fn one_partition_is_compared_with_what_it_was() {
+    let project = Project::new().manifest(
+        "[partitions.region]\ntype = \"static\"\nkeys = [\"jp\", \"us\"]\n\
+         [source.raw]\nfiles = [\"raw/{{ partition.key }}.csv\"]\npartitions = \"region\"\n\
+         [asset.a]\nsql = \"select id, n from raw\"\npartitions = \"region\"\nformat = \"csv\"\n",
+    );
+    project.write("raw/jp.csv", "id,n\n1,5\n2,6\n");
+    project.write("raw/us.csv", "id,n\n1,7\n");
+    project.run(&["materialize"]).succeeded();
+    project.write("raw/jp.csv", "id,n\n1,5\n2,60\n3,1\n");
+    project.run(&["materialize"]).succeeded();
+    let told = project.run(&["diff", "a", "--partition", "jp", "--key", "id", "--json"]).succeeded().json();
+    assert_eq!(told["key"], "a@jp");
+    assert_eq!((&told["table"]["added"], &told["table"]["changed"]), (&1.into(), &1.into()), "{told}");
+    let refused = project.run(&["diff", "a", "--partition", "us"]).exited(2);
+    assert!(refused.stderr.contains("no older version of a"), "{}", refused.stderr);
+    let refused = project.run(&["diff", "a"]).exited(2);
+    assert!(refused.stderr.contains("say which: `--partition KEY`"), "{}", refused.stderr);
+}

@@ -473,6 +473,9 @@ pub struct DiffArgs {
     /// As it was after this run, or is in this target (`default`: the one without a name).
     #[arg(long, value_name = "RUN|TARGET")]
     pub to: Option<String>,
+    /// Of an asset with partitions this one. Default: all of it, of two targets.
+    #[arg(long, value_name = "PARTITION")]
+    pub partition: Option<String>,
     /// Columns that tell rows apart; default: what the asset says is unique.
     #[arg(long = "key", value_name = "COLUMN", value_delimiter = ',')]
     pub columns: Vec<String>,

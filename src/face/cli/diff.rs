@@ -18,6 +18,7 @@ use crate::{
         cli::{
             Context,
             args::DiffArgs,
+            choosing,
             defer::DEFAULT,
             error::Failure,
             past::{self, Named},
@@ -70,13 +71,15 @@ enum Chosen {
 pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     let app = App::open(&context.opening, Access::Read, false, &context.ui)?;
     let node = asset(app.project(), &args.key)?;
-    let history = app.workspace.store.history(app.project().key(node), &PartitionKey::whole())?;
+    let partition = partition_of(&app, node, args.partition.as_deref())?;
+    let history = app.workspace.store.history(app.project().key(node), &partition)?;
     let to = choose(context, &app, node, args.to.as_deref(), &history)?.unwrap_or(Chosen::Now);
     let from = match choose(context, &app, node, args.from.as_deref(), &history)? {
         Some(it) => it,
         None => before(&app, node, &to, &history)?,
     };
-    let sides = [side(&app, node, &from, &history)?, side(&app, node, &to, &history)?];
+    let part = (node, &partition);
+    let sides = [side(&app, part, &from, &history)?, side(&app, part, &to, &history)?];
     let told = compare(&app, node, args, sides)?;
     if context.json {
         context.ui.print(&json(&data_diff::document(&told)))?;
@@ -85,6 +88,17 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
         context.ui.print(&data_diff::text(&told, layout))?;
     }
     Ok(Exit::Done)
+}
+
+/// The one that is meant; of an asset without partitions the whole.
+fn partition_of(app: &App, node: NodeId, text: Option<&str>) -> Result<PartitionKey, Failure> {
+    let Some(text) = text else { return Ok(PartitionKey::whole()) };
+    if !app.workspace.partitions.cuts(node) {
+        let failure = Failure::usage(format!("{} has no partitions", app.project().key(node)));
+        return Err(failure.hint("leave `--partition` out"));
+    }
+    let place = choosing::one(app, node, text)?;
+    Ok(app.workspace.partitions.of_node(node).key(place).unwrap_or_default())
 }
 
 fn choose(
@@ -132,7 +146,7 @@ fn version_of(
 
 fn no_partitions(app: &App, node: NodeId) -> String {
     match app.workspace.partitions.cuts(node) {
-        true => "it has partitions: what is there now can be compared with another target, as a whole".to_owned(),
+        true => "it has partitions: say which: `--partition KEY`; or compare all of it with another target".to_owned(),
         false => format!("it was never built: `assets materialize -s {}`", app.project().key(node)),
     }
 }
@@ -157,23 +171,28 @@ fn before(app: &App, node: NodeId, to: &Chosen, history: &[Materialization]) -> 
     })
 }
 
-fn side(app: &App, node: NodeId, chosen: &Chosen, history: &[Materialization]) -> Result<Side, Failure> {
+fn side(
+    app: &App,
+    (node, partition): (NodeId, &PartitionKey),
+    chosen: &Chosen,
+    history: &[Materialization],
+) -> Result<Side, Failure> {
     let key = app.project().key(node);
     let latest = history.first();
     match chosen {
-        Chosen::Now => Ok(Side { told: told_of(latest, app, "now"), content: there(&app.workspace, node)? }),
+        Chosen::Now => Ok(Side { told: told_of(latest, app, "now"), content: there(&app.workspace, node, partition)? }),
         Chosen::Elsewhere(name, other) => {
             let theirs = asset(other.project(), key.as_str())?;
-            let record = other.workspace.store.latest(key, &PartitionKey::whole())?;
+            let record = other.workspace.store.latest(key, partition)?;
             let told = SideDocument { target: Some(name.clone()), ..told_of(record.as_ref(), other, name) };
-            Ok(Side { told, content: there(&other.workspace, theirs)? })
+            Ok(Side { told, content: there(&other.workspace, theirs, partition)? })
         }
         Chosen::Recorded(record) => {
             let told = told_of(Some(record), app, &record.run.0);
             if latest.is_some_and(|it| it.content() == record.content()) {
-                return Ok(Side { told, content: there(&app.workspace, node)? });
+                return Ok(Side { told, content: there(&app.workspace, node, partition)? });
             }
-            let target = app.workspace.target(node, &PartitionKey::whole());
+            let target = app.workspace.target(node, partition);
             let kept = app.workspace.io_of(node).older(&target, &record.content());
             let kept = kept.map_err(|it| Failure::new(Exit::Failed, it.to_string()))?;
             match kept {
@@ -207,8 +226,12 @@ fn content_of(workspace: &Workspace, node: NodeId, loaded: Loaded) -> Content {
 }
 
 /// What is published.
-fn there(workspace: &Workspace, node: NodeId) -> Result<Content, Failure> {
+fn there(workspace: &Workspace, node: NodeId, partition: &PartitionKey) -> Result<Content, Failure> {
     let failed = |it: String| Failure::new(Exit::Failed, it);
+    if !partition.is_whole() {
+        let loaded = workspace.io_of(node).load(&workspace.target(node, partition));
+        return Ok(content_of(workspace, node, loaded.map_err(|it| failed(it.to_string()))?));
+    }
     match relation(workspace, node) {
         Ok(Relation::Files { paths, format }) => Ok(Content::Files(paths, format)),
         Ok(Relation::Rows(rows)) => Ok(Content::Rows(rows)),
@@ -222,7 +245,10 @@ fn there(workspace: &Workspace, node: NodeId) -> Result<Content, Failure> {
 
 fn compare(app: &App, node: NodeId, args: &DiffArgs, sides: [Side; 2]) -> Result<DataDiff, Failure> {
     let failed = |it: String| Failure::new(Exit::Failed, it);
-    let key = app.project().key(node).to_string();
+    let key = match &args.partition {
+        Some(it) => format!("{}@{it}", app.project().key(node)),
+        None => app.project().key(node).to_string(),
+    };
     let [from, to] = sides;
     let told = [from.told, to.told];
     let files = match (&from.content, &to.content) {
