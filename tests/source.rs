@@ -246,6 +246,9 @@ fn a_young_observation_is_believed() {
     assert_eq!(source.observe(at(160)).unwrap().at, at(160));
     // The clock was set back: what was seen later than now proves nothing.
     assert_eq!(source.observe(at(99)).unwrap().at, at(99));
+    // Elsewhere there may be something else.
+    source.url += "?other";
+    assert_eq!(source.observe(at(159)).unwrap().at, at(159));
 }
 
 /// Runs a step at once, with standard error in the tail. Nothing else of the contract is needed here.

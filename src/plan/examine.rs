@@ -325,7 +325,7 @@ fn expired(key: &AssetKey) -> Reason {
         subject: key.to_string(),
         old: None,
         new: None,
-        message: format!("source {key} was seen longer ago than its max_age"),
+        message: format!("source {key} was seen longer ago than its max_age, or at another address"),
     }
 }
 

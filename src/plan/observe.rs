@@ -54,7 +54,7 @@ pub enum SourceFacts {
         files: Vec<TrackedFile>,
         /// Folders that were listed for its patterns.
         folders: Vec<TrackedFile>,
-        /// Seen longer ago than its limit on age allows.
+        /// Seen longer ago than its limit on age allows, or at another address.
         expired: bool,
     },
     Missing(String),
@@ -453,13 +453,13 @@ fn files_source(world: &World<'_>, id: NodeId, expansion: Expansion, looked: &[F
 fn asked_source(world: &World<'_>, id: NodeId, observed: Option<&Observation>) -> SourceFacts {
     match observed {
         Some(observation) => {
-            let max_age = match world.project.nodes[id].source() {
-                Some(Source::Url { max_age, .. }) => *max_age,
-                _ => None,
+            let (max_age, is_elsewhere) = match world.project.nodes[id].source() {
+                Some(Source::Url { url, max_age }) => (*max_age, !observation.is_of(url)),
+                _ => (None, false),
             };
             let age = world.now.duration_since(observation.at);
             // Seen in the future, by a clock that was set back since: not young.
-            let expired = max_age.is_some_and(|max| age.is_negative() || age.unsigned_abs() >= max);
+            let expired = is_elsewhere || max_age.is_some_and(|max| age.is_negative() || age.unsigned_abs() >= max);
             SourceFacts::Known { observation: observation.clone(), files: Vec::new(), folders: Vec::new(), expired }
         }
         None => SourceFacts::Missing(format!(

@@ -14,6 +14,8 @@ use crate::{
     plan::hash::{FileKind, Signature},
 };
 
+const ADDRESS: &str = "assets source url address 1";
+
 /// Sortable, unique name of a run: `20261120-231502-4f2a`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct RunId(pub String);
@@ -100,8 +102,25 @@ pub struct Observation {
     pub at: Timestamp,
     /// For people: a version that a command printed, an ETag.
     pub shown: Option<String>,
-    /// The files of a `files` source.
+    /// The files of a `files` source; of a `url` the digest of the address that was asked, under no name.
     pub files: Vec<(ProjectPath, Digest)>,
+}
+
+impl Observation {
+    /// What stands for an address: another one may have something else.
+    pub fn asked_at(url: &str) -> Vec<(ProjectPath, Digest)> {
+        vec![(ProjectPath::root(), Digest::derive(ADDRESS, url.as_bytes()))]
+    }
+
+    /// Whether it was seen at this address.
+    pub fn is_of(&self, url: &str) -> bool {
+        self.files == Observation::asked_at(url)
+    }
+
+    /// How many files it is of.
+    pub fn count_files(&self) -> usize {
+        self.files.iter().filter(|it| !it.0.is_root()).count()
+    }
 }
 
 /// One try at a step.

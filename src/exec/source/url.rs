@@ -86,13 +86,22 @@ impl SourceReader for UrlSource {
             }
             _ => return Err(asking.status(head.status())),
         };
-        Ok(Observation { key: self.key.clone(), data_version, at: now, shown: Some(shown), files: Vec::new() })
+        Ok(Observation {
+            key: self.key.clone(),
+            data_version,
+            at: now,
+            shown: Some(shown),
+            files: Observation::asked_at(&self.url),
+        })
     }
 }
 
 impl UrlSource {
-    /// Something seen in the future, by a clock that was set back since, is not young.
+    /// Something seen in the future, by a clock that was set back since, is not young, and nothing elsewhere.
     fn is_young(&self, last: &Observation, now: Timestamp) -> bool {
+        if !last.is_of(&self.url) {
+            return false;
+        }
         let age = now.duration_since(last.at);
         self.max_age.is_some_and(|max| !age.is_negative() && age.unsigned_abs() < max)
     }

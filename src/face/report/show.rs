@@ -220,7 +220,7 @@ impl From<&Observation> for ObservedDocument {
             at: it.at.to_string(),
             data_version: it.data_version.to_string(),
             shown: it.shown.clone(),
-            files: it.files.len(),
+            files: it.count_files(),
         }
     }
 }
@@ -369,7 +369,7 @@ fn attempt(it: &Attempt, layout: Layout) -> String {
 /// `just now, 12 files, 9c0b77123456`.
 fn observed(it: &Observation, layout: Layout) -> String {
     let mut parts = vec![words::ago(it.at, layout.now)];
-    parts.extend((!it.files.is_empty()).then(|| words::count(it.files.len(), "file")));
+    parts.extend((it.count_files() > 0).then(|| words::count(it.count_files(), "file")));
     parts.extend(it.shown.clone());
     parts.push(it.data_version.short());
     parts.join(", ")
