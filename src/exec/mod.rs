@@ -16,5 +16,6 @@ pub mod rename;
 pub mod run;
 pub mod signal;
 pub mod source;
+pub mod stop;
 pub mod supervise;
 pub mod table;

@@ -11,12 +11,13 @@ use crate::{
     exec::{
         io::adbc::{
             database::{Database, Held},
-            session::{Refused, Session, Stop},
+            session::{Refused, Session},
         },
         query::{
             Failed, From,
             adbc::{lend, opened},
         },
+        stop::Stop,
         table::{columns::kind, show::cells},
     },
     model::sql::Dialect,

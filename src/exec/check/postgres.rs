@@ -12,6 +12,7 @@ use crate::{
             Failed,
             postgres::{Connection, lend},
         },
+        table::show::cut,
     },
     model::sql::Dialect,
 };
@@ -67,15 +68,10 @@ fn found(session: &mut Session, sql: &str, limit: usize) -> Result<Found, Failed
     let text = format!("{lead}{sql}\n) as assets_some limit {limit}");
     for message in session.client.simple_query(&text).map_err(failed(lead))? {
         if let SimpleQueryMessage::Row(row) = message {
-            found.rows.push((0..row.len()).map(|it| row.get(it).map(cell)).collect());
+            found
+                .rows
+                .push((0..row.len()).map(|it| row.get(it).map(|it| cut(it.to_owned(), CELL_CHARACTERS_MAX))).collect());
         }
     }
     Ok(found)
-}
-
-fn cell(text: &str) -> String {
-    match text.char_indices().nth(CELL_CHARACTERS_MAX) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
-    }
 }

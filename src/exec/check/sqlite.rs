@@ -12,7 +12,10 @@ use rusqlite::{
 
 use super::{CELL_CHARACTERS_MAX, Examiner, Found, Request};
 use crate::{
-    exec::query::{Failed, sqlite::lend},
+    exec::{
+        query::{Failed, sqlite::lend},
+        table::show::cut,
+    },
     model::sql::Dialect,
 };
 
@@ -73,11 +76,7 @@ fn is_match(context: &Context<'_>) -> rusqlite::Result<bool> {
 type Boxed = Box<dyn std::error::Error + Send + Sync>;
 
 fn cell(value: ValueRef<'_>) -> Option<String> {
-    let text = cell_text(value)?;
-    Some(match text.char_indices().nth(CELL_CHARACTERS_MAX) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text,
-    })
+    cell_text(value).map(|it| cut(it, CELL_CHARACTERS_MAX))
 }
 
 fn cell_text(value: ValueRef<'_>) -> Option<String> {

@@ -18,8 +18,8 @@ use crate::{
             CancelKind, Executor, ExecutorError, ExecutorEvent, Reattached, SPEC_VERSION, StepExit, StepHandle,
             StepResult, StepSpec,
         },
-        io::adbc::session::Stop,
         log::StepLog,
+        stop::Stop,
     },
 };
 

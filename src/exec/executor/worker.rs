@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::exec::{
     executor::{StepExit, StepSpec},
-    io::adbc::session::Stop,
     log::StepLog,
+    stop::Stop,
 };
 
 /// The hidden subcommand of the binary that is a worker.

@@ -19,11 +19,12 @@ use crate::{
             adbc::{
                 bring,
                 database::{Database, Held},
-                session::{Refused, Session, Stop},
+                session::{Refused, Session},
                 slice,
             },
             postgres::{connect::Address, rows},
         },
+        stop::Stop,
         table::{Rows, columns::kind},
     },
 };

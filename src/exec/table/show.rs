@@ -20,11 +20,16 @@ pub fn cells(batch: &RecordBatch, limit: usize, characters_max: usize) -> Result
             return None;
         }
         let text = columns[column].value(row).to_string();
-        Some(match text.char_indices().nth(characters_max) {
-            Some((end, _)) => format!("{}...", &text[..end]),
-            None => text,
-        })
+        Some(cut(text, characters_max))
     };
     let rows = 0..batch.num_rows().min(limit);
     Ok(rows.map(|row| (0..columns.len()).map(|column| cell(column, row)).collect()).collect())
+}
+
+/// So much of a text, and that it was cut.
+pub fn cut(text: String, characters_max: usize) -> String {
+    match text.char_indices().nth(characters_max) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
 }

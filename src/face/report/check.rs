@@ -37,7 +37,7 @@ pub struct CheckDocument {
     /// The number that it judged.
     pub metric: Option<f64>,
     /// The first rows that are wrong.
-    pub rows: Option<RowsDocument>,
+    pub rows: Option<SampleDocument>,
     /// The last line that it wrote, if it is a command.
     pub said: Option<String>,
     /// Path of its captured output, relative to the project; null if it wrote nothing.
@@ -48,14 +48,14 @@ pub struct CheckDocument {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "Rows"))]
-pub struct RowsDocument {
+pub struct SampleDocument {
     pub columns: Vec<String>,
     pub rows: Vec<Vec<Option<String>>>,
 }
 
-impl From<&Sample> for RowsDocument {
+impl From<&Sample> for SampleDocument {
     fn from(it: &Sample) -> Self {
-        RowsDocument { columns: it.columns.clone(), rows: it.rows.clone() }
+        SampleDocument { columns: it.columns.clone(), rows: it.rows.clone() }
     }
 }
 
@@ -71,7 +71,7 @@ impl From<&CheckReport> for CheckDocument {
             failing: it.finding.failing,
             total: it.finding.total,
             metric: it.finding.metric,
-            rows: it.finding.sample.as_ref().map(RowsDocument::from),
+            rows: it.finding.sample.as_ref().map(SampleDocument::from),
             said: it.said.clone(),
             log: it.log.clone(),
         }

@@ -1,15 +1,9 @@
 //! One connection to a database: statements, their rows, and how to stop them.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{path::PathBuf, sync::Arc};
 
 use adbc_core::{
-    CancelHandle, Connection, Optionable, Statement,
+    Connection, Optionable, Statement,
     error::Error,
     options::{IngestMode, OptionStatement},
 };
@@ -29,39 +23,11 @@ use super::{
 use crate::{
     exec::{
         log::Redactor,
+        stop::Stop,
         table::{Rows, TableError},
     },
     model::sql::Dialect,
 };
-
-/// Asked for once, from any thread: whatever runs then, or is begun after, ends.
-#[derive(Default)]
-pub struct Stop {
-    asked: AtomicBool,
-    running: Mutex<Option<Box<dyn CancelHandle>>>,
-}
-
-impl Stop {
-    /// May be said again: a driver may have been between two statements.
-    pub fn ask(&self) {
-        self.asked.store(true, Ordering::SeqCst);
-        if let Some(running) = &*self.running.lock().unwrap_or_else(PoisonError::into_inner) {
-            // One that cannot be stopped is waited for.
-            let _ = running.try_cancel();
-        }
-    }
-
-    /// This is what runs now; `false` if it is to end already.
-    pub fn watch(&self, running: Box<dyn CancelHandle>) -> bool {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
-        !self.asked.load(Ordering::SeqCst)
-    }
-
-    /// It runs no more.
-    pub fn unwatch(&self) {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
 
 /// What an engine said no to. `at` is a byte of the statement, if known.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
