@@ -421,3 +421,30 @@ fn partitions_are_accepted_one_by_one() {
     let refused = project.run(&["accept", "daily", "--partition", "2026-01-05", "--reason", "x"]).exited(2);
     assert!(refused.stderr.contains("after the last partition"), "{}", refused.stderr);
 }
+
+#[test]
+fn what_reads_all_gets_a_folder_whether_there_are_two_keys_or_one_or_none() {
+    let project = Project::new().manifest(
+        r#"
+[partitions.who]
+type = "dynamic"
+
+[asset.who]
+command = "echo {{ partition.key }} > {{ output }}"
+format = "txt"
+partitions = "who"
+
+[asset.all]
+command = "for it in \"$ASSETS_INPUT_WHO\"/*; do test ! -e \"$it\" || cat \"$it\"; done > {{ output }}"
+deps = ["who"]
+format = "txt"
+"#,
+    );
+    for (key, expected) in [(None, ""), (Some("acme"), "acme\n"), (Some("globex"), "acme\nglobex\n")] {
+        if let Some(key) = key {
+            project.run(&["partitions", "add", "who", key]).succeeded();
+        }
+        project.run(&["materialize", "-q"]).succeeded();
+        assert_eq!(project.read("data/all.txt"), expected);
+    }
+}

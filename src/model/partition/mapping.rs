@@ -126,17 +126,18 @@ impl Related {
         found.intersection(&all)
     }
 
-    /// Whether each is made from one or none, as far as that can be told.
+    /// Whether each is made from one or none, whichever keys there are: a command that gets a folder when
+    /// there are two keys must get one on the day when there is only the first.
     pub fn is_of_one(&self) -> bool {
         match &self.relation {
-            Relation::All => self.upstream <= 1,
+            Relation::All => false,
             Relation::Last => true,
             Relation::Shift { from, to } => from == to,
             Relation::Overlap(_) | Relation::Union(_) => false,
             Relation::Listed { upstream, .. } => upstream.iter().all(|it| it.count() <= 1),
             Relation::Dimensions(it) => {
                 let paired = |at: usize| it.pairs.iter().any(|(up, _, related)| *up == at && related.is_of_one());
-                it.upstream.iter().enumerate().all(|(at, count)| *count <= 1 || paired(at))
+                (0..it.upstream.len()).all(paired)
             }
         }
     }
