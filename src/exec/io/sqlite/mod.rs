@@ -131,6 +131,8 @@ impl SqliteManager {
         self.connections.write(|connection| {
             if let Some(from) = &from {
                 connection.execute("attach ? as stage", [from.to_string_lossy()]).map_err(error)?;
+                // Nothing is written to it. Without being told, SQLite would prepare to commit to both at once.
+                connection.execute_batch("pragma stage.synchronous = off").map_err(error)?;
             }
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
             let seal = Seal::taken(&transaction, &self.database).map_err(error)?;
