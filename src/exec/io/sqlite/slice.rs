@@ -18,15 +18,42 @@ pub fn put(transaction: &Transaction<'_>, name: &str, slice: &Slice) -> Result<(
         let columns = definition(transaction, "stage", STAGED).map_err(said)?;
         transaction.execute_batch(&format!("create table main.{} {columns}", quoted(name))).map_err(said)?;
     }
-    let names = |schema: &str, table: &str| -> rusqlite::Result<Vec<String>> {
-        Ok(columns(transaction, schema, table)?.into_iter().map(|it| it.0).collect())
-    };
-    let (old, new) = (names("main", name).map_err(said)?, names("stage", STAGED).map_err(said)?);
-    same_names(&what, &old, &new)?;
+    let old = columns(transaction, "main", name).map_err(said)?;
+    let new = columns(transaction, "stage", STAGED).map_err(said)?;
+    let names: Vec<String> = new.iter().map(|it| it.0.clone()).collect();
+    same_names(&what, &old.iter().map(|it| it.0.clone()).collect::<Vec<_>>(), &names)?;
     delete(transaction, name, slice).map_err(said)?;
-    let list = new.iter().map(|it| quoted(it)).collect::<Vec<_>>().join(", ");
-    let insert = format!("insert into main.{} ({list}) select {list} from stage.{STAGED} order by rowid", quoted(name));
-    transaction.execute_batch(&insert).map_err(said)
+    let table = format!("main.{}", quoted(name));
+    let last: i64 = transaction
+        .query_row(&format!("select coalesce(max(rowid), 0) from {table}"), [], |it| it.get(0))
+        .map_err(said)?;
+    let list = names.iter().map(|it| quoted(it)).collect::<Vec<_>>().join(", ");
+    let insert = format!("insert into {table} ({list}) select {list} from stage.{STAGED} order by rowid");
+    transaction.execute_batch(&insert).map_err(said)?;
+    // Another partition may have made the table since these rows were given its shape.
+    if old != new {
+        let (from, to) = (format!("stage.{STAGED}"), format!("{table} where rowid > {last}"));
+        nothing_lost(transaction, &what, &names, (&from, &to))?;
+    }
+    Ok(())
+}
+
+/// Refuses values that became others on the way from one table into another.
+fn nothing_lost(
+    connection: &Connection,
+    what: &str,
+    names: &[String],
+    (from, to): (&str, &str),
+) -> Result<(), IoError> {
+    for column in names.iter().map(|it| quoted(it)) {
+        let count = connection.query_row(&lost((from, &column), (to, &column)), [], |it| it.get::<_, i64>(0));
+        let count = count.map_err(|it| refused(what, &it))?;
+        if count > 0 {
+            let cause = format!("its column {column} does not hold {count} of the new values as they are");
+            return Err(lossy(what, cause));
+        }
+    }
+    Ok(())
 }
 
 /// Of the partitions of a table that is replaced as a whole nothing is known any more.
@@ -57,15 +84,7 @@ pub fn shape(live: &Connection, stage: &Connection, name: &str) -> Result<(), Io
         definition(live, "main", name).map_err(said)?
     );
     stage.execute_batch(&made).map_err(said)?;
-    for (column, _) in &old {
-        let lost: i64 = stage
-            .query_row(&lost((STAGED, &quoted(column)), ("shaped", &quoted(column))), [], |it| it.get(0))
-            .map_err(said)?;
-        if lost > 0 {
-            let cause = format!("its column {} does not hold {lost} of the new values as they are", quoted(column));
-            return Err(lossy(&what, cause));
-        }
-    }
+    nothing_lost(stage, &what, &names(&old), (STAGED, "shaped"))?;
     stage.execute_batch(&format!("drop table {STAGED}; alter table shaped rename to {STAGED}")).map_err(said)
 }
 
@@ -98,4 +117,28 @@ pub fn belongs(connection: &Connection, target: &Target, slice: &Slice) -> Resul
         return Ok(());
     }
     Err(strangers(&what, other, slice))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_converted_into_a_table_that_another_partition_made_meanwhile() {
+        let mut live = Connection::open_in_memory().unwrap();
+        let slice = Slice { columns: vec![("day".to_owned(), "2".to_owned())] };
+        live.execute_batch(&format!(
+            "attach ':memory:' as stage; create table stage.{STAGED} (day, n INT); insert into stage.{STAGED} values ('2', 7)"
+        ))
+        .unwrap();
+        // Its rows were staged when there was no table; then one without rows made it, and n is a text there.
+        for (kind, is_taken) in [("TEXT", false), ("REAL", true), ("", true), ("INT", true)] {
+            live.execute_batch(&format!(
+                "drop table if exists t; create table t (day, n {kind}); insert into t values ('1', null)"
+            ))
+            .unwrap();
+            let transaction = live.transaction().unwrap();
+            assert_eq!(put(&transaction, "t", &slice).is_ok(), is_taken, "{kind}");
+        }
+    }
 }
