@@ -151,13 +151,13 @@ fn the_length_of_a_shell_variable_is_told_how_to_write() {
 #[test]
 fn the_timeout_of_a_query_waits_while_the_tool_is_stopped() {
     let project = Project::new().manifest(&format!(
-        "{IO}[io.db]\ntype = \"sqlite\"\npath = \"db.sqlite\"\n[asset.a]\ntimeout = \"4s\"\nio = \"db\"\n\
-         sql = \"with recursive n(i) as (select 1 union all select i + 1 from n where i < 3000000) select count(*) as n from n\"\n"
+        "{IO}[io.db]\ntype = \"sqlite\"\npath = \"db.sqlite\"\n[asset.a]\ntimeout = \"12s\"\nio = \"db\"\n\
+         sql = \"with recursive n(i) as (select 1 union all select i + 1 from n where i < 6000000) select count(*) as n from n\"\n"
     ));
     let run = project.start(&["materialize"]);
     thread::sleep(Duration::from_millis(300));
     run.signal(Signal::TSTP);
-    thread::sleep(Duration::from_secs(6));
+    thread::sleep(Duration::from_secs(14));
     run.signal(Signal::CONT);
     run.finish().succeeded();
 }
