@@ -161,6 +161,7 @@ fn one_that_is_missing_fails_alone_and_what_belongs_to_none_fails_all() {
     project.write("skip.2020-01-02", "");
     let failed = project.run(&["materialize", "-s", "copy"]).exited(1);
     assert!(failed.stderr.contains("copy@2020-01-02") && failed.stderr.contains("missing"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("none is named after 2020-01-02"), "{}", failed.stderr);
     assert!(project.exists("data/copy/2020-01-01.csv") && !project.exists("data/copy/2020-01-02.csv"));
     // What stands below it is made of what is there.
     project.remove("skip.2020-01-02");

@@ -82,7 +82,7 @@ pub fn finish(context: &RunContext<'_>, step: &PlanStep, attempting: Attempting,
                     FinishError::Publish(IoError::Refused { .. }) => attempting.outputs.len() > 1,
                     it => matches!(it, FinishError::Publish(_) | FinishError::Record(_)),
                 };
-                let (message, help) = (error.to_string(), help_for(&error));
+                let (message, help) = (error.to_string(), help_for(context, step, &error));
                 Finished::Failed(StepError { message, help, ..StepError::default() })
             }
         },
@@ -154,8 +154,16 @@ pub fn exit_message(exit: &StepExit) -> Option<String> {
     })
 }
 
-fn help_for(error: &FinishError) -> Vec<String> {
+fn help_for(context: &RunContext<'_>, step: &PlanStep, error: &FinishError) -> Vec<String> {
     match error {
+        FinishError::Io(IoError::OutputMissing(_))
+            if context.workspace.project.partitioning.batches.contains_key(&step.op) =>
+        {
+            let key = step.partition.as_str();
+            vec![format!(
+                "the command makes an entry for each of ASSETS_PARTITION_KEYS in its output folder; none is named after {key}"
+            )]
+        }
         FinishError::Io(error) | FinishError::Publish(error) => error.help().map(str::to_owned).into_iter().collect(),
         FinishError::Version(_) => vec![version::HELP.to_owned()],
         FinishError::Store(_) | FinishError::Record(_) => Vec::new(),
