@@ -448,3 +448,26 @@ format = "txt"
         assert_eq!(project.read("data/all.txt"), expected);
     }
 }
+
+#[test]
+fn a_table_that_names_a_key_that_is_not_there_yet_says_what_to_do() {
+    let project = Project::new().manifest(
+        r#"
+[partitions.who]
+type = "dynamic"
+[partitions.region]
+type = "static"
+keys = ["jp"]
+[asset.who]
+command = "echo > {{ output }}"
+partitions = "who"
+[asset.region]
+command = "echo > {{ output }}"
+deps = [{ asset = "who", partitions = { table = { jp = ["acme"] } } }]
+partitions = "region"
+"#,
+    );
+    let refused = project.run(&["status"]).exited(2);
+    assert!(refused.stderr.contains("the table names `acme`"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("add it with `assets partitions add`"), "{}", refused.stderr);
+}

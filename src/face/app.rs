@@ -272,7 +272,10 @@ fn partitions(project: &Project, state: &StateFolder, now: Timestamp) -> Result<
     }
     keys.map_err(|it| {
         let hint = match &it {
-            NoKeys::Unrelated { why, .. } => why.help.clone(),
+            // What is static was tried when the manifest was read: keys that are not there now are dynamic ones.
+            NoKeys::Unrelated { why, .. } => Some(why.help.clone().unwrap_or_else(|| {
+                "take it out of the table, add it with `assets partitions add`, then name it there again".to_owned()
+            })),
             NoKeys::TooMany { .. } => None,
         };
         let failure = Failure::usage(it.to_string());
