@@ -449,6 +449,38 @@ format = "txt"
     }
 }
 
+/// The same partition is read, but no longer in a folder.
+#[test]
+fn a_mapping_that_gives_one_path_for_a_folder_makes_stale() {
+    let project = Project::new().manifest(
+        r#"
+[partitions.daily]
+type = "time"
+every = "day"
+start = "2026-01-05"
+end = "2026-01-06"
+
+[asset.day]
+command = "echo {{ partition.key }} > {{ output }}"
+format = "txt"
+partitions = "daily"
+
+[asset.form]
+command = "if test -d $ASSETS_INPUT_DAY; then echo folder; else echo file; fi > {{ output }}"
+deps = [{ asset = "day", partitions = { window = [-1, 0] } }]
+format = "txt"
+partitions = "daily"
+"#,
+    );
+    project.run(&["materialize", "-q"]).succeeded();
+    assert_eq!(project.read("data/form/2026-01-05.txt"), "folder\n");
+    project.edit("assets.toml", "window = [-1, 0]", "window = [0, 0]");
+    let why = project.run(&["why", "form", "--partition", "2026-01-05"]);
+    assert!(why.stdout.contains("day.partitions"), "{}", why.stdout);
+    project.run(&["materialize", "-q"]).succeeded();
+    assert_eq!(project.read("data/form/2026-01-05.txt"), "file\n");
+}
+
 #[test]
 fn a_table_that_names_a_key_that_is_not_there_yet_says_what_to_do() {
     let project = Project::new().manifest(

@@ -101,7 +101,7 @@ pub fn observe(world: &World<'_>, ops: &[OpId], sources: &[NodeId], observed: &H
         looked.iter().any(|it| matches!(it, FileFact::Present { signature, .. } if signature.kind == FileKind::Folder));
     let mut expansions = expansions.into_iter();
     let mut next = || expansions.next().expect("one for each set");
-    let ops = ops.iter().map(|id| (*id, op_facts(world, &project.ops[*id], [next(), next()], &looked))).collect();
+    let ops = ops.iter().map(|id| (*id, op_facts(world, *id, [next(), next()], &looked))).collect();
     let sources = sources
         .iter()
         .map(|id| match set_of(id) {
@@ -225,8 +225,10 @@ fn places(files: &[ProjectPath], left: &[&ProjectPath], known: &HashMap<ProjectP
     files.iter().map(place).collect()
 }
 
-fn op_facts(world: &World<'_>, op: &Op, sets: [Expansion; 2], looked: &[FileFact]) -> OpFacts {
+fn op_facts(world: &World<'_>, id: OpId, sets: [Expansion; 2], looked: &[FileFact]) -> OpFacts {
+    let op = &world.project.ops[id];
     let mut facts = OpFacts { parts: own_parts(world, op), ..OpFacts::default() };
+    facts.parts.extend(given_as_one(world, id, op));
     let files: usize = sets.iter().map(|it| it.files.len()).sum();
     facts.parts.reserve_exact(files);
     facts.files.reserve_exact(files);
@@ -325,6 +327,16 @@ pub fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
         parts.push(Part::new(PartKind::Version, "version", PartValue::Text(version.as_str().into())));
     }
     parts
+}
+
+/// Of what has partitions a command is given one path, or a folder of several: by the mapping, not by what is there.
+fn given_as_one<'a>(world: &'a World<'_>, id: OpId, op: &'a Op) -> impl Iterator<Item = Part> + 'a {
+    let deps = op.deps.iter().filter(|_| !matches!(op.action, Action::Sql(_)));
+    let one = deps.filter(move |it| world.partitions.related(id, **it).is_some_and(|it| it.is_of_one()));
+    one.map(|it| {
+        let name = format!("{}.partitions", world.project.key(*it));
+        Part::new(PartKind::Config, &name, PartValue::Text("one".into()))
+    })
 }
 
 /// Everything of a check that its answer depends on.
