@@ -40,10 +40,8 @@ pub fn fit(
             .position(|other| other.name == it.name)
             .or_else(|| them.iter().position(|other| other.name.eq_ignore_ascii_case(&it.name)))
     };
-    if old.len() != new.len() || !old.iter().all(|it| named(new, it).is_some()) {
-        let names = |them: &[Column]| them.iter().map(|it| it.name.clone()).collect::<Vec<_>>().join(", ");
-        return Err(refused(what, format!("it has the columns {}, and the new rows have {}", names(old), names(new))));
-    }
+    let names = |them: &[Column]| them.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
+    same_names(what, &names(old), &names(new))?;
     let (mut copied, mut as_is) = (Vec::new(), true);
     for (place, column) in old.iter().enumerate() {
         let at = named(new, column).unwrap_or(place);
@@ -76,12 +74,22 @@ pub fn fit(
     Ok((!as_is).then_some(copied))
 }
 
+/// Refuses rows of other columns; their order and the case of their names do not count.
+pub fn same_names(what: &str, old: &[String], new: &[String]) -> Result<(), IoError> {
+    if old.len() == new.len() && old.iter().all(|it| new.iter().any(|other| it.eq_ignore_ascii_case(other))) {
+        return Ok(());
+    }
+    let cause = format!("it has the columns {}, and the new rows have {}", old.join(", "), new.join(", "));
+    Err(other_columns(what, cause))
+}
+
 fn alike(old: &DataType, new: &DataType) -> bool {
     let same = || kind(old).ok().is_some_and(|it| kind(new).is_ok_and(|other| it == other));
     old == new || (!old.is_floating() && same())
 }
 
-fn refused(what: &str, cause: String) -> IoError {
+/// Said of rows whose columns the table does not have.
+pub fn other_columns(what: &str, cause: String) -> IoError {
     let help = "nothing was published; drop the table to make all partitions with the new columns".to_owned();
     IoError::Refused { what: what.to_owned(), cause, help }
 }

@@ -20,7 +20,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     base::{digest::Digest, fs::FsError, path::ProjectPath},
-    exec::{lock::LockName, table::Rows},
+    exec::{
+        lock::LockName,
+        table::{Rows, digest::TableVersion},
+    },
     model::{
         format::TableFormat,
         key::{AssetKey, PartitionKey},
@@ -164,6 +167,12 @@ pub struct Content {
     pub data_version: Digest,
     pub bytes: Option<u64>,
     pub rows: Option<u64>,
+}
+
+impl From<TableVersion> for Content {
+    fn from(version: TableVersion) -> Content {
+        Content { data_version: version.digest, bytes: Some(version.bytes), rows: Some(version.rows) }
+    }
 }
 
 /// What an input is given to a computation as.

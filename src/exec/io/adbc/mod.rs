@@ -146,7 +146,7 @@ impl AdbcManager {
         let query = format!("select * from {} where {condition}", session.qualified(table));
         let rows = session.rows(&query).map_err(self.told(target))?;
         let found = TableDigest::of(rows).map_err(|it| self.table_error(target, &it))?;
-        Ok(Content { data_version: found.digest, bytes: Some(found.bytes), rows: Some(found.rows) })
+        Ok(found.into())
     }
 
     fn table_error(&self, target: &Target, error: &TableError) -> IoError {

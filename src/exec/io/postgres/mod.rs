@@ -146,7 +146,7 @@ impl PostgresManager {
 
     fn content(&self, session: Session, target: &Target, table: &str, condition: &str) -> Result<Content, IoError> {
         let found = rows::version(session.client, &session.schema, table, condition);
-        Ok(content_of(&found.map_err(|it| self.table_error(target, &it))?))
+        Ok(found.map_err(|it| self.table_error(target, &it))?.into())
     }
 
     /// The version of the table that is there, read in full.
@@ -324,7 +324,7 @@ impl IoManager for PostgresManager {
             let names = (&*table_name(&staged.target), &*name);
             slice::shape(&mut session.client, &session.schema, names, &self.address)?;
         } else if let Some(made) = made {
-            return Ok(content_of(&made));
+            return Ok(made.into());
         }
         self.content(session, &staged.target, &name, "true")
     }
@@ -453,10 +453,6 @@ impl IoManager for PostgresManager {
         })();
         self.told(deleted)
     }
-}
-
-fn content_of(version: &TableVersion) -> Content {
-    Content { data_version: version.digest, bytes: Some(version.bytes), rows: Some(version.rows) }
 }
 
 /// The table of a target, without its schema.

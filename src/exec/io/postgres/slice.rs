@@ -11,7 +11,7 @@ use super::{
 };
 use crate::exec::io::{
     IoError, Slice, Target,
-    fit::{Column, fit},
+    fit::{Column, fit, other_columns},
 };
 
 /// Replaces the rows of the slice by those that are staged, and takes the stage away. The stamp is that of the slice.
@@ -94,11 +94,7 @@ pub fn shape(client: &mut Client, schema: &str, (name, stage): (&str, &str), add
         list(|it| &it.1),
         quoted(stage)
     );
-    client.batch_execute(&statements).map_err(|it| IoError::Refused {
-        what,
-        cause: words(&it),
-        help: "nothing was published; drop the table to make all partitions with the new columns".to_owned(),
-    })
+    client.batch_execute(&statements).map_err(|it| other_columns(&what, words(&it)))
 }
 
 fn columns(client: &mut Client, schema: &str, name: &str) -> Result<Vec<Column>, IoError> {

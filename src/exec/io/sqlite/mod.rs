@@ -101,14 +101,19 @@ impl SqliteManager {
         let (database, connection) = self.staged(staged)?;
         if let Some(slice) = &staged.target.slice {
             slice::belongs(&connection, &staged.target, slice)?;
-            self.connections.ask(|live| slice::shape(live, &connection, &table_name(&staged.target)))?;
+            let name = table_name(&staged.target);
+            // The database is let go before the rows are gone through.
+            let old = self.ask(|live| table::columns(live, "main", &name))?.unwrap_or_default();
+            if !old.is_empty() {
+                slice::shape(&old, &connection, &name)?;
+            }
         }
         Ok((Some(database), self.content(connection, STAGED, "true")?))
     }
 
     fn content(&self, connection: Connection, name: &str, condition: &str) -> Result<Content, IoError> {
         let found = rows::version(connection, name, condition).map_err(|it| self.table_error(name, &it))?;
-        Ok(Content { data_version: found.digest, bytes: Some(found.bytes), rows: Some(found.rows) })
+        Ok(found.into())
     }
 
     fn table_error(&self, name: &str, error: &TableError) -> IoError {
@@ -116,7 +121,7 @@ impl SqliteManager {
     }
 
     fn error(&self, error: &rusqlite::Error) -> IoError {
-        IoError::Other { path: self.shown.clone(), cause: error.to_string() }
+        self.connections.error(error)
     }
 
     /// Publishes what is staged in one transaction, with everything that is to be done along with it.

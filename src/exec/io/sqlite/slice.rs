@@ -5,10 +5,14 @@ use rusqlite::{Connection, Transaction};
 
 use super::{
     refused,
-    table::{STAGED, columns, definition, exists, lost, quoted},
+    table::{STAGED, columns, defined, definition, exists, lost, quoted},
     table_name,
 };
-use crate::exec::io::{IoError, Slice, Target, fit::lossy, strangers};
+use crate::exec::io::{
+    IoError, Slice, Target,
+    fit::{lossy, same_names},
+    strangers,
+};
 
 /// Replaces the rows of the slice by those that are staged, in a database attached as `stage`.
 pub fn put(transaction: &Transaction<'_>, name: &str, slice: &Slice) -> Result<(), IoError> {
@@ -63,41 +67,25 @@ pub fn forget(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<()>
     transaction.execute(text, [&parts]).map(drop)
 }
 
-/// Gives what is staged the columns of the table that it goes into, if there is one: what a column makes of a value
+/// Gives what is staged the columns `old` of the table that it goes into: what a column makes of a value
 /// is seen before it is published.
-pub fn shape(live: &Connection, stage: &Connection, name: &str) -> Result<(), IoError> {
+pub fn shape(old: &[(String, String)], stage: &Connection, name: &str) -> Result<(), IoError> {
     let what = format!("table {name}");
     let said = |it: rusqlite::Error| refused(&what, &it);
-    if !exists(live, name).map_err(said)? {
-        return Ok(());
-    }
-    let old = columns(live, "main", name).map_err(said)?;
     let new = columns(stage, "main", STAGED).map_err(said)?;
     if old == new {
         return Ok(());
     }
     let names = |them: &[(String, String)]| them.iter().map(|it| it.0.clone()).collect::<Vec<_>>();
-    same_names(&what, &names(&old), &names(&new))?;
+    same_names(&what, &names(old), &names(&new))?;
     let list = old.iter().map(|it| quoted(&it.0)).collect::<Vec<_>>().join(", ");
     let made = format!(
         "create table shaped {}; insert into shaped ({list}) select {list} from {STAGED} order by rowid",
-        definition(live, "main", name).map_err(said)?
+        defined(old)
     );
     stage.execute_batch(&made).map_err(said)?;
-    nothing_lost(stage, &what, &names(&old), (STAGED, "shaped"))?;
+    nothing_lost(stage, &what, &names(old), (STAGED, "shaped"))?;
     stage.execute_batch(&format!("drop table {STAGED}; alter table shaped rename to {STAGED}")).map_err(said)
-}
-
-fn same_names(what: &str, old: &[String], new: &[String]) -> Result<(), IoError> {
-    let same = |a: &[String], b: &[String]| a.iter().all(|it| b.iter().any(|other| it.eq_ignore_ascii_case(other)));
-    if same(old, new) && same(new, old) {
-        return Ok(());
-    }
-    Err(IoError::Refused {
-        what: what.to_owned(),
-        cause: format!("it has the columns {}, and the new rows have {}", old.join(", "), new.join(", ")),
-        help: "nothing was published; drop the table to make all partitions with the new columns".to_owned(),
-    })
 }
 
 pub fn delete(transaction: &Transaction<'_>, name: &str, slice: &Slice) -> rusqlite::Result<()> {

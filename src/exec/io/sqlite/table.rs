@@ -29,9 +29,13 @@ pub fn is_view(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
 
 /// Names and declared types of the columns, as they stand in a `create table`.
 pub fn definition(connection: &Connection, schema: &str, name: &str) -> rusqlite::Result<String> {
-    let columns: Vec<String> =
-        columns(connection, schema, name)?.iter().map(|(name, kind)| format!("{} {kind}", quoted(name))).collect();
-    Ok(format!("({})", columns.join(", ")))
+    columns(connection, schema, name).map(|it| defined(&it))
+}
+
+/// The same of columns that are known.
+pub fn defined(columns: &[(String, String)]) -> String {
+    let columns: Vec<String> = columns.iter().map(|(name, kind)| format!("{} {kind}", quoted(name))).collect();
+    format!("({})", columns.join(", "))
 }
 
 /// Names and declared types.
