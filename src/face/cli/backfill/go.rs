@@ -91,7 +91,8 @@ fn nothing(context: &Context, app: &App, known: &Backfill) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
-fn turn(app: &App, name: &str, from: &[BackfillState], to: BackfillState) -> Result<(), Failure> {
+/// Writes down what it is from now on, if it is one of `from`.
+pub fn turn(app: &App, name: &str, from: &[BackfillState], to: BackfillState) -> Result<(), Failure> {
     let at = app.workspace.clock.now();
     Ok(app.workspace.store.commit(&[Change::BackfillTurned { name: name.to_owned(), from: from.to_vec(), to, at }])?)
 }

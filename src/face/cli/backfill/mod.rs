@@ -25,7 +25,7 @@ use crate::{
     },
     plan::{
         backfill::{Backfill, BackfillState},
-        store::{Change, folder::Access},
+        store::folder::Access,
     },
 };
 
@@ -110,9 +110,7 @@ fn list(context: &Context) -> Result<Exit, Failure> {
 fn turn(context: &Context, name: &str, from: &[BackfillState], to: BackfillState) -> Result<Exit, Failure> {
     let app = open(context, Access::Write)?;
     named(&app, name)?;
-    let at = app.workspace.clock.now();
-    let change = Change::BackfillTurned { name: name.to_owned(), from: from.to_vec(), to, at };
-    app.workspace.store.commit(&[change])?;
+    go::turn(&app, name, from, to)?;
     let found = named(&app, name)?;
     if found.state != to {
         return Err(Failure::usage(format!("{name} is {} already", stand::standing(&app, &found).name())));

@@ -56,8 +56,7 @@ pub fn recall(app: &App, backfill: &Backfill) -> Recalled {
         let set = match &it.partitions {
             Some(text) if cuts => keys.recall(text).set,
             None if !cuts => keys.all(),
-            Some(_) => PartitionSet::empty(),
-            None => PartitionSet::empty(),
+            Some(_) | None => PartitionSet::empty(),
         };
         let count = set.count();
         recalled.undefined.push(it.count.saturating_sub(count));
