@@ -246,17 +246,8 @@ fn a_server_that_is_lost_in_mid_run_fails_the_run_and_the_next_goes_on() {
     let database = server.database();
     let project = project(Spoken::Postgres, &database, SMALL);
     project.edit("assets.toml", "select 1 as n", "select 1 as n from pg_sleep(3)");
-    let run = project.start(&["materialize"]);
-    let busy = "select count(*) from pg_stat_activity where query like 'create table%pg_sleep%' and state = 'active'";
-    while database.rows(busy) != ["1"] {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    server.stop();
-    let run = run.finish();
-    assert_ne!(run.code, 0);
-    let said = format!("{}{}", run.stdout, run.stderr);
-    assert!(!said.contains("panicked") && !said.contains("not-so-secret"), "{said}");
-    server.start();
+    let said = server.lose_in_mid_run(&project, &database);
+    assert!(!said.contains("not-so-secret"), "{said}");
     assert_eq!(ran(&project), ["a built", "b built"]);
     assert_eq!(ran(&project), Vec::<String>::new());
     assert_eq!(database.rows("select relname from pg_class where relname like '\\_assets\\_stage%'"), [""; 0]);

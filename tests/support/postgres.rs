@@ -13,6 +13,8 @@ use std::{
 
 use postgres::{Client, NoTls};
 
+use super::Project;
+
 /// A server of its own. Ends with it, or with this process: a shell waits for its input to be closed.
 pub struct Server {
     folder: tempfile::TempDir,
@@ -54,6 +56,23 @@ fn done(command: &mut Command) -> Output {
 }
 
 impl Server {
+    /// Stops it in the middle of a run, while a query with `pg_sleep` makes a table, and starts it again. What the run said.
+    pub fn lose_in_mid_run(&self, project: &Project, database: &Database<'_>) -> String {
+        let run = project.start(&["materialize"]);
+        let busy =
+            "select count(*) from pg_stat_activity where query like 'create table%pg_sleep%' and state = 'active'";
+        while database.rows(busy) != ["1"] {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        self.stop();
+        let run = run.finish();
+        assert_ne!(run.code, 0);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!(!said.contains("panicked"), "{said}");
+        self.start();
+        said
+    }
+
     /// One for all tests that do not stop it.
     pub fn shared() -> &'static Server {
         static SERVER: OnceLock<Server> = OnceLock::new();
