@@ -15,11 +15,7 @@ use assets::{
 };
 use rustix::process::Signal;
 
-use crate::{
-    oracle::graph::Random,
-    soak::tree,
-    support::{Project, postgres::Server},
-};
+use crate::{oracle::graph::Random, soak::tree, support::Project};
 
 /// `days` days from 1 January 2020, copied from files in batches; then in capitals, all at once.
 fn days(days: i64, batch: &str) -> Project {
@@ -30,7 +26,7 @@ fn days(days: i64, batch: &str) -> Project {
     project
 }
 
-fn date(day: i64) -> String {
+pub fn date(day: i64) -> String {
     jiff::civil::date(2020, 1, 1).checked_add(jiff::Span::new().days(day)).unwrap().to_string()
 }
 
@@ -333,118 +329,4 @@ fn a_pool_by_dimension_limits_each_value_by_itself() {
         assert!(seen.iter().any(|it| *it > 1), "regions waited for each other: {seen:?}");
         project.run(&["status", "-q"]).succeeded();
     }
-}
-
-/// Days in a table, from files; and their months, all at once.
-fn tables(io: &str, batch: &str) -> String {
-    format!(
-        r#"default_io = "db"
-{io}
-[partitions.daily]
-type = "time"
-every = "day"
-start = "2020-01-01"
-end = "2020-03-01"
-[partitions.monthly]
-type = "time"
-every = "month"
-start = "2020-01-01"
-end = "2020-03-01"
-
-[source.raw]
-files = ["raw/{{{{ partition.key }}}}.csv"]
-partitions = "daily"
-
-[asset.daily]
-sql = "select cast(day as text) as day, count(*) as hours, sum(n) as n from raw group by day"
-partitions = "daily"
-partition_column = "day"
-{batch}
-
-[[asset.daily.checks]]
-range = {{ column = "n", min = 0 }}
-
-[asset.monthly]
-sql = "select substr(day, 1, 7) as month, sum(n) as n, min('{{{{ partition.start }}}}') as start from daily group by substr(day, 1, 7)"
-partitions = "monthly"
-partition_column = "month"
-batch = "all"
-"#
-    )
-}
-
-/// Of each asset and partition, what became of it and its data version.
-fn made(project: &Project, arguments: &[&str]) -> BTreeMap<(String, String), (String, String)> {
-    let document = project.run(&[&["materialize", "--json"], arguments].concat()).succeeded().json();
-    let text = |it: &serde_json::Value| it.as_str().unwrap_or_default().to_owned();
-    let step = |it: &serde_json::Value| {
-        ((text(&it["key"]), text(&it["partition"])), (text(&it["outcome"]), text(&it["data_version"])))
-    };
-    document["steps"].as_array().unwrap().iter().map(step).collect()
-}
-
-/// How many queries were run for the asset: each leaves what it was asked beside its log.
-fn queries(project: &Project, asset: &str) -> usize {
-    let asked = project.snapshot().into_iter().filter(|(name, _)| {
-        name.starts_with(".assets/logs/")
-            && name.contains(&format!("/{asset}."))
-            && name.ends_with(".json")
-            && !name.contains(".check-")
-    });
-    asked.count()
-}
-
-fn rows_are_laid_apart(project: &Project, io: &str) {
-    for day in 0..60 {
-        project.write(&format!("raw/{}.csv", date(day)), format!("day,n\n{0},1\n{0},2\n", date(day)));
-    }
-    let together = made(project, &[]);
-    assert_eq!(together.len(), 62);
-    assert!(together.values().all(|it| it.0 == "built"), "{together:#?}");
-    assert_eq!((queries(project, "daily"), queries(project, "monthly")), (6, 1));
-    project.run(&["status", "-q", "--refresh"]).succeeded();
-
-    // One by one they are the same, and nobody has to make them again for that.
-    project.write_manifest(&tables(io, ""));
-    project.run(&["status", "-q"]).succeeded();
-    let alone = made(project, &["-f", "-s", "daily"]);
-    assert!(alone.iter().all(|(key, it)| it.1 == together[key].1), "{alone:#?}");
-    project.write_manifest(&tables(io, "batch = 10"));
-
-    project.write("raw/2020-01-14.csv", "day,n\n2020-01-14,10\n");
-    let late = made(project, &[]);
-    let late: Vec<&str> = late.iter().filter(|it| it.1.0 == "built").map(|it| it.0.1.as_str()).collect();
-    assert_eq!(late, ["2020-01-14", "2020-01"]);
-
-    // Rows that would be lost are told, and one that a check refuses is refused alone.
-    project.write("raw/2020-02-03.csv", "day,n\n2020-02-03,1\n2021-01-01,1\n");
-    project.write("raw/2020-02-04.csv", "day,n\n2020-02-04,7\n");
-    let lost = project.run(&["materialize", "-s", "daily"]).exited(1);
-    assert!(lost.stderr.contains("1 of 3 rows are of none of the 2 partitions"), "{}", lost.stderr);
-    project.write("raw/2020-02-03.csv", "day,n\n2020-02-03,-1\n");
-    project.run(&["materialize", "-q", "-s", "daily"]).exited(4);
-    let status = project.run(&["status", "-s", "daily", "--json"]).exited(3).json();
-    let partitions = &status["assets"][0]["partitions"];
-    assert_eq!((&partitions["fresh"], &partitions["failed"]), (&59.into(), &1.into()));
-}
-
-#[test]
-fn a_query_makes_several_partitions_of_a_table_in_sqlite() {
-    let io = "[io.db]\ntype = \"sqlite\"\npath = \"db.sqlite\"\n";
-    let project = Project::new().manifest(&tables(io, "batch = 10"));
-    rows_are_laid_apart(&project, io);
-    let database = rusqlite::Connection::open(project.path("db.sqlite")).unwrap();
-    let n = |text: &str| -> i64 { database.query_row(text, [], |it| it.get(0)).unwrap() };
-    assert_eq!(n("select count(*) from daily"), 60);
-    assert_eq!(n("select n from daily where day = '2020-01-14'"), 10);
-    assert_eq!(n("select n from daily where day = '2020-02-03'"), 3, "what was there before stands");
-}
-
-#[test]
-fn a_query_makes_several_partitions_of_a_table_in_postgres() {
-    let database = Server::shared().database();
-    let io = "[io.db]\ntype = \"postgres\"\nurl = \"{{ env.DATABASE_URL }}\"\n";
-    let project = Project::new().env("DATABASE_URL", &database.url()).manifest(&tables(io, "batch = 10"));
-    rows_are_laid_apart(&project, io);
-    assert_eq!(database.rows("select count(*)::text, sum(n)::text from daily"), ["60|191"]);
 }

@@ -10,6 +10,7 @@ mod adbc;
 mod anchors;
 mod backfill;
 mod batch;
+mod batch_tables;
 mod checks;
 mod cli;
 mod cut_off;

@@ -128,5 +128,5 @@ fn published(workspace: &Workspace, node: NodeId) -> Result<Vec<PartitionKey>, R
 
 /// Whether all partitions lie in one table.
 fn is_one_table(workspace: &Workspace, node: NodeId) -> bool {
-    workspace.project.partitioning.columns.contains_key(&node)
+    workspace.project.partitioning.columns.contains_key(&node) && workspace.project.is_in_database(node)
 }

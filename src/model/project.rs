@@ -617,6 +617,11 @@ impl Project {
         self.nodes[id].asset().map(|it| it.op)
     }
 
+    /// Whether a database keeps it.
+    pub fn is_in_database(&self, id: NodeId) -> bool {
+        self.nodes[id].asset().is_some_and(|it| self.io_managers[it.io].kind.database().is_some())
+    }
+
     /// Whether it is made by adding to what is there, if that can be.
     pub fn is_added_to(&self, id: NodeId) -> bool {
         let op = self.op_of(id).and_then(|it| self.ops.get(it));

@@ -66,6 +66,11 @@ impl Slice {
         self.columns.iter().map(one).collect::<Vec<_>>().join(" and ")
     }
 
+    /// The columns, for people.
+    pub fn names(&self) -> String {
+        self.columns.iter().map(|it| it.0.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
     /// What selects the rows of any of them.
     pub fn any(slices: &[Slice]) -> String {
         let each: Vec<String> = slices.iter().map(|it| format!("({})", it.condition())).collect();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::datatypes::Field;
 
 use super::{
-    Failed, From, Input, Request,
+    Failed, From, Input, Request, all_in_parts,
     incremental::{Column, First, NEW, OLD, check_key, fit, listed, staying},
     view,
 };
@@ -74,7 +74,7 @@ pub fn run(
     }
     session.stopped_by(None);
     session.tidy().map_err(plain)?;
-    if session.engine.holds {
+    if session.engine.holds && request.parts.is_empty() {
         database.hold(table, Held { session: Some(session), content: None });
     } else if session.engine.transactional {
         session.run("commit").map_err(plain)?;
@@ -98,18 +98,41 @@ fn stage_view(session: &mut Session, request: &Request, staged: &str) -> Result<
 }
 
 fn stage_table(session: &mut Session, request: &Request, staged: &str) -> Result<(), Failed> {
-    let lead = match &request.old {
-        Some(_) => format!("create temporary table {NEW} as "),
-        None => format!("create table {staged} as "),
+    let apart = request.old.is_some() || !request.parts.is_empty();
+    let lead = match apart {
+        true => format!("create temporary table {NEW} as "),
+        false => format!("create table {staged} as "),
     };
     let (text, more) = session.query(request.sql.trim_end().trim_end_matches(';'));
     session.run(&format!("{lead}{text}")).map_err(|it| Failed::of_adbc(it, lead.len() + more))?;
-    let made = if request.old.is_some() { NEW } else { staged };
+    let made = if apart { NEW } else { staged };
     if !request.unique_key.is_empty() {
         let columns: Vec<String> = columns(session, made)?.into_iter().map(|it| it.0).collect();
         check_key(made, &columns, &request.unique_key, &mut |sql| first(session, sql))?;
     }
-    if request.old.is_some() { add(session, staged, &request.unique_key) } else { Ok(()) }
+    if request.old.is_some() {
+        return add(session, staged, &request.unique_key);
+    }
+    if request.parts.is_empty() { Ok(()) } else { lay_apart(session, request) }
+}
+
+/// The rows of each partition into a table of its own.
+fn lay_apart(session: &mut Session, request: &Request) -> Result<(), Failed> {
+    let names: Vec<String> = columns(session, NEW)?.into_iter().map(|it| it.0).collect();
+    let mut laid = 0;
+    for part in &request.parts {
+        let table = session.qualified(part.table.as_deref().unwrap_or_default());
+        let condition = slice::by_name(session, &names, &part.slice).ok_or_else(|| slice::without(&part.slice));
+        let condition = condition.map_err(Failed::plain)?;
+        let made = format!("create table {table} as select * from {NEW} where {condition}");
+        session.run(&made).map_err(Failed::plain)?;
+        laid += count(session, &table)?;
+    }
+    all_in_parts(request, count(session, NEW)?, laid)
+}
+
+fn count(session: &mut Session, table: &str) -> Result<i64, Failed> {
+    slice::count(session, &format!("select count(*) from {table}")).map_err(Failed::plain)
 }
 
 /// Stages the rows that are there and stay, and the new ones.

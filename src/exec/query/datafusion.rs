@@ -28,7 +28,7 @@ use tokio::runtime::Runtime;
 use url::Url;
 
 use super::{
-    Failed, From, Input, Request,
+    Failed, From, Input, Request, apart,
     incremental::{Column, NEW, OLD, check_key, fit, listed, staying},
     total,
 };
@@ -58,6 +58,9 @@ const MEMORY_SHARE: u64 = 2;
 /// Inputs that cannot be read, a query that is refused, an output that cannot be written.
 pub fn run(request: &Request, format: TableFormat, spill: &Path) -> Result<(), Failed> {
     let session = Session::of(&request.inputs, spill)?;
+    if !request.parts.is_empty() {
+        return lay_apart(&session, request, format);
+    }
     let (made, format_made) = match request.old {
         Some(_) => (session.spill.join(NEW), TableFormat::Arrow),
         None => (request.output.clone(), format),
@@ -80,6 +83,17 @@ pub fn run(request: &Request, format: TableFormat, spill: &Path) -> Result<(), F
         Some(_) => Err(Failed::plain("files are no database")),
         None => Ok(()),
     }
+}
+
+/// The rows of each partition into a file of its own.
+fn lay_apart(session: &Session, request: &Request, format: TableFormat) -> Result<(), Failed> {
+    let made = session.spill.join(NEW);
+    session.runtime.block_on(async {
+        let rows = query(&session.context, &request.sql).await?;
+        write(rows, &made, TableFormat::Arrow, &request.sql).await
+    })?;
+    let read = || read::open(std::slice::from_ref(&made), TableFormat::Arrow).map_err(Failed::plain);
+    apart::lay(request, format, &read)
 }
 
 /// The engine with the tables of one request, under their names.

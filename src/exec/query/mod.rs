@@ -4,6 +4,7 @@
 //! Reads what it is told of and writes one new file; it never changes what is stored.
 
 pub mod adbc;
+mod apart;
 pub mod datafusion;
 pub mod incremental;
 pub mod postgres;
@@ -78,13 +79,18 @@ fn all_in_parts(request: &Request, made: i64, laid: i64) -> Result<(), Failed> {
     match made - laid {
         0 => Ok(()),
         rest => {
-            let columns: Vec<&str> = request.parts[0].slice.columns.iter().map(|it| it.0.as_str()).collect();
-            let message = format!(
-                "{rest} of {made} rows are of none of the {} partitions that were asked for, by {}",
-                request.parts.len(),
-                columns.join(", ")
-            );
-            let help = "it is given several partitions at once: give each row the key of its own".to_owned();
+            let (slice, several) = (&request.parts[0].slice, request.parts.len());
+            let (of, help) = match several {
+                1 => (
+                    format!("another partition: not all have {}", slice.condition()),
+                    "make the rows of one partition only: in SQL, where COLUMN = '{{ partition.key }}'",
+                ),
+                _ => (
+                    format!("none of the {several} partitions that were asked for, by {}", slice.names()),
+                    "it is given several partitions at once: give each row the key of its own",
+                ),
+            };
+            let (message, help) = (format!("{rest} of {made} rows are of {of}"), help.to_owned());
             Err(Failed { help: Some(help), ..Failed::plain(message) })
         }
     }

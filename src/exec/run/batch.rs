@@ -22,8 +22,8 @@ use crate::{
             context::{RunContext, Workspace},
             partitions::ReadParts,
             prepare::{
-                Attempting, Now, PrepareError, Prepared, SpecParts, file_name, given_inputs, inherit, lock,
-                prepare_held, spec_told,
+                Attempting, Now, OutputAttempt, PrepareError, Prepared, SpecParts, file_name, given_inputs, inherit,
+                lock, prepare_held, spec_told,
             },
             render::Place,
         },
@@ -148,9 +148,10 @@ fn join(
     let hull = [("start", starts.iter().min()), ("end", ends.iter().max())];
     let told: BTreeMap<String, String> =
         hull.into_iter().filter_map(|(name, at)| Some((name.to_owned(), at?.to_string()))).collect();
-    let slice = |it: &Staged| Some((it.target.slice.clone()?, it.path.clone()));
+    let slice =
+        |it: &OutputAttempt| Some((workspace.slice(it.node, &it.staged.target.partition)?, it.staged.path.clone()));
     let together: Vec<(Slice, PathBuf)> = match op.action {
-        Action::Sql(_) => ready.iter().filter_map(|it| slice(&it.1.outputs[0].staged)).collect(),
+        Action::Sql(_) => ready.iter().filter_map(|it| slice(&it.1.outputs[0])).collect(),
         Action::Argv(_) | Action::Shell(_) => Vec::new(),
     };
     let attempt = ready[0].1.id.0.clone();
@@ -252,9 +253,13 @@ impl Batch {
     }
 }
 
-/// The key, with the ending that the path of the asset has.
+/// The key, with the ending that the path of the asset has; of a table, that of what is handed over.
 fn entry_name(context: &RunContext<'_>, node: NodeId, staged: &Staged) -> String {
-    let asset = context.workspace.project.nodes[node].asset().expect("only assets are made");
+    let project = &*context.workspace.project;
+    let asset = project.nodes[node].asset().expect("only assets are made");
+    if project.is_in_database(node) {
+        return format!("{}.{}", staged.target.partition.as_str(), staged.target.handed_over().name());
+    }
     let path = asset.path.to_string();
     // A key may have a dot in it; what stands behind the last of its names does not belong to it.
     let last = path.rsplit('/').next().unwrap_or_default();

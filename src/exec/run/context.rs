@@ -83,8 +83,13 @@ impl Workspace {
             identity: asset.identity(),
             in_place: self.project.ops[asset.op].in_place,
             publishing: asset.publishing.clone(),
-            slice: self.project.partitioning.slice(node, partition).map(|columns| Slice { columns }),
+            slice: self.slice(node, partition).filter(|_| self.project.is_in_database(node)),
         }
+    }
+
+    /// Which rows are of one partition: of the one table that holds them all, or of what a query gives for several.
+    pub fn slice(&self, node: NodeId, partition: &PartitionKey) -> Option<Slice> {
+        self.project.partitioning.slice(node, partition).map(|columns| Slice { columns })
     }
 
     pub fn io_of(&self, node: NodeId) -> &dyn IoManager {

@@ -460,6 +460,10 @@ fn stage(
         };
         let places: Vec<Place> =
             outputs.iter().map(|it| Place { node: it.node, path: it.staged.path.clone() }).collect();
+        // Rows of another partition are refused; a database does that itself.
+        let of = |it: &Place| Some((workspace.slice(it.node, &step.partition)?, it.path.clone()));
+        let in_files = matches!(op.action, Action::Sql(_)) && !project.is_in_database(places[0].node);
+        let together: Vec<(Slice, PathBuf)> = places.iter().filter(|_| in_files).filter_map(of).collect();
         let parts = SpecParts {
             step,
             attempt: &id.0,
@@ -467,7 +471,7 @@ fn stage(
             outputs: &places,
             given: &given,
             log: &own_log,
-            together: &[],
+            together: &together,
             adds: extent == Some(Extent::Added),
             timeout: op.timeout,
         };
@@ -599,12 +603,12 @@ pub fn given_inputs(
         let (keeper, kept) = workspace.keeper(*dep);
         if let Some(parts) = now.parts.get(dep)
             && matches!(op.action, Action::Sql(_))
-            && query::is_in_database(&keeper.project, kept)
+            && keeper.project.is_in_database(kept)
         {
             given.push((*dep, parts.rows_given(context, own(op), copies)?));
             continue;
         }
-        if matches!(op.action, Action::Sql(_)) && query::is_in_database(&keeper.project, kept) {
+        if matches!(op.action, Action::Sql(_)) && keeper.project.is_in_database(kept) {
             let own = own(op);
             let lent = !std::ptr::eq(keeper, workspace);
             if query::is_copied(&keeper.project, kept, own, lent) {
@@ -672,7 +676,7 @@ pub struct SpecParts<'a> {
     pub given: &'a [(NodeId, Given)],
     /// Relative to the project.
     pub log: &'a str,
-    /// Of a query for several partitions, which rows go where.
+    /// Which rows of a query go where, where that is told by them.
     pub together: &'a [(Slice, PathBuf)],
     /// What it makes is added to what is there.
     pub adds: bool,

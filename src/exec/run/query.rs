@@ -83,11 +83,11 @@ pub fn query_argv(
         let message = format!("a view cannot read {key}, which is in the database of another target");
         return Err(PrepareError::Render { message, help: vec![format!("select {key} too, so that it is made here")] });
     }
-    let in_postgres = matches!(engine, Engine::Postgres { .. });
+    let in_tables = matches!(engine, Engine::Postgres { .. } | Engine::Adbc { .. });
     let part = |(slice, path): &(Slice, PathBuf)| Part {
         slice: slice.clone(),
         output: path.clone(),
-        table: staged_table(path).filter(|_| in_postgres),
+        table: staged_table(path).filter(|_| in_tables),
     };
     let request = Request {
         sql: in_partition(&face.text, told),
@@ -132,7 +132,7 @@ pub fn is_copied(project: &Project, node: NodeId, io: IoId, lent: bool) -> bool 
 fn own(context: &RunContext<'_>, parts: &SpecParts<'_>) -> Result<From, PrepareError> {
     let (workspace, node) = (context.workspace, parts.outputs[0].node);
     let asset = workspace.project.nodes[node].asset().expect("a query makes an asset");
-    if is_in_database(&workspace.project, node) {
+    if workspace.project.is_in_database(node) {
         return Ok(From::Table(asset.table().1));
     }
     let loaded = workspace.io_of(node).load(&workspace.target(node, &parts.step.partition))?;
@@ -146,11 +146,6 @@ fn in_partition(sql: &str, told: &BTreeMap<String, String>) -> String {
         sql.replace(&format!("{{{{ partition.{name} }}}}"), &value.replace('\'', "''"))
     };
     told.iter().fold(sql.to_owned(), put)
-}
-
-/// Whether a database keeps it, which queries read it in.
-pub fn is_in_database(project: &Project, node: NodeId) -> bool {
-    project.nodes[node].asset().is_some_and(|it| project.io_managers[it.io].kind.database().is_some())
 }
 
 /// How a process of ours reaches the Postgres database of an asset, and its schema there.

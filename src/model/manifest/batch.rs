@@ -42,20 +42,18 @@ impl Resolver<'_> {
             let it = told(code::BAD_VALUE, "`batch` means nothing without `partitions`");
             Some(it.help("say how it is cut: partitions = \"NAME\""))
         } else if declared.table.entry("sql").is_some() {
-            // Its rows are laid apart by its `partition_column`.
-            let takes = |it: &IoKind| matches!(it, IoKind::Sqlite { .. } | IoKind::Postgres { .. });
-            let all = assets().filter_map(|it| self.io_kinds.get(it.io.index())).all(takes);
-            let it = told(code::NOT_SUPPORTED, "a query is run for one partition at a time here");
-            (!all).then(|| it.help("take `batch` out: a query for several is there for SQLite and Postgres"))
+            // Its rows are laid apart by that. Of a table it is asked for anyway.
+            let is_named = declared.table.entry("partition_column").is_some();
+            let in_files = assets().all(|it| self.io_kinds.get(it.io.index()).and_then(IoKind::database).is_none());
+            let it = told(code::MISSING_KEY, "nothing says which of its rows are of which partition");
+            (in_files && !is_named)
+                .then(|| it.help("name the column that holds the key of each row: partition_column = \"day\""))
         } else if op.in_place {
             let it = told(code::BAD_VALUE, "`in_place` has one path, and a batch has several");
             Some(it.help("take one of the two out"))
         } else if assets().any(|it| it.version == VersionKind::Reported) {
             let it = told(code::BAD_VALUE, "the command reports one version, and a batch has several");
             Some(it.help("take `batch` or `version` out"))
-        } else if assets().any(|it| self.io_kinds.get(it.io.index()).and_then(IoKind::database).is_some()) {
-            let it = told(code::NOT_SUPPORTED, "a table is made one partition at a time");
-            Some(it.help("take `batch` out, or keep it in files"))
         } else {
             None
         };

@@ -71,11 +71,6 @@ impl<'a> Resolver<'a> {
                 let told = Diagnostic::error(code::NOT_SUPPORTED, told);
                 self.report.push(told.at(declared.place).help("keep them in files, or in another database"));
             }
-            (Some(cut), Some(entry)) if database.is_some() => {
-                if let Some(columns) = self.columns_of(&entry.value, cut) {
-                    self.partitioning.columns.insert(id, columns);
-                }
-            }
             (Some(_), None) if database.is_some() => {
                 let told = Diagnostic::error(code::MISSING_KEY, "a table with partitions has no `partition_column`");
                 self.report.push(
@@ -86,8 +81,17 @@ impl<'a> Resolver<'a> {
                 let told = Diagnostic::error(code::BAD_VALUE, "`partition_column` means nothing without `partitions`");
                 self.report.push(told.at(entry.place));
             }
+            // In files, the rows that a query gives are laid apart by it.
+            (Some(cut), Some(entry)) if database.is_some() || declared.table.entry("sql").is_some() => {
+                if let Some(columns) = self.columns_of(&entry.value, cut) {
+                    self.partitioning.columns.insert(id, columns);
+                }
+            }
+            // A target keeps in files what is a table else.
+            (Some(_), Some(_)) if self.was_table(asset) => {}
             (Some(_), Some(entry)) => {
-                let told = Diagnostic::error(code::BAD_VALUE, "`partition_column` is for tables of a database");
+                let told = "`partition_column` is for queries, and for tables of a database";
+                let told = Diagnostic::error(code::BAD_VALUE, told);
                 self.report.push(told.at(entry.place).help("files have a place for each partition"));
             }
             _ => {}

@@ -119,8 +119,13 @@ impl Names<'_> {
             );
         }
         let known: Vec<String> = self.partition.iter().map(|it| format!("`partition.{it}`")).collect();
+        // Whatever is cut has a key, unless it is several at once.
+        let one = match self.partition.contains(&"key") {
+            true => "",
+            false => "with `batch` there are several at once, each with a key of its own; ",
+        };
         let mut error =
-            told(format!("`{}` is not known", reference.shown())).help(format!("there is {}", known.join(", ")));
+            told(format!("`{}` is not known", reference.shown())).help(format!("{one}there is {}", known.join(", ")));
         error.unknown = path.first().map(|it| it.text.clone());
         Err(error)
     }

@@ -24,7 +24,8 @@ pub fn condition(session: &mut Session, table: &str, slice: &Slice) -> Result<Op
     Ok(by_name(session, &there, slice))
 }
 
-fn by_name(session: &Session, there: &[String], slice: &Slice) -> Option<String> {
+/// The same, where the names of all columns are known.
+pub fn by_name(session: &Session, there: &[String], slice: &Slice) -> Option<String> {
     let found = |name: &String| {
         there.iter().find(|it| *it == name).or_else(|| there.iter().find(|it| it.eq_ignore_ascii_case(name)))
     };
@@ -46,9 +47,9 @@ pub fn any(session: &mut Session, table: &str, slices: &[Slice]) -> Result<Strin
     each.map(|it| format!("({})", it.join(") or ("))).ok_or_else(|| without(first))
 }
 
-fn without(slice: &Slice) -> Refused {
-    let names: Vec<&str> = slice.columns.iter().map(|it| it.0.as_str()).collect();
-    Refused::plain(format!("the rows have no column {}, which tells partitions apart", names.join(", ")))
+/// What is said of rows that cannot be told apart.
+pub fn without(slice: &Slice) -> Refused {
+    Refused::plain(format!("the rows have no column {}, which tells partitions apart", slice.names()))
 }
 
 /// How many of the staged rows are of another partition: they would stay when this one is made again.
@@ -61,7 +62,11 @@ pub fn strangers(session: &mut Session, stage: &str, slice: &Slice) -> Result<i6
     count(session, &format!("select count(*) from {staged} where ({condition}) is not true"))
 }
 
-fn count(session: &mut Session, counted: &str) -> Result<i64, Refused> {
+/// The number that a query gives.
+///
+/// # Errors
+/// What the engine says.
+pub fn count(session: &mut Session, counted: &str) -> Result<i64, Refused> {
     let found = session.texts(counted)?.into_iter().flatten().flatten().next();
     found.and_then(|it| it.parse().ok()).ok_or_else(|| Refused::plain("rows could not be counted"))
 }
