@@ -8,6 +8,7 @@ use arrow::datatypes::Field;
 
 use super::{
     Failed, From, Input, Request, all_in_parts,
+    foreign::suggesting,
     incremental::{Column, First, NEW, OLD, check_key, fit, listed, staying},
     view,
 };
@@ -86,7 +87,9 @@ pub fn run(
 fn stage_view(session: &mut Session, request: &Request, staged: &str) -> Result<(), Failed> {
     let text = request.sql.trim_end().trim_end_matches(';');
     let lead = format!("create temporary view {NEW} as ");
-    session.run(&format!("{lead}{text}")).map_err(|it| Failed::of_adbc(it, lead.len()))?;
+    let dialect = session.engine.dialect;
+    let failed = |it: Refused| suggesting(Failed::of_adbc(it, lead.len()), text, dialect);
+    session.run(&format!("{lead}{text}")).map_err(failed)?;
     let named = |it: &Input| match &it.from {
         From::Table(table) if !session.finds(table, &it.name) => Some((it.name.clone(), session.qualified(table))),
         _ => None,
@@ -104,7 +107,9 @@ fn stage_table(session: &mut Session, request: &Request, staged: &str) -> Result
         false => format!("create table {staged} as "),
     };
     let (text, more) = session.query(request.sql.trim_end().trim_end_matches(';'));
-    session.run(&format!("{lead}{text}")).map_err(|it| Failed::of_adbc(it, lead.len() + more))?;
+    let dialect = session.engine.dialect;
+    let failed = |it: Refused| suggesting(Failed::of_adbc(it, lead.len() + more), &request.sql, dialect);
+    session.run(&format!("{lead}{text}")).map_err(failed)?;
     let made = if apart { NEW } else { staged };
     if !request.unique_key.is_empty() {
         let columns: Vec<String> = columns(session, made)?.into_iter().map(|it| it.0).collect();

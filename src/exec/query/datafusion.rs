@@ -233,7 +233,7 @@ impl Drop for Session {
     }
 }
 
-fn context(spill: &Path) -> Result<SessionContext, Failed> {
+fn config() -> SessionConfig {
     let mut config = SessionConfig::new().with_information_schema(false);
     let options = config.options_mut();
     options.sql_parser.enable_ident_normalization = false;
@@ -241,13 +241,22 @@ fn context(spill: &Path) -> Result<SessionContext, Failed> {
     // Plain texts, as every reader of files knows them.
     options.sql_parser.map_string_types_to_utf8view = false;
     options.execution.parquet.schema_force_view_types = false;
+    config
+}
+
+/// The engine without any table, to be asked what it knows.
+pub(super) fn bare() -> SessionContext {
+    SessionContext::new_with_config(config())
+}
+
+fn context(spill: &Path) -> Result<SessionContext, Failed> {
     let memory = usize::try_from(process::free_memory() / MEMORY_SHARE).unwrap_or(usize::MAX);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
         .with_temp_file_path(spill)
         .build_arc()
         .map_err(Failed::plain)?;
-    let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+    let state = SessionStateBuilder::new().with_config(config()).with_runtime_env(runtime).with_default_features();
     Ok(SessionContext::new_with_state(state.with_optimizer_rules(total::rules()).build()))
 }
 
@@ -326,7 +335,12 @@ fn refused(error: DataFusionError, sql: &str) -> Failed {
         DataFusionError::SchemaError(it, _) => near(it),
         _ => None,
     };
-    let help = near.or_else(|| told.as_ref().and_then(|it| it.helps.first()).map(|it| it.message.clone()));
+    // The engine has a guess of its own, in its words.
+    let (message, guess) = match message.split_once("\nDid you mean '") {
+        Some((told, guess)) => (told.to_owned(), guess.split('\'').next().map(|it| format!("did you mean `{it}`?"))),
+        None => (message, None),
+    };
+    let help = near.or(guess).or_else(|| told.as_ref().and_then(|it| it.helps.first()).map(|it| it.message.clone()));
     let at = at(told.and_then(|it| it.span)).or_else(|| match error.find_root() {
         DataFusionError::SchemaError(it, _) => match &**it {
             SchemaError::FieldNotFound { field, .. } => only(sql, field.name()),

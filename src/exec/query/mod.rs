@@ -6,6 +6,7 @@
 pub mod adbc;
 mod apart;
 pub mod datafusion;
+pub mod foreign;
 pub mod incremental;
 pub mod postgres;
 pub mod secret;
@@ -29,6 +30,7 @@ use crate::{
     model::{
         format::TableFormat,
         project::{Home, SqlTemplate},
+        sql::Dialect,
         template::placed::{self, Run},
     },
 };
@@ -240,10 +242,11 @@ pub fn with_secrets(
 }
 
 fn make(request: &Request) -> Result<(), Failed> {
-    match &request.engine {
-        Engine::DataFusion { format, spill } => datafusion::run(request, *format, spill),
-        Engine::Sqlite { database } => sqlite::run(request, database),
-        Engine::Postgres { connection, table } => postgres::run(request, connection, table),
-        Engine::Adbc { .. } => Err(Failed::plain("its database is open in another process")),
-    }
+    let (made, dialect) = match &request.engine {
+        Engine::DataFusion { format, spill } => (datafusion::run(request, *format, spill), Dialect::DataFusion),
+        Engine::Sqlite { database } => (sqlite::run(request, database), Dialect::Sqlite),
+        Engine::Postgres { connection, table } => (postgres::run(request, connection, table), Dialect::Postgres),
+        Engine::Adbc { .. } => return Err(Failed::plain("its database is open in another process")),
+    };
+    made.map_err(|it| foreign::suggesting(it, &request.sql, dialect))
 }

@@ -12,7 +12,7 @@ use crate::{
         query::Failed,
     },
     face::{
-        cli::query_step::{drawn, drawn_within},
+        cli::query_step::{drawn_by, placed, placed_within},
         exit::Exit,
     },
     model::check::Finding,
@@ -53,8 +53,11 @@ fn look(request: &Request) -> Result<String, Failed> {
 pub fn line(request: &Request, asked: &Asked, finding: &Finding, trouble: Option<&Trouble>) -> String {
     let (name, homes) = (&asked.name, &asked.homes);
     let told = trouble.map(|it| {
-        let at_home = homes.iter().find_map(|home| drawn_within(&request.root, home, &it.sql, &it.failed));
-        at_home.unwrap_or_else(|| drawn("the check's query", &it.sql, &it.failed))
+        drawn_by(&it.failed, |sources| {
+            let mut homes = homes.iter();
+            let at_home = homes.find_map(|home| placed_within(&request.root, home, &it.sql, &it.failed, sources));
+            at_home.or_else(|| placed("the check's query", &it.sql, &it.failed, sources))
+        })
     });
     let told = told.unwrap_or_default();
     match &finding.failure {

@@ -16,6 +16,7 @@ mod defer;
 mod diff;
 mod doctor;
 pub mod error;
+mod foreign;
 mod gc;
 mod git;
 mod graph;

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    base::{digest::Digest, fs},
+    base::{diagnostic::Severity, digest::Digest, fs, span::SourceMap},
     face::{
         app::App,
         cli::{
@@ -14,6 +14,7 @@ use crate::{
             args::{DeferArgs, MaterializeArgs, PlanArgs, Selection},
             choosing, defer,
             error::Failure,
+            foreign,
             materialize::forced,
             selecting,
         },
@@ -36,6 +37,8 @@ use crate::{
     },
 };
 
+/// Of more queries it is told when they are run, or by `validate`: a plan is quick.
+const FORETOLD_MAX: usize = 500;
 const FORMAT: &str = "assets.planfile/1";
 
 pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
@@ -102,8 +105,19 @@ fn answer(context: &Context, asked: &Asked<'_>) -> Result<Exit, Failure> {
         if let Some(line) = defer::line(&app) {
             context.ui.print(&format!("{line}\n"))?;
         }
+        foretell(context, &app, &plan);
     }
     Ok(Exit::Done)
+}
+
+/// Tells of queries that would be run and cannot be.
+fn foretell(context: &Context, app: &App, plan: &Plan) {
+    let project = app.project();
+    let ops = plan.steps.iter().take(FORETOLD_MAX).map(|it| &project.ops[it.op]);
+    let mut sources = SourceMap::default();
+    let mut found = foreign::mistakes(project, &app.workspace.root, ops, &mut sources);
+    found.iter_mut().for_each(|it| it.severity = Severity::Warning);
+    context.ui.diagnostics(&found, &sources);
 }
 
 fn rows(project: &Project, plan: &Plan) -> Vec<PlanRow> {

@@ -1,6 +1,7 @@
 //! `assets query SQL`: one question over assets and sources, wherever they are kept, by their keys.
 
 use crate::{
+    base::span::SourceMap,
     exec::{
         copies::Copies,
         query::{Failed, From, Input, datafusion::Session},
@@ -74,8 +75,9 @@ pub fn run(context: &Context, args: &QueryArgs) -> Result<Exit, Failure> {
 
 fn failure(exit: Exit, sql: &str, failed: Failed) -> Failure {
     let plain = Failure::new(exit, failed.message.clone());
-    match placed("query", sql, &failed) {
-        Some((told, sources)) => Failure { diagnostics: vec![told], sources, ..plain },
+    let mut sources = SourceMap::default();
+    match placed("query", sql, &failed, &mut sources) {
+        Some(told) => Failure { diagnostics: vec![told], sources, ..plain },
         None => failed.help.into_iter().fold(plain, Failure::hint),
     }
 }

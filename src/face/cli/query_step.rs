@@ -8,7 +8,7 @@ use crate::{
         fs,
         span::{SourceMap, Span},
     },
-    exec::query::{self, Failed, Request},
+    exec::query::{self, Failed, Request, Written, foreign::first_word},
     face::{
         exit::Exit,
         ui::{Style, diagnostic},
@@ -31,42 +31,65 @@ pub fn run(request: Option<&Path>) -> Result<(), String> {
     query::run(&request).map_err(|it| told(&request, &it))
 }
 
-/// Where it was written, if that can be told; otherwise in the query as it is run.
-pub fn told(request: &Request, failed: &Failed) -> String {
-    let at_home = |text: &str, failed: &Failed| {
-        let home = request.home.as_ref().filter(|it| it.text == text)?;
-        drawn_within(&request.root, home, text, failed)
-    };
-    let Some(written) = &request.written else {
-        return at_home(&request.sql, failed).unwrap_or_else(|| drawn(&request.shown, &request.sql, failed));
-    };
-    let Some(place) = failed.at.and_then(|it| written.origin(it)) else {
-        return drawn(&format!("{} as it is run", request.shown), &request.sql, failed);
-    };
-    let (told, sources) = match written.text[place.clone()].starts_with("{{") {
-        true => marked(&request.shown, &written.text, place, failed),
-        false => {
-            let failed = Failed { at: Some(place.start), ..failed.clone() };
-            let told = at_home(&written.text, &failed);
-            return told.unwrap_or_else(|| drawn(&request.shown, &written.text, &failed));
-        }
-    };
-    diagnostic::render(&told, &sources, Style::PLAIN)
+/// A text that an engine is given, and where it was written.
+pub struct Asked<'a> {
+    /// What it is called.
+    pub shown: &'a str,
+    pub sql: &'a str,
+    pub written: Option<&'a Written>,
+    pub home: Option<&'a Home>,
+    pub root: &'a Path,
 }
 
-/// What is wrong with `sql`, which is called `shown`, with a caret if the place is known.
-pub fn drawn(shown: &str, sql: &str, failed: &Failed) -> String {
-    match placed(shown, sql, failed) {
-        Some((told, sources)) => diagnostic::render(&told, &sources, Style::PLAIN),
+/// Where it was written, if that can be told; otherwise in the query as it is run.
+pub fn told(request: &Request, failed: &Failed) -> String {
+    let Request { shown, sql, written, home, root, .. } = request;
+    let asked = Asked { shown, sql, written: written.as_ref(), home: home.as_ref(), root };
+    drawn_by(failed, |sources| placed_where_written(&asked, failed, sources))
+}
+
+/// The same, as a mistake among others; `None` if nobody knows its place.
+pub fn placed_where_written(asked: &Asked<'_>, failed: &Failed, sources: &mut SourceMap) -> Option<Diagnostic> {
+    let Asked { shown, sql, .. } = *asked;
+    let Some(written) = asked.written else {
+        let at_home = at_home(asked, sql, failed, sources);
+        return at_home.or_else(|| placed(shown, sql, failed, sources));
+    };
+    let Some(place) = failed.at.and_then(|it| written.origin(it)) else {
+        return placed(&format!("{shown} as it is run"), sql, failed, sources);
+    };
+    if written.text[place.clone()].starts_with("{{") {
+        return Some(marked(shown, &written.text, place, failed, sources));
+    }
+    let failed = Failed { at: Some(place.start), ..failed.clone() };
+    at_home(asked, &written.text, &failed, sources).or_else(|| placed(shown, &written.text, &failed, sources))
+}
+
+fn at_home(asked: &Asked<'_>, text: &str, failed: &Failed, sources: &mut SourceMap) -> Option<Diagnostic> {
+    let home = asked.home.filter(|it| it.text == text)?;
+    placed_within(asked.root, home, text, failed, sources)
+}
+
+/// As text, with a caret if `place` knows where.
+pub fn drawn_by(failed: &Failed, place: impl FnOnce(&mut SourceMap) -> Option<Diagnostic>) -> String {
+    let mut sources = SourceMap::default();
+    match place(&mut sources) {
+        Some(told) => diagnostic::render(&told, &sources, Style::PLAIN),
         None => {
             [Some(failed.message.as_str()), failed.help.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("\n")
         }
     }
 }
 
-/// The same in the file in which a part of `sql` stands, if what is wrong is in that part, and nobody has edited the
-/// file meanwhile.
-pub fn drawn_within(root: &Path, home: &Home, sql: &str, failed: &Failed) -> Option<String> {
+/// In the file in which a part of `sql` stands, if what is wrong is in that part, and nobody has edited the file
+/// meanwhile.
+pub fn placed_within(
+    root: &Path,
+    home: &Home,
+    sql: &str,
+    failed: &Failed,
+    sources: &mut SourceMap,
+) -> Option<Diagnostic> {
     let at = failed.at?;
     let mut parts = sql.match_indices(&*home.text).map(|it| it.0);
     let part = parts.find(|it| (*it..=*it + home.text.len()).contains(&at))?;
@@ -74,25 +97,23 @@ pub fn drawn_within(root: &Path, home: &Home, sql: &str, failed: &Failed) -> Opt
     if file.get(home.at..home.at + home.text.len()) != Some(&*home.text) {
         return None;
     }
-    Some(drawn(&home.file, &file, &Failed { at: Some(home.at + at - part), ..failed.clone() }))
+    placed(&home.file, &file, &Failed { at: Some(home.at + at - part), ..failed.clone() }, sources)
 }
 
-/// The same, to be shown as other mistakes are; `None` if nobody knows its place.
-pub fn placed(shown: &str, sql: &str, failed: &Failed) -> Option<(Diagnostic, SourceMap)> {
+/// What is wrong with `sql`, which is called `shown`; `None` if nobody knows its place.
+pub fn placed(shown: &str, sql: &str, failed: &Failed, sources: &mut SourceMap) -> Option<Diagnostic> {
     let at = failed.at.filter(|it| *it <= sql.len())?;
     let rest = sql.get(at..)?;
-    let word = rest.find(|it: char| !(it.is_alphanumeric() || it == '_')).unwrap_or(rest.len());
     let one = rest.chars().next().map_or(0, char::len_utf8);
-    Some(marked(shown, sql, at..at + word.max(one), failed))
+    Some(marked(shown, sql, at..at + first_word(rest).len().max(one), failed, sources))
 }
 
-fn marked(shown: &str, text: &str, place: Range<usize>, failed: &Failed) -> (Diagnostic, SourceMap) {
-    let mut sources = SourceMap::default();
-    let file = sources.add(shown, text);
+fn marked(shown: &str, text: &str, place: Range<usize>, failed: &Failed, sources: &mut SourceMap) -> Diagnostic {
+    let known = sources.files().find(|(_, it)| it.path.to_str() == Some(shown) && &*it.text == text).map(|it| it.0);
+    let file = known.unwrap_or_else(|| sources.add(shown, text));
     let told = Diagnostic::error(code::BAD_SQL, failed.message.clone()).at(Span::new(file, place));
-    let told = match &failed.help {
+    match &failed.help {
         Some(help) => told.help(help.clone()),
         None => told,
-    };
-    (told, sources)
+    }
 }

@@ -1,8 +1,9 @@
-//! `assets validate`: the manifest alone, offline.
+//! `assets validate`: the manifest alone, offline; and its queries, as far as the engines that are built in can tell
+//! what they do not know.
 
 use crate::face::{
     app,
-    cli::{Context, error::Failure},
+    cli::{Context, error::Failure, foreign},
     exit::Exit,
     report::{
         json,
@@ -12,9 +13,14 @@ use crate::face::{
 };
 
 pub fn run(context: &Context) -> Result<Exit, Failure> {
-    let read = app::read(&context.opening)?;
+    let mut read = app::read(&context.opening)?;
     if !read.warnings.is_empty() {
         context.ui.diagnostics(&read.warnings, &read.sources);
+    }
+    let ops = read.project.ops.values();
+    let mistakes = foreign::mistakes(&read.project, &read.root, ops, &mut read.sources);
+    if !mistakes.is_empty() {
+        return Err(Failure::of_diagnostics(mistakes, read.sources));
     }
     let assets = read.project.assets().count();
     let sources = read.project.len() - assets;

@@ -7,6 +7,7 @@ pub mod inputs;
 mod statements;
 mod tables;
 mod tokens;
+pub mod words;
 
 use std::ops::Range;
 
@@ -20,7 +21,7 @@ pub use tables::{TableName, tables, tables_of_expression};
 pub use tokens::normal_form;
 
 /// Whose SQL it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Dialect {
     /// Of the engine that is built in.
     DataFusion,
