@@ -174,6 +174,87 @@ fn tables_behind_any_driver_are_replaced_by_partition() {
     assert!(refused.stderr.contains("its tables are not kept by partition"), "{}", refused.stderr);
 }
 
+/// Days that come as text, whose first one has no rows.
+fn empty_first(io: &str) -> String {
+    format!(
+        r#"default_io = "db"
+{io}
+[partitions.daily]
+type = "time"
+every = "day"
+start = "2025-01-01"
+end = "2025-01-04"
+
+[source.raw]
+files = ["raw/{{{{ partition.key }}}}.csv"]
+partitions = "daily"
+
+[asset.copied]
+command = ["cp", "{{{{ inputs.raw }}}}", "{{{{ output }}}}"]
+deps = ["raw"]
+partitions = "daily"
+partition_column = "day"
+
+[asset.asked]
+sql = "select day, n from raw"
+partitions = "daily"
+partition_column = "day"
+"#
+    )
+}
+
+#[test]
+fn a_partition_without_rows_does_not_settle_what_columns_hold() {
+    let database = Server::shared().database();
+    let adbc = |name: &str, dialect: &str, uri: &str| {
+        let driver = driver(name).display().to_string();
+        format!(
+            "[io.db]\ntype = \"adbc\"\ndriver = \"{driver}\"\ndialect = \"{dialect}\"\noptions = {{ uri = \"{uri}\" }}"
+        )
+    };
+    for io in [
+        "[io.db]\ntype = \"sqlite\"\npath = \"db.sqlite\"".to_owned(),
+        DUCKDB.to_owned(),
+        "[io.db]\ntype = \"postgres\"\nurl = \"{{ env.URL }}\"".to_owned(),
+        adbc("sqlite", "sqlite", "wh.sqlite"),
+        adbc("postgresql", "postgres", "{{ env.URL }}"),
+    ] {
+        let project = Project::new()
+            .manifest(&empty_first(&io))
+            .env("URL", &database.url())
+            .env("ASSETS_DUCKDB_LIBRARY", duckdb::library().to_str().unwrap());
+        project.write("raw/2025-01-01.csv", "day,n\n");
+        project.run(&["materialize", "-q"]).succeeded();
+        for day in ["2025-01-02", "2025-01-03"] {
+            project.write(&format!("raw/{day}.csv"), format!("day,n\n{day},2\n"));
+        }
+        assert_eq!(built(&project).len(), 4, "{io}");
+        project.run(&["status", "-q", "--refresh"]).succeeded();
+        for table in ["copied", "asked"] {
+            let sum = project.run(&["query", &format!("select sum(n + 1) as n from {table}"), "--json"]).succeeded();
+            assert_eq!(sum.json()["rows"][0]["n"].to_string().trim_matches('"'), "6", "{io}");
+        }
+
+        // The first one gets rows after all; those that are not of that kind are told.
+        project.write("raw/2025-01-01.csv", "day,n\n2025-01-01,5\n");
+        assert_eq!(built(&project), ["asked@2025-01-01", "copied@2025-01-01"], "{io}");
+        project.write("raw/2025-01-01.csv", "day,n\n2025-01-01,five\n");
+        // In SQLite a column takes values of any kind.
+        let told = project.run(&["materialize"]);
+        assert_eq!(told.code, i32::from(!io.contains("sqlite")), "{io}{}", told.stderr);
+
+        // As long as no other has rows, one may be made of other columns than it had.
+        for day in ["2025-01-02", "2025-01-03"] {
+            project.write(&format!("raw/{day}.csv"), "day,n\n");
+        }
+        project.run(&["materialize", "-s", "copied", "--partition", "2025-01-02.."]).succeeded();
+        project.run(&["materialize", "-s", "copied"]).succeeded();
+        project.edit("assets.toml", "select day, n from", "select day, n as m from");
+        let told = project.run(&["materialize", "-s", "asked", "--partition", "2025-01-01"]);
+        assert_eq!(told.code, 1, "{}", told.stderr);
+    }
+}
+
 /// In files and in tables; each partition by itself.
 #[test]
 fn partitions_are_checked_one_by_one() {

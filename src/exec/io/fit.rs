@@ -10,7 +10,7 @@ use crate::exec::table::columns::kind;
 const EXACT_MAX: i64 = 9_007_199_254_740_992;
 
 /// A column that is there, or is staged.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Column {
     pub name: String,
     pub data_type: DataType,

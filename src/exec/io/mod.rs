@@ -22,7 +22,10 @@ use crate::{
     base::{digest::Digest, fs::FsError, path::ProjectPath},
     exec::{
         lock::LockName,
-        table::{Rows, digest::TableVersion},
+        table::{
+            Rows, TableError,
+            digest::{TableDigest, TableVersion},
+        },
     },
     model::{
         format::TableFormat,
@@ -91,6 +94,14 @@ impl Target {
             None => table.into_owned(),
             Some(_) => format!("{table}@{}", self.partition.as_str()),
         }
+    }
+
+    /// The identity of its rows.
+    ///
+    /// # Errors
+    /// Rows that cannot be read.
+    pub fn version_of(&self, rows: Rows) -> Result<TableVersion, TableError> {
+        if self.slice.is_some() { TableDigest::of_part(rows) } else { TableDigest::of(rows) }
     }
 
     /// As it stands behind `where`; of a whole table everything.

@@ -9,7 +9,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use arrow::{datatypes::Schema, record_batch::RecordBatch};
+use arrow::{
+    datatypes::{DataType, Field, Schema},
+    record_batch::RecordBatch,
+};
 
 use crate::{
     base::digest::Digest,
@@ -96,6 +99,22 @@ impl TableDigest {
             digest.merge(&part?);
         }
         Ok(digest.finish())
+    }
+
+    /// Of one part of a table. The types of columns are those of the other parts, so they tell nothing of one that has
+    /// no rows.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn of_part(rows: Rows) -> Result<TableVersion, TableError> {
+        let schema = rows.schema();
+        let found = TableDigest::of(rows)?;
+        if found.rows > 0 {
+            return Ok(found);
+        }
+        let untyped: Vec<Field> =
+            schema.fields().iter().map(|it| Field::new(it.name(), DataType::Utf8, true)).collect();
+        Ok(TableDigest::new(&Schema::new(untyped))?.finish())
     }
 
     /// With the rows of another part of the same table.

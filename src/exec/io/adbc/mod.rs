@@ -40,7 +40,7 @@ use crate::{
     exec::{
         io::{Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Slice, Staged, Target, strangers},
         lock::LockName,
-        table::{TableError, digest::TableDigest, read},
+        table::{TableError, read},
     },
     plan::record::{AttemptId, StoredOutput},
 };
@@ -127,7 +127,7 @@ impl AdbcManager {
             if other > 0 {
                 return Err(strangers(&format!("table {}", table_name(target)), other, slice));
             }
-            slice::shape(session, (&table_name(target), stage))?;
+            slice::shape(session, (&table_name(target), stage), slice)?;
         }
         self.content(session, target, stage, "1 = 1")
     }
@@ -145,7 +145,7 @@ impl AdbcManager {
         }
         let query = format!("select * from {} where {condition}", session.qualified(table));
         let rows = session.rows(&query).map_err(self.told(target))?;
-        let found = TableDigest::of(rows).map_err(|it| self.table_error(target, &it))?;
+        let found = target.version_of(rows).map_err(|it| self.table_error(target, &it))?;
         Ok(found.into())
     }
 
@@ -229,13 +229,13 @@ impl AdbcManager {
         let (session, name, engine) = (&mut session, table_name(&staged.target), self.database.place.engine);
         let one = self.database.alone();
         if !engine.transactional {
-            slice::make(session, &name, &stage).map_err(&told)?;
+            slice::make(session, (&name, &stage), slice).map_err(&told)?;
         }
         session.run(engine.begin).map_err(&told)?;
         let published = (|| {
             view::hooks(session, &publishing.pre_hooks)?;
             if engine.transactional {
-                slice::make(session, &name, &stage).map_err(&told)?;
+                slice::make(session, (&name, &stage), slice).map_err(&told)?;
             }
             slice::put(session, (&name, &stage), slice)?;
             let of = Some((staged.attempt.0.as_str(), &content.data_version));

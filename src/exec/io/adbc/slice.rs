@@ -9,7 +9,7 @@ use super::session::{Refused, Session};
 use crate::{
     exec::io::{
         IoError, Slice,
-        fit::{Column, fit, lossy},
+        fit::{Column, Copied, fit, lossy},
         sqlite::table::lost,
     },
     model::sql::Dialect,
@@ -71,14 +71,29 @@ pub fn count(session: &mut Session, counted: &str) -> Result<i64, Refused> {
     found.and_then(|it| it.parse().ok()).ok_or_else(|| Refused::plain("rows could not be counted"))
 }
 
-/// Gives what is staged the columns of the table that it goes into, if there is one.
+/// Whether the table is there with rows of other partitions: those settle what its columns are.
+fn is_settled(session: &mut Session, name: &str, slice: &Slice) -> Result<bool, Refused> {
+    if session.kind_of(name)?.is_none() {
+        return Ok(false);
+    }
+    let all = || "1 = 1".to_owned();
+    let others = match session.engine.transactional {
+        true => condition(session, name, slice)?.map_or_else(all, |it| format!("({it}) is not true")),
+        // There its own rows would be gone before the new ones are there.
+        false => all(),
+    };
+    let table = session.qualified(name);
+    Ok(!session.texts(&format!("select 1 from {table} where {others} limit 1"))?.is_empty())
+}
+
+/// Gives what is staged the columns of the table that it goes into, if others have settled them.
 ///
 /// # Errors
 /// What the engine says; rows that the table has no room for.
-pub fn shape(session: &mut Session, (name, stage): (&str, &str)) -> Result<(), IoError> {
+pub fn shape(session: &mut Session, (name, stage): (&str, &str), slice: &Slice) -> Result<(), IoError> {
     let what = format!("table {name}");
     let said = |it: Refused| refused(&what, it.message);
-    if session.kind_of(name).map_err(said)?.is_none() {
+    if !is_settled(session, name, slice).map_err(said)? {
         return Ok(());
     }
     let (old, new) = (columns(session, name).map_err(said)?, columns(session, stage).map_err(said)?);
@@ -97,22 +112,15 @@ pub fn shape(session: &mut Session, (name, stage): (&str, &str)) -> Result<(), I
         copied.iter().map(|it| engine.quoted(of(it))).collect::<Vec<_>>().join(", ")
     };
     let (names, from) = (list(|it| &it.0), list(|it| &it.1));
-    for statement in [
-        format!("create table {to} as select * from {table} where 1 = 0"),
-        format!("insert into {to} ({names}) select {from} from {staged}"),
-    ] {
+    let made = format!("create table {to} as select * from {table} where 1 = 0");
+    // Without a value, not even a key, there is no row.
+    let filled = (!copied.is_empty()).then(|| format!("insert into {to} ({names}) select {from} from {staged}"));
+    for statement in std::iter::once(made).chain(filled) {
         session.run(&statement).map_err(said)?;
     }
-    for (column, from) in copied.iter().filter(|_| by_value) {
-        let (column, from) = (session.engine.quoted(column), session.engine.quoted(from));
-        let lost = count(session, &lost((&staged, &from), (&to, &column))).map_err(said)?;
-        if lost > 0 {
-            session.drop_table(&shaped).map_err(said)?;
-            return Err(lossy(
-                &what,
-                format!("its column {column} does not hold {lost} of the new values as they are"),
-            ));
-        }
+    if by_value && let Err(error) = nothing_lost(session, &what, &copied, (&staged, &to)) {
+        session.drop_table(&shaped).map_err(said)?;
+        return Err(error);
     }
     for statement in
         [format!("drop table {staged}"), format!("alter table {to} rename to {}", engine.quoted(&engine.stored(stage)))]
@@ -136,22 +144,51 @@ pub fn put(session: &mut Session, (name, stage): (&str, &str), slice: &Slice) ->
     }
     delete(session, name, slice).map_err(said)?;
     let (table, staged) = (session.qualified(name), session.qualified(stage));
-    session.run(&format!("insert into {table} select * from {staged}")).map_err(said)
+    let insert = format!("insert into {table} select * from {staged}");
+    if session.engine.dialect != Dialect::Sqlite {
+        return session.run(&insert).map_err(said);
+    }
+    // Another partition may have made the table since these rows were given its shape.
+    let last = count(session, &format!("select coalesce(max(rowid), 0) from {table}")).map_err(said)?;
+    session.run(&insert).map_err(said)?;
+    let copied: Copied = old.iter().map(|it| it.name.clone()).zip(new.iter().map(|it| it.name.clone())).collect();
+    nothing_lost(session, &what, &copied, (&staged, &format!("{table} where rowid > {last}")))
 }
 
-/// Makes the table, without rows, if there is none.
+/// Refuses values that became others on the way from one table into another, where each value has its own type.
+fn nothing_lost(session: &mut Session, what: &str, copied: &Copied, (staged, to): (&str, &str)) -> Result<(), IoError> {
+    for (column, from) in copied {
+        let (column, from) = (session.engine.quoted(column), session.engine.quoted(from));
+        let asked = lost((staged, &from), (to, &column));
+        let lost = count(session, &asked).map_err(|it| refused(what, it.message))?;
+        if lost > 0 {
+            let cause = format!("its column {column} does not hold {lost} of the new values as they are");
+            return Err(lossy(what, cause));
+        }
+    }
+    Ok(())
+}
+
+/// Makes the table, without rows, if there is none with rows of other partitions.
 ///
 /// # Errors
 /// What the engine says.
-pub fn make(session: &mut Session, name: &str, stage: &str) -> Result<(), Refused> {
+pub fn make(session: &mut Session, (name, stage): (&str, &str), slice: &Slice) -> Result<(), Refused> {
     let (table, staged) = (session.qualified(name), session.qualified(stage));
     if session.engine.dialect == Dialect::Postgres {
         // Two partitions at once would both make it.
         let name = session.engine.literal(&table);
         session.texts(&format!("select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext({name}))::text"))?;
     }
-    if session.kind_of(name)?.is_some() {
+    if is_settled(session, name, slice)? {
         return Ok(());
+    }
+    if session.kind_of(name)?.is_some() {
+        let by_value = session.engine.dialect == Dialect::Sqlite;
+        if !by_value && columns(session, name)? == columns(session, stage)? {
+            return Ok(());
+        }
+        session.drop_table(name)?;
     }
     session.run(&format!("create table {table} as select * from {staged} where 1 = 0"))
 }

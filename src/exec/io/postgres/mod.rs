@@ -145,7 +145,8 @@ impl PostgresManager {
     }
 
     fn content(&self, session: Session, target: &Target, table: &str, condition: &str) -> Result<Content, IoError> {
-        let found = rows::version(session.client, &session.schema, table, condition);
+        let found = rows::read_where(session.client, &session.schema, table, condition);
+        let found = found.and_then(|it| target.version_of(it));
         Ok(found.map_err(|it| self.table_error(target, &it))?.into())
     }
 
@@ -322,7 +323,7 @@ impl IoManager for PostgresManager {
                 return Err(strangers(&format!("table {shown}"), other, slice));
             }
             let names = (&*table_name(&staged.target), &*name);
-            slice::shape(&mut session.client, &session.schema, names, &self.address)?;
+            slice::shape(&mut session.client, &session.schema, names, slice, &self.address)?;
         } else if let Some(made) = made {
             return Ok(made.into());
         }

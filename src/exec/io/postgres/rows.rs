@@ -24,7 +24,6 @@ use crate::exec::{
     io::fit,
     table::{
         Rows, TableError,
-        digest::{TableDigest, TableVersion},
         stream::{BATCH_ROWS, Sink, stream},
     },
 };
@@ -62,14 +61,6 @@ pub fn read_where(mut client: Client, schema: &str, table: &str, condition: &str
     let copy = format!("copy (select {list} from {from} where {condition}) to stdout (format binary)");
     let of_thread = Arc::clone(&found);
     Ok(stream(found, move |to| send(&mut client, &copy, &of_thread, to)))
-}
-
-/// The identity of those rows.
-///
-/// # Errors
-/// As [`read`].
-pub fn version(client: Client, schema: &str, table: &str, condition: &str) -> Result<TableVersion, TableError> {
-    TableDigest::of(read_where(client, schema, table, condition)?)
 }
 
 /// The columns of a table, and what they are here.

@@ -25,11 +25,15 @@ pub fn put(
     let (table, staged) = (qualified(schema, name), qualified(schema, stage));
     // Two partitions at once would both make the table.
     client.execute("select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext($1))", &[&table])?;
-    if find(client, schema, name)?.is_none() {
-        asked(client, &what, &format!("create table {table} (like {staged})"))?;
+    let new = columns(client, schema, stage).map_err(Unswapped::Refused)?;
+    if !is_settled(client, schema, name, slice)? {
+        let is_there = find(client, schema, name)?.is_some();
+        if !is_there || columns(client, schema, name).map_err(Unswapped::Refused)? != new {
+            let gone = if is_there { format!("drop table {table}; ") } else { String::new() };
+            asked(client, &what, &format!("{gone}create table {table} (like {staged})"))?;
+        }
     }
-    let (old, new) = (columns(client, schema, name), columns(client, schema, stage));
-    let (old, new) = (old.map_err(Unswapped::Refused)?, new.map_err(Unswapped::Refused)?);
+    let old = columns(client, schema, name).map_err(Unswapped::Refused)?;
     if fit(&what, (&old, &new), &mut |_, _| Ok(1)).map_err(Unswapped::Refused)?.is_some() {
         let cause = "it was made with other columns meanwhile".to_owned();
         return Err(Unswapped::Refused(IoError::Refused { what, cause, help: "run again".to_owned() }));
@@ -38,6 +42,20 @@ pub fn put(
     asked(client, &what, &format!("insert into {table} select * from {staged}"))?;
     drop(client, schema, stage)?;
     Ok(stamp_where(client, schema, name, &slice.condition())?)
+}
+
+/// Whether the table is there with rows of other partitions: those settle what its columns are.
+fn is_settled(client: &mut Client, schema: &str, name: &str, slice: &Slice) -> Result<bool, Error> {
+    let Some(table) = find(client, schema, name)? else { return Ok(false) };
+    let names: Vec<&str> = slice.columns.iter().map(|it| it.0.as_str()).collect();
+    let known = "select count(*) from pg_catalog.pg_attribute where attrelid = $1 and attname = any($2)";
+    let known: i64 = client.query_one(known, &[&table.oid, &names])?.get(0);
+    let others = match usize::try_from(known) == Ok(names.len()) {
+        true => format!("({}) is not true", slice.condition()),
+        false => "true".to_owned(),
+    };
+    let some = format!("select 1 from {} where {others} limit 1", qualified(schema, name));
+    Ok(client.query_opt(&some, &[])?.is_some())
 }
 
 /// Whether the table is there and, of a slice, some of its rows; or none, and it was written down so.
@@ -65,13 +83,19 @@ pub fn delete(client: &mut impl GenericClient, schema: &str, name: &str, slice: 
     client.batch_execute(&format!("delete from {} where {}", qualified(schema, name), slice.condition()))
 }
 
-/// Gives what is staged the columns of the table that it goes into, if there is one.
+/// Gives what is staged the columns of the table that it goes into, if others have settled them.
 ///
 /// # Errors
 /// Rows that the table has no room for.
-pub fn shape(client: &mut Client, schema: &str, (name, stage): (&str, &str), address: &Address) -> Result<(), IoError> {
+pub fn shape(
+    client: &mut Client,
+    schema: &str,
+    (name, stage): (&str, &str),
+    slice: &Slice,
+    address: &Address,
+) -> Result<(), IoError> {
     let told = |it: Error| address.told(&it);
-    if find(client, schema, name).map_err(told)?.is_none() {
+    if !is_settled(client, schema, name, slice).map_err(told)? {
         return Ok(());
     }
     let (what, staged) = (format!("table {name}"), qualified(schema, stage));
@@ -86,12 +110,14 @@ pub fn shape(client: &mut Client, schema: &str, (name, stage): (&str, &str), add
     let to = qualified(schema, &shaped);
     let list =
         |of: fn(&(String, String)) -> &String| copied.iter().map(|it| quoted(of(it))).collect::<Vec<_>>().join(", ");
+    // Without a value, not even a key, there is no row.
+    let filled = match copied.is_empty() {
+        true => String::new(),
+        false => format!("insert into {to} ({}) select {} from {staged}; ", list(|it| &it.0), list(|it| &it.1)),
+    };
     let statements = format!(
-        "begin; create table {to} (like {}); insert into {to} ({}) select {} from {staged}; drop table {staged}; \
-         alter table {to} rename to {}; commit",
+        "begin; create table {to} (like {}); {filled}drop table {staged}; alter table {to} rename to {}; commit",
         qualified(schema, name),
-        list(|it| &it.0),
-        list(|it| &it.1),
         quoted(stage)
     );
     client.batch_execute(&statements).map_err(|it| other_columns(&what, words(&it)))

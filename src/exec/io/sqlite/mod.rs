@@ -103,17 +103,23 @@ impl SqliteManager {
             slice::belongs(&connection, &staged.target, slice)?;
             let name = table_name(&staged.target);
             // The database is let go before the rows are gone through.
-            let old = self.ask(|live| table::columns(live, "main", &name))?.unwrap_or_default();
+            let old = self.ask(|live| slice::settled(live, &name, slice))?.unwrap_or_default();
             if !old.is_empty() {
                 slice::shape(&old, &connection, &name)?;
             }
         }
-        Ok((Some(database), self.content(connection, STAGED, "true")?))
+        Ok((Some(database), self.content(connection, &staged.target, STAGED, "true")?))
     }
 
-    fn content(&self, connection: Connection, name: &str, condition: &str) -> Result<Content, IoError> {
-        let found = rows::version(connection, name, condition).map_err(|it| self.table_error(name, &it))?;
-        Ok(found.into())
+    fn content(
+        &self,
+        connection: Connection,
+        target: &Target,
+        name: &str,
+        condition: &str,
+    ) -> Result<Content, IoError> {
+        let found = rows::read_tagged(connection, name, condition).and_then(|it| target.version_of(it));
+        Ok(found.map_err(|it| self.table_error(name, &it))?.into())
     }
 
     fn table_error(&self, name: &str, error: &TableError) -> IoError {
@@ -230,7 +236,7 @@ impl SqliteManager {
         match self.is_there(target)? {
             true => {
                 let connection = rows::open(&self.database).map_err(|it| self.error(&it))?;
-                self.content(connection, &name, &target.condition()).map(Some)
+                self.content(connection, target, &name, &target.condition()).map(Some)
             }
             false => Ok(None),
         }

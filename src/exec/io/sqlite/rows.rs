@@ -20,7 +20,6 @@ use rusqlite::{
 use super::table::{columns, is_view, quoted};
 use crate::exec::table::{
     Rows, TableError,
-    digest::{TableDigest, TableVersion},
     stream::{BATCH_ROWS, stream},
 };
 
@@ -55,12 +54,12 @@ pub fn read_where(database: &Path, table: &str, condition: &str) -> Result<Rows,
     rows(open(database)?, table, condition, Mixed::Refused)
 }
 
-/// The identity of those rows.
+/// The same for their identity: of a column whose values are of several types each says which.
 ///
 /// # Errors
 /// A table that cannot be read.
-pub fn version(connection: Connection, table: &str, condition: &str) -> Result<TableVersion, TableError> {
-    TableDigest::of(rows(connection, table, condition, Mixed::Tagged)?)
+pub fn read_tagged(connection: Connection, table: &str, condition: &str) -> Result<Rows, TableError> {
+    rows(connection, table, condition, Mixed::Tagged)
 }
 
 /// A connection that reads.

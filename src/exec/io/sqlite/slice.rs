@@ -1,7 +1,7 @@
 //! One partition of a table: its rows go and others take their place, in a transaction that is neither begun nor
 //! ended here.
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use super::{
     refused,
@@ -22,8 +22,13 @@ pub fn put(transaction: &Transaction<'_>, name: &str, slice: &Slice) -> Result<(
         let columns = definition(transaction, "stage", STAGED).map_err(said)?;
         transaction.execute_batch(&format!("create table main.{} {columns}", quoted(name))).map_err(said)?;
     }
-    let old = columns(transaction, "main", name).map_err(said)?;
+    let mut old = columns(transaction, "main", name).map_err(said)?;
     let new = columns(transaction, "stage", STAGED).map_err(said)?;
+    if old != new && !has_others(transaction, name, slice).map_err(said)? {
+        let made = format!("drop table main.{0}; create table main.{0} {1}", quoted(name), defined(&new));
+        transaction.execute_batch(&made).map_err(said)?;
+        old.clone_from(&new);
+    }
     let names: Vec<String> = new.iter().map(|it| it.0.clone()).collect();
     same_names(&what, &old.iter().map(|it| it.0.clone()).collect::<Vec<_>>(), &names)?;
     delete(transaction, name, slice).map_err(said)?;
@@ -40,6 +45,19 @@ pub fn put(transaction: &Transaction<'_>, name: &str, slice: &Slice) -> Result<(
         nothing_lost(transaction, &what, &names, (&from, &to))?;
     }
     Ok(())
+}
+
+/// The columns of a table that has rows of other partitions, which settle them; none if it is not there or has not.
+pub fn settled(live: &Connection, name: &str, slice: &Slice) -> rusqlite::Result<Vec<(String, String)>> {
+    match exists(live, name)? && has_others(live, name, slice)? {
+        true => columns(live, "main", name),
+        false => Ok(Vec::new()),
+    }
+}
+
+fn has_others(connection: &Connection, name: &str, slice: &Slice) -> rusqlite::Result<bool> {
+    let other = format!("select 1 from main.{} where ({}) is not true limit 1", quoted(name), slice.condition());
+    Ok(connection.query_row(&other, [], |_| Ok(())).optional()?.is_some())
 }
 
 /// Refuses values that became others on the way from one table into another.
