@@ -255,6 +255,51 @@ fn a_partition_without_rows_does_not_settle_what_columns_hold() {
     }
 }
 
+/// The first day reads no day before it.
+#[test]
+fn a_query_that_reads_none_of_the_partitions_has_their_columns() {
+    let database = Server::shared().database();
+    for io in [
+        "[io.db]\ntype = \"sqlite\"\npath = \"db.sqlite\"",
+        DUCKDB,
+        "[io.db]\ntype = \"postgres\"\nurl = \"{{ env.URL }}\"",
+        "[io.db]\ntype = \"fs\"\nroot = \"data\"",
+    ] {
+        let manifest = format!(
+            r#"default_io = "db"
+{io}
+[partitions.daily]
+type = "time"
+every = "day"
+start = "2025-01-01"
+end = "2025-01-04"
+[asset.daily]
+sql = "select '{{{{ partition.key }}}}' as day, 7 as n"
+partitions = "daily"
+partition_column = "day"
+[asset.before]
+sql = "select '{{{{ partition.key }}}}' as day, count(*) as days, coalesce(sum(n), 0) as n from daily"
+deps = [{{ asset = "daily", partitions = {{ offset = -1 }} }}]
+partitions = "daily"
+partition_column = "day"
+"#
+        );
+        let project = Project::new()
+            .manifest(&manifest)
+            .env("URL", &database.url())
+            .env("ASSETS_DUCKDB_LIBRARY", duckdb::library().to_str().unwrap());
+        let alone = project.run(&["materialize", "-s", "before", "--partition", "2025-01-01"]).exited(1);
+        let told = "it reads none of the partitions of daily, and as none is there its columns are not known";
+        assert!(alone.stderr.contains(told), "{io}{}", alone.stderr);
+        assert!(alone.stderr.contains("make one first: assets materialize -s daily"), "{}", alone.stderr);
+        assert_eq!(built(&project).len(), 6, "{io}");
+        let rows = project.run(&["query", "select day, days, n from before order by day", "--json"]).succeeded().json();
+        let row = |it: &serde_json::Value| format!("{} {} {}", it["day"], it["days"], it["n"]).replace('"', "");
+        let rows: Vec<String> = rows["rows"].as_array().unwrap().iter().map(row).collect();
+        assert_eq!(rows, ["2025-01-01 0 0", "2025-01-02 1 7", "2025-01-03 1 7"], "{io}");
+    }
+}
+
 /// In files and in tables; each partition by itself.
 #[test]
 fn partitions_are_checked_one_by_one() {

@@ -2,11 +2,14 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
+use arrow::record_batch::RecordBatchIterator;
+
 use crate::{
     base::fs,
     exec::{
         copies::Copies,
         io::Loaded,
+        relation::{Relation, RelationError, relation},
         run::{
             context::{RunContext, Workspace},
             prepare::{PrepareError, unread},
@@ -209,6 +212,43 @@ pub fn source_given(
         });
     }
     handed_over(context, step, dep, entries, copies)
+}
+
+/// What a query is given of a dependency whose partitions it reads none of: no rows, of the columns that the others
+/// have.
+///
+/// # Errors
+/// Nobody knows the columns, as none is there; rows that cannot be read.
+pub fn nothing_given(
+    context: &RunContext<'_>,
+    step: &PlanStep,
+    dep: NodeId,
+    copies: &mut Copies,
+) -> Result<Given, PrepareError> {
+    let project = &*context.workspace.project;
+    let io = |node: NodeId| project.nodes[node].asset().map(|it| it.io);
+    let is_here = project.is_in_database(dep) && io(dep) == io(project.ops[step.op].outputs[0]);
+    let key = context.workspace.project.key(dep).as_str();
+    let columns = match relation(context.workspace, dep) {
+        Ok(Relation::Files { paths, .. }) if paths.is_empty() => None,
+        Ok(it) => Some(it.rows().map_err(|it| unread(key, it))?.schema()),
+        Err(RelationError::Missing(_)) => None,
+        Err(error) => return Err(unread(key, error)),
+    };
+    let Some(columns) = columns else {
+        let message =
+            format!("it reads none of the partitions of {key}, and as none is there its columns are not known");
+        let is_made = context.workspace.project.nodes[dep].asset().is_some();
+        let help =
+            if is_made { format!("make one first: assets materialize -s {key}") } else { "add a file".to_owned() };
+        return Err(PrepareError::Render { message, help: vec![help] });
+    };
+    if is_here {
+        return Ok(Given::Slices(Vec::new()));
+    }
+    let none = Box::new(RecordBatchIterator::new([], columns));
+    let copy = copies.of_rows(key, none, TableFormat::Arrow).map_err(|it| unread(key, it))?;
+    Ok(Given::Columns(copy.into_os_string()))
 }
 
 /// Whether a command of `op` is given at most one partition of `dep`: not if it makes several of its own.

@@ -599,6 +599,12 @@ pub fn given_inputs(
     let own = |op: &Op| workspace.project.nodes[op.outputs[0]].asset().expect("a query makes an asset").io;
     for dep in &op.deps {
         let key = workspace.project.key(*dep).as_str();
+        let cut = now.parts.get(dep).map(|it| it.there.is_empty());
+        let cut = cut.or_else(|| Some(now.facts.partitions.get(dep)?.is_empty()));
+        if cut == Some(true) && matches!(op.action, Action::Sql(_)) {
+            given.push((*dep, partitions::nothing_given(context, step, *dep, copies)?));
+            continue;
+        }
         // A query reads tables where they are.
         let (keeper, kept) = workspace.keeper(*dep);
         if let Some(parts) = now.parts.get(dep)

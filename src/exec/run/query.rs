@@ -192,6 +192,7 @@ pub fn input(context: &RunContext<'_>, table: &SqlTable, io: IoId, given: &[(Nod
     let slices = given.iter().find(|it| it.0 == table.node).map(|it| &it.1);
     let given = || slices.map(|it| it.all().iter().map(Into::into).collect()).unwrap_or_default();
     let from = match &workspace.project.nodes[node].body {
+        _ if matches!(slices, Some(Given::Columns(_))) => From::Files { paths: given(), format: TableFormat::Arrow },
         // The rows of the partitions that are read, and no others.
         NodeBody::Asset(it) if matches!(slices, Some(Given::Slices(_))) => {
             let Some(Given::Slices(slices)) = slices else { unreachable!("it was looked at") };

@@ -24,6 +24,8 @@ pub enum Given {
     Many(Vec<OsString>),
     /// Partitions of a table that a query reads where it is.
     Slices(Vec<Slice>),
+    /// Of a dependency whose partitions a query reads none of: a file with its columns.
+    Columns(OsString),
     /// Partitions: one argument each, and a folder with one entry each.
     Folder {
         folder: OsString,
@@ -34,7 +36,7 @@ pub enum Given {
 impl Given {
     pub fn all(&self) -> &[OsString] {
         match self {
-            Given::One(it) => std::slice::from_ref(it),
+            Given::One(it) | Given::Columns(it) => std::slice::from_ref(it),
             Given::Many(them) => them,
             Given::Slices(_) => &[],
             Given::Folder { paths, .. } => paths,
@@ -45,7 +47,7 @@ impl Given {
     fn variable(&self) -> OsString {
         match self {
             Given::Folder { folder, .. } => folder.clone(),
-            Given::One(_) | Given::Many(_) | Given::Slices(_) => self.all().join(OsStr::new("\n")),
+            _ => self.all().join(OsStr::new("\n")),
         }
     }
 }

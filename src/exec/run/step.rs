@@ -15,7 +15,7 @@ use crate::{
     model::{
         event::StepIndex,
         plan::{Plan, PlanStep, StepAction},
-        project::{NodeId, OpId},
+        project::{Action, NodeId, OpId},
     },
     plan::{backfill::Order, partitions::PartitionKeys},
 };
@@ -98,6 +98,10 @@ pub fn link<'p>(
         let Some(makers) = maker.get(&dep) else { return Vec::new() };
         match partitions.read_for(step.op, dep, &step.partition) {
             None => makers.values().copied().collect(),
+            // A query that reads none of them wants to know their columns.
+            Some(read) if read.is_empty() && matches!(project.ops[step.op].action, Action::Sql(_)) => {
+                makers.values().take(1).copied().collect()
+            }
             Some(read) => read.ranges().iter().flat_map(|it| makers.range(it.clone()).map(|it| *it.1)).collect(),
         }
     };
