@@ -105,6 +105,65 @@ fn what_the_engine_says_is_shown_where_it_was_written() {
 }
 
 #[test]
+fn what_is_wrong_in_a_text_with_escapes_is_shown_in_the_manifest() {
+    let shown = |sql: &str, more: &str, arguments: &[&str]| {
+        let cut = if more.is_empty() { "" } else { "partitions = \"daily\"\n" };
+        let asset = format!("[asset.a]\nformat = \"csv\"\n{cut}sql = {sql}\n");
+        let project = Project::new().manifest(&format!("{more}[vars]\nleast = \"dya\"\n{asset}"));
+        let output = project.run(&[&["materialize"], arguments].concat()).exited(1).stderr;
+        let lines: Vec<&str> =
+            output.lines().map(str::trim).skip_while(|it| !it.starts_with("error[")).take(6).collect();
+        let line = lines[1].split(':').nth(1).unwrap();
+        let margin = output.lines().find_map(|it| it.find("sql = ")).unwrap();
+        let drawn = output.lines().filter(|it| it.contains("sql = ") || it.contains('^'));
+        let drawn: Vec<String> = drawn.map(|it| it[margin..].to_owned()).collect();
+        (lines[0].to_owned(), lines[1].replacen(line, "N", 1), drawn)
+    };
+    let told = |column: usize, drawn: [&str; 2]| {
+        let drawn = drawn.map(str::to_owned).to_vec();
+        ("error[A0035]: there is no column `dya`".to_owned(), format!("--> assets.toml:N:{column}"), drawn)
+    };
+    assert_eq!(
+        shown(r#""select \"x\" + 1, \t dya from (select 1 as \"x\")""#, "", &[]),
+        told(
+            29,
+            [r#"sql = "select \"x\" + 1, \t dya from (select 1 as \"x\")""#, r#"                            ^^^"#,]
+        )
+    );
+    // What was inserted, by its tag.
+    assert_eq!(
+        shown(r#""select \"x\", {{ vars.least }} from (select 1 as \"x\")""#, "", &[]),
+        told(
+            22,
+            [
+                r#"sql = "select \"x\", {{ vars.least }} from (select 1 as \"x\")""#,
+                r#"                     ^^^^^^^^^^^^^^^^"#,
+            ]
+        )
+    );
+    // After what stands for a partition.
+    let daily = "[partitions.daily]\ntype = \"time\"\nevery = \"day\"\nstart = \"2026-01-01\"\n";
+    assert_eq!(
+        shown(
+            r#""select '{{ partition.key }}' as \"d\", dya from (select 1 as \"x\")""#,
+            daily,
+            &["--partition", "2026-01-01"]
+        ),
+        told(
+            47,
+            [
+                r#"sql = "select '{{ partition.key }}' as \"d\", dya from (select 1 as \"x\")""#,
+                r#"                                              ^^^"#,
+            ]
+        )
+    );
+    // What is told before anything is run, too.
+    let project = Project::new().manifest("[asset.a]\nsql = \"select \\\"x\\\"\\nfrom nobody, other\"\n");
+    let told = project.run(&["validate"]).exited(2).stderr;
+    assert!(told.contains("assets.toml:4:27") && told.contains("assets.toml:4:35"), "{told}");
+}
+
+#[test]
 fn a_variable_of_the_environment_counts_set_or_not() {
     let mut project = shop("select '{{ env.STAGE | default(\"none\") }}' as stage\n");
     project.run(&["materialize"]).succeeded();

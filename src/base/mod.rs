@@ -8,6 +8,7 @@ pub mod env;
 pub mod fs;
 pub mod id;
 pub mod path;
+pub mod places;
 pub mod process;
 pub mod sabotage;
 pub mod span;

@@ -3,7 +3,7 @@
 //! Made by `model::manifest` from text; everything past the loader works on these types. Knows
 //! nothing of what is on disk, of the environment's values or of what was built before.
 
-use std::{collections::BTreeMap, ops::Range, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ use crate::{
     base::{
         id::{Id, IdVec},
         path::ProjectPath,
+        places::Places,
         span::Span,
     },
     model::{
@@ -23,10 +24,7 @@ use crate::{
         object_url::ObjectUrl,
         partitioning::{self, Partitioning},
         sql::Dialect,
-        template::{
-            Template,
-            placed::{self, Run},
-        },
+        template::Template,
     },
     typed_id,
 };
@@ -386,13 +384,14 @@ pub struct Sql {
     pub home: Option<Home>,
 }
 
-/// A text of SQL that stands in a manifest letter for letter: so what an engine says of it is shown there.
+/// A text of SQL that stands in a manifest: so what an engine says of it is shown there.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Home {
     pub file: String,
-    /// Where it begins, in bytes.
-    pub at: usize,
+    /// With everything inserted.
     pub text: String,
+    /// Where each part of it stands in the file.
+    pub places: Places,
 }
 
 /// A query as it was written, and what was inserted.
@@ -400,7 +399,7 @@ pub struct Home {
 pub struct SqlTemplate {
     pub written: String,
     /// Where in it the parts of the text stand.
-    pub runs: Vec<Run>,
+    pub places: Places,
     /// The text with names in place of values; `None` if it cannot be made without them.
     pub outline: Option<String>,
     /// Values of `[vars]` that it names.
@@ -410,13 +409,6 @@ pub struct SqlTemplate {
 }
 
 impl SqlTemplate {
-    /// Where what stands at `at` in the text was written.
-    pub fn origin(&self, at: Range<usize>) -> Option<Range<usize>> {
-        let whole = placed::origin(&self.written, &self.runs, at.start)?;
-        let is_tag = self.written[whole.clone()].starts_with("{{");
-        Some(if is_tag { whole } else { whole.start..whole.end.min(whole.start + at.len()) })
-    }
-
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.env.iter().filter(|it| it.secret).map(|it| it.name.as_str())
     }

@@ -14,25 +14,17 @@ pub mod sqlite;
 mod total;
 pub mod view;
 
-use std::{
-    ops::Range,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    base::{env::Environment, fs},
+    base::{env::Environment, fs, places::Places},
     exec::{
         io::{Slice, sqlite::rows},
         table::{Rows, TableError, read},
     },
-    model::{
-        format::TableFormat,
-        project::{Home, SqlTemplate},
-        sql::Dialect,
-        template::placed::{self, Run},
-    },
+    model::{format::TableFormat, project::Home, sql::Dialect},
 };
 
 /// The hidden subcommand; followed by the path of a [`Request`].
@@ -102,21 +94,7 @@ fn all_in_parts(request: &Request, made: i64, laid: i64) -> Result<(), Failed> {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Written {
     pub text: String,
-    /// Place in the query, place in the template, length.
-    pub runs: Vec<(usize, usize, usize)>,
-}
-
-impl Written {
-    pub fn of(template: &SqlTemplate) -> Written {
-        let runs = template.runs.iter().map(|it| (it.rendered, it.written, it.length)).collect();
-        Written { text: template.written.clone(), runs }
-    }
-
-    /// The place in the template of what stands at `at` in the query.
-    pub fn origin(&self, at: usize) -> Option<Range<usize>> {
-        let run = |it: &(usize, usize, usize)| Run { rendered: it.0, written: it.1, length: it.2 };
-        placed::origin(&self.text, &self.runs.iter().map(run).collect::<Vec<_>>(), at)
-    }
+    pub places: Places,
 }
 
 /// Who runs it, and what it writes.

@@ -2,12 +2,17 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
 use crate::{
-    base::{fs, id::Id},
+    base::{
+        fs,
+        id::Id,
+        places::{Piece, Places},
+    },
     exec::{
         io::{
             Loaded, Slice,
@@ -24,7 +29,7 @@ use crate::{
     model::{
         format::TableFormat,
         project::{
-            AdbcDatabase, Asset, IoId, IoKind, IoManager, NodeBody, NodeId, Project, Sql, SqlTable, SqlTemplate,
+            AdbcDatabase, Asset, Home, IoId, IoKind, IoManager, NodeBody, NodeId, Project, Sql, SqlTable, SqlTemplate,
         },
         sql::inputs::{source_format, table_format},
     },
@@ -89,12 +94,17 @@ pub fn query_argv(
         output: path.clone(),
         table: staged_table(path).filter(|_| in_tables),
     };
+    let (text, places) = in_partition(&face.text, told);
+    let written = face.template.as_ref();
+    let written = written.map(|it| Written { text: it.written.clone(), places: places.through(&it.places) });
+    let home = face.home.as_ref();
+    let home = home.map(|it| Home { text: text.clone(), places: places.through(&it.places), file: it.file.clone() });
     let request = Request {
-        sql: in_partition(&face.text, told),
-        written: face.template.as_ref().map(Written::of),
+        sql: text,
+        written,
         secrets: face.template.iter().flat_map(SqlTemplate::secrets).map(str::to_owned).collect(),
         shown: sql.name(),
-        home: face.home.clone(),
+        home,
         root: workspace.root.clone(),
         engine,
         inputs: face.tables.iter().map(of).collect(),
@@ -140,12 +150,28 @@ fn own(context: &RunContext<'_>, parts: &SpecParts<'_>) -> Result<From, PrepareE
     Ok(From::Files { paths: vec![path], format: readable(table_format(asset)) })
 }
 
-/// A query with what it says of its partition put in, as parts of texts in quotes.
-fn in_partition(sql: &str, told: &BTreeMap<String, String>) -> String {
-    let put = |sql: String, (name, value): (&String, &String)| {
-        sql.replace(&format!("{{{{ partition.{name} }}}}"), &value.replace('\'', "''"))
+/// A query with what it says of its partition put in, as parts of texts in quotes, and where each part of it stood.
+fn in_partition(sql: &str, told: &BTreeMap<String, String>) -> (String, Places) {
+    let (mut text, mut pieces, mut done) = (String::with_capacity(sql.len()), Vec::new(), 0);
+    let mut put = |piece: &str, from: Range<usize>, plain| {
+        pieces.push(Piece { at: text.len()..text.len() + piece.len(), from, plain });
+        text.push_str(piece);
     };
-    told.iter().fold(sql.to_owned(), put)
+    while let Some(start) = sql[done..].find("{{ partition.").map(|it| done + it) {
+        let found = told.iter().find_map(|(name, value)| {
+            let tag = format!("{{{{ partition.{name} }}}}");
+            sql[start..].starts_with(&tag).then_some((tag.len(), value))
+        });
+        let (length, value) = found.map_or((1, None), |it| (it.0, Some(it.1)));
+        put(&sql[done..start], done..start, true);
+        done = start + length;
+        match value {
+            Some(it) => put(&it.replace('\'', "''"), start..done, false),
+            None => put(&sql[start..done], start..done, true),
+        }
+    }
+    put(&sql[done..], done..sql.len(), true);
+    (text, Places::new(pieces))
 }
 
 /// How a process of ours reaches the Postgres database of an asset, and its schema there.

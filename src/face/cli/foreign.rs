@@ -41,7 +41,8 @@ pub fn mistakes<'a>(
 }
 
 fn placed(root: &Path, sql: &Sql, failed: &Failed, sources: &mut SourceMap) -> Option<Diagnostic> {
-    let written = sql.template.as_ref().map(Written::of);
+    let written = sql.template.as_ref();
+    let written = written.map(|it| Written { text: it.written.clone(), places: it.places.clone() });
     let shown = sql.name();
     let asked = Asked { shown: &shown, sql: &sql.text, written: written.as_ref(), home: sql.home.as_ref(), root };
     placed_where_written(&asked, failed, sources)

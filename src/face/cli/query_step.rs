@@ -51,23 +51,15 @@ pub fn told(request: &Request, failed: &Failed) -> String {
 /// The same, as a mistake among others; `None` if nobody knows its place.
 pub fn placed_where_written(asked: &Asked<'_>, failed: &Failed, sources: &mut SourceMap) -> Option<Diagnostic> {
     let Asked { shown, sql, .. } = *asked;
-    let Some(written) = asked.written else {
-        let at_home = at_home(asked, sql, failed, sources);
-        return at_home.or_else(|| placed(shown, sql, failed, sources));
-    };
-    let Some(place) = failed.at.and_then(|it| written.origin(it)) else {
+    let at_home = asked.home.and_then(|it| placed_within(asked.root, it, sql, failed, sources));
+    if at_home.is_some() {
+        return at_home;
+    }
+    let Some(written) = asked.written else { return placed(shown, sql, failed, sources) };
+    let Some(place) = failed.at.and_then(|it| written.places.origin(it)) else {
         return placed(&format!("{shown} as it is run"), sql, failed, sources);
     };
-    if written.text[place.clone()].starts_with("{{") {
-        return Some(marked(shown, &written.text, place, failed, sources));
-    }
-    let failed = Failed { at: Some(place.start), ..failed.clone() };
-    at_home(asked, &written.text, &failed, sources).or_else(|| placed(shown, &written.text, &failed, sources))
-}
-
-fn at_home(asked: &Asked<'_>, text: &str, failed: &Failed, sources: &mut SourceMap) -> Option<Diagnostic> {
-    let home = asked.home.filter(|it| it.text == text)?;
-    placed_within(asked.root, home, text, failed, sources)
+    Some(marked(shown, &written.text, whole_or_word(&written.text, place), failed, sources))
 }
 
 /// As text, with a caret if `place` knows where.
@@ -93,19 +85,27 @@ pub fn placed_within(
     let at = failed.at?;
     let mut parts = sql.match_indices(&*home.text).map(|it| it.0);
     let part = parts.find(|it| (*it..=*it + home.text.len()).contains(&at))?;
+    let place = home.places.origin(at - part)?;
     let file = String::from_utf8(fs::read_if_there(&root.join(&home.file)).ok()??).ok()?;
-    if file.get(home.at..home.at + home.text.len()) != Some(&*home.text) {
-        return None;
-    }
-    placed(&home.file, &file, &Failed { at: Some(home.at + at - part), ..failed.clone() }, sources)
+    let mut plain = home.places.pieces().iter().filter(|it| it.plain);
+    let is_as_it_was = plain.all(|it| file.get(it.from.clone()) == home.text.get(it.at.clone()));
+    is_as_it_was.then(|| marked(&home.file, &file, whole_or_word(&file, place), failed, sources))
 }
 
 /// What is wrong with `sql`, which is called `shown`; `None` if nobody knows its place.
 pub fn placed(shown: &str, sql: &str, failed: &Failed, sources: &mut SourceMap) -> Option<Diagnostic> {
-    let at = failed.at.filter(|it| *it <= sql.len())?;
-    let rest = sql.get(at..)?;
+    let at = failed.at.filter(|it| sql.is_char_boundary(*it))?;
+    Some(marked(shown, sql, whole_or_word(sql, at..sql.len()), failed, sources))
+}
+
+/// A tag that inserts something, or the first word there.
+fn whole_or_word(text: &str, place: Range<usize>) -> Range<usize> {
+    let rest = text.get(place.clone()).unwrap_or_default();
+    if rest.starts_with("{{") && rest.ends_with("}}") {
+        return place;
+    }
     let one = rest.chars().next().map_or(0, char::len_utf8);
-    Some(marked(shown, sql, at..at + first_word(rest).len().max(one), failed, sources))
+    place.start..place.start + first_word(rest).len().max(one)
 }
 
 fn marked(shown: &str, text: &str, place: Range<usize>, failed: &Failed, sources: &mut SourceMap) -> Diagnostic {

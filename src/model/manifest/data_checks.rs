@@ -323,9 +323,7 @@ impl Resolver<'_> {
                 reading.tables.push(SqlTable { name, node });
             }
         }
-        if *query.text == **written {
-            reading.homes.extend(self.home(written, value.place));
-        }
+        reading.homes.extend(self.home(&query));
         Some(query.text.to_string())
     }
 }

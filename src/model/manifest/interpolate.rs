@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-use super::{Options, code, report::Report};
+use super::{Options, code, escapes, report::Report};
 
 /// The text with its templates replaced; `None` if that cannot be done, which is reported.
 pub fn render(
@@ -109,15 +109,10 @@ fn code_of(error: &TemplateError, text: &str) -> Code {
     }
 }
 
-/// The place of a range of a string's text. If the string is written with escapes, all of it.
+/// The place of a range of a string's text; of what is no string, all of it.
 pub fn inside(text: &str, place: Span, range: Range<usize>, sources: &SourceMap) -> Span {
-    let source = &*sources.file(place.file).text;
-    let written = source.get(place.range()).unwrap_or_default();
-    let marks = ["\"\"\"\r\n", "'''\r\n", "\"\"\"\n", "'''\n", "\"\"\"", "'''", "\"", "'"];
-    let lead = marks.iter().find(|it| written.starts_with(**it)).map_or(0, |it| it.len());
-    if written.get(lead..lead + text.len()) != Some(text) {
-        return place;
-    }
-    let start = place.range().start + lead;
-    Span::new(place.file, start + range.start..start + range.end)
+    let raw = sources.file(place.file).text.get(place.range()).unwrap_or_default();
+    let start = place.range().start;
+    let found = escapes::places(raw, text).and_then(|it| it.origin_of(range));
+    found.map_or(place, |it| Span::new(place.file, start + it.start..start + it.end))
 }

@@ -20,6 +20,7 @@ pub mod code;
 mod computation;
 mod data_checks;
 mod duration;
+mod escapes;
 mod gather;
 mod interpolate;
 mod keys;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    base::{diagnostic::Diagnostic, id::Id, span::Span},
+    base::{diagnostic::Diagnostic, id::Id, places::Places, span::Span},
     model::{
         partitioning::PartitionsId,
         project::{EnvName, Home, NodeId, SqlTemplate, VarValue, secret_mark, tagged},
@@ -20,7 +20,7 @@ use crate::{
 };
 
 use super::batch::OF_RANGE;
-use super::{code, interpolate, raw::Value, resolve::Resolver};
+use super::{code, escapes, interpolate, raw::Value, resolve::Resolver};
 
 /// A text, and what it became.
 pub struct QueryText {
@@ -85,7 +85,7 @@ impl Resolver<'_> {
         let vars = self.vars.keys().filter(|it| uses.all_vars || uses.vars.contains(*it)).cloned().collect();
         let secret = |it: &String| scope.env.unwrap_or_default().iter().any(|own| own.name == *it && own.secret);
         let env = uses.env.iter().map(|it| EnvName { secret: secret(it), name: it.clone() }).collect();
-        let template = SqlTemplate { written: written.to_string(), runs: placed.runs, outline, vars, env };
+        let template = SqlTemplate { written: written.to_string(), places: placed.places, outline, vars, env };
         Some(QueryText { template: Some(template), refs: refs.asked(), ..plain(placed.text.into()) })
     }
 
@@ -172,18 +172,20 @@ impl Resolver<'_> {
         let Some(at) = at else { return all };
         let written = match &query.template {
             None => Some(at),
-            Some(it) => it.origin(at),
+            Some(it) => it.places.origin_of(at),
         };
         written.map_or(all, |it| interpolate::inside(&query.written, query.place, it, self.sources))
     }
 
-    /// Where a text stands in the manifest, if it is written there without escapes.
-    pub fn home(&self, text: &str, place: Span) -> Option<Home> {
-        let found = interpolate::inside(text, place, 0..text.len(), self.sources);
-        let source = self.sources.file(found.file);
-        let is_so = source.text.get(found.range()) == Some(text);
-        let (file, at) = (source.path.display().to_string(), found.range().start);
-        is_so.then(|| Home { file, at, text: text.to_owned() })
+    /// Where it stands in the manifest, if that is where it stands.
+    pub fn home(&self, query: &QueryText) -> Option<Home> {
+        let source = self.sources.file(query.place.file);
+        let range = query.place.range();
+        let in_string = escapes::places(source.text.get(range.clone())?, &query.written)?;
+        let length = query.written.len();
+        let written = query.template.as_ref().map_or_else(|| Places::plain(length, 0), |it| it.places.clone());
+        let places = written.through(&in_string).through(&Places::plain(range.len(), range.start));
+        Some(Home { file: source.path.display().to_string(), text: query.text.to_string(), places })
     }
 
     /// Whether a table that is nowhere declared is known to be there: `external_tables` say so.

@@ -209,7 +209,7 @@ impl<'a> Resolver<'a> {
             read.push(SqlTable { name: table.parts.join("."), node });
         }
         let (text, file) = (query.text.to_string(), face.file.clone());
-        let home = if file.is_some() { None } else { self.home(&face.written, face.place) };
+        let home = if file.is_some() { None } else { self.home(&query) };
         let sql = Sql { text, file, dialect, tables: read, template: query.template, incremental: None, home };
         Some(Made { sql, refs: query.refs, itself })
     }

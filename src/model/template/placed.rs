@@ -5,25 +5,24 @@
 
 use std::ops::Range;
 
-use super::{
-    Scope, Template, TemplateError,
-    scan::{self, Piece},
-};
+use crate::base::places::{Piece, Places};
+
+use super::{Scope, Template, TemplateError, scan};
 
 /// Text that was taken over as it stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Run {
+#[derive(Clone, Copy, Debug)]
+struct Run {
     /// Where it is in what was rendered, in the template, and how long: bytes.
-    pub rendered: usize,
-    pub written: usize,
-    pub length: usize,
+    rendered: usize,
+    written: usize,
+    length: usize,
 }
 
-/// What a template became. No runs: nobody knows what stands where.
+/// What a template became. No places: nobody knows what stands where.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Placed {
     pub text: String,
-    pub runs: Vec<Run>,
+    pub places: Places,
 }
 
 /// Around the number of a run; private characters that no text has.
@@ -36,7 +35,8 @@ impl Template {
     pub fn render_placed(&self, scope: &Scope<'_>) -> Result<Placed, TemplateError> {
         let text = self.render(scope)?;
         let runs = if text.contains([OPEN, CLOSE]) { None } else { self.runs(&text, scope) };
-        Ok(Placed { text, runs: runs.unwrap_or_default() })
+        let places = runs.map_or_else(Places::default, |it| places(&self.text, &it, text.len()));
+        Ok(Placed { text, places })
     }
 
     fn runs(&self, text: &str, scope: &Scope<'_>) -> Option<Vec<Run>> {
@@ -44,7 +44,7 @@ impl Template {
         let mut marked = String::with_capacity(self.text.len() * 2);
         let mut done = 0;
         for piece in scan::scan(&self.text).pieces {
-            let Piece::Text(range) = piece else { continue };
+            let scan::Piece::Text(range) = piece else { continue };
             // White space beside a tag may be trimmed by it: that must go on.
             let lead = self.text[range.clone()].len() - self.text[range.clone()].trim_start().len();
             let start = range.start + lead;
@@ -73,19 +73,30 @@ impl Template {
     }
 }
 
-/// The place in `written` that byte `at` of what it became comes from: from there to the end of the text
-/// between two tags, or a whole tag.
-pub fn origin(written: &str, runs: &[Run], at: usize) -> Option<Range<usize>> {
-    let last = runs.partition_point(|it| it.rendered <= at).checked_sub(1);
-    let after = match last.map(|it| runs[it]) {
-        Some(run) if at < run.rendered + run.length => {
-            let offset = at - run.rendered;
-            return Some(run.written + offset..run.written + run.length);
+/// Of a text of `length` bytes with these parts. What is between them was put there by the tag after the first.
+fn places(written: &str, runs: &[Run], length: usize) -> Places {
+    if runs.is_empty() {
+        return Places::default();
+    }
+    let mut parts = Vec::with_capacity(runs.len() * 2);
+    let (mut done, mut after) = (0, 0);
+    let end = Run { rendered: length, written: written.len(), length: 0 };
+    for run in runs.iter().copied().chain([end]) {
+        if run.rendered > done
+            && let Some(from) = tag(written, after)
+        {
+            parts.push(Piece { at: done..run.rendered, from, plain: false });
         }
-        Some(run) => run.written + run.length,
-        None if runs.is_empty() => return None,
-        None => 0,
-    };
+        (done, after) = (run.rendered + run.length, run.written + run.length);
+        if run.length > 0 {
+            parts.push(Piece { at: run.rendered..done, from: run.written..after, plain: true });
+        }
+    }
+    Places::new(parts)
+}
+
+/// The first tag that inserts something after `after`.
+fn tag(written: &str, after: usize) -> Option<Range<usize>> {
     let start = after + written.get(after..)?.find("{{")?;
     let end = start + written[start..].find("}}")? + 2;
     Some(start..end)
@@ -124,7 +135,7 @@ mod tests {
     fn behind<'t>(text: &'t str, word: &str) -> Option<&'t str> {
         let placed = placed(text);
         let at = placed.text.find(word).unwrap();
-        origin(text, &placed.runs, at).map(|it| &text[it])
+        placed.places.origin(at).map(|it| &text[it])
     }
 
     #[test]
@@ -147,7 +158,7 @@ mod tests {
     #[test]
     fn where_marks_would_count_nothing_is_known() {
         let text = "{% set a %}abc{% endset %}select {{ a | length }}";
-        assert_eq!(placed(text), Placed { text: "select 3".to_owned(), runs: Vec::new() });
+        assert_eq!(placed(text), Placed { text: "select 3".to_owned(), places: Places::default() });
         assert_eq!(behind(text, "3"), None);
     }
 }

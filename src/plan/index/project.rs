@@ -3,13 +3,14 @@
 //! Knows nothing of when it may be believed. The graph is not written: it follows from the rest. Order
 //! and numbers are the format: whatever changes them changes [`FORM`] too.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use crate::{
     base::{
         digest::Digest,
         id::{Id, IdVec},
         path::ProjectPath,
+        places::{Piece, Places},
         span::{FileId, Span},
     },
     model::{
@@ -24,7 +25,7 @@ use crate::{
             Shape, Source, Sql, SqlTable, SqlTemplate, VarValue, VersionKind,
         },
         sql::Dialect,
-        template::{Template, placed::Run},
+        template::Template,
     },
     plan::{
         hash::Signature,
@@ -33,7 +34,7 @@ use crate::{
 };
 
 /// Also tells projects of another version of this program apart: what a manifest means may have changed.
-const FORM: &str = concat!("assets project 23, ", env!("CARGO_PKG_VERSION"));
+const FORM: &str = concat!("assets project 24, ", env!("CARGO_PKG_VERSION"));
 
 /// What a project was read from, and what it was read with.
 #[derive(Clone, PartialEq, Debug)]
@@ -178,14 +179,14 @@ coded_struct!(DataCheck { rule, filter, dialect, tables, homes });
 coded_cases!(Severity { 0 = Warn, 1 = Error });
 coded_cases!(Durability { 0 = Strict, 1 = Epoch, 2 = Off });
 coded_struct!(Sql { text, file, dialect, tables, template, incremental, home });
-coded_struct!(Home { file, at, text });
+coded_struct!(Home { file, text, places });
 coded_struct!(Publishing { view, pre_hooks, post_hooks, indexes });
 coded_struct!(Hook { text, shown });
 coded_struct!(Index { columns, unique });
 coded_struct!(Incremental { adding, strategy, unique_key });
 coded_cases!(Strategy { 0 = Append, 1 = DeleteInsert, 2 = Merge });
-coded_struct!(SqlTemplate { written, runs, outline, vars, env });
-coded_struct!(Run { rendered, written, length });
+coded_struct!(SqlTemplate { written, places, outline, vars, env });
+coded_struct!(Piece { at, from, plain });
 coded_struct!(SqlTable { name, node });
 coded_cases!(Dialect { 0 = Sqlite, 1 = DataFusion, 2 = Postgres, 3 = DuckDb, 4 = Snowflake, 5 = BigQuery, 6 = Ansi });
 coded_struct!(EnvName { name, secret });
@@ -222,6 +223,28 @@ impl Coded for usize {
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
         usize::try_from(u64::read(from)?).map_err(|_| Malformed("a number is too large"))
+    }
+}
+
+impl Coded for Range<usize> {
+    fn write(&self, out: &mut Vec<u8>) {
+        (self.start, self.end).write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let (start, end) = Coded::read(from)?;
+        Ok(start..end)
+    }
+}
+
+impl Coded for Places {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.pieces().len().write(out);
+        self.pieces().iter().for_each(|it| it.write(out));
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Vec::read(from).map(Places::new)
     }
 }
 
