@@ -482,7 +482,7 @@ partitions = "daily"
 }
 
 #[test]
-fn a_table_that_names_a_key_that_is_not_there_yet_says_what_to_do() {
+fn a_table_that_names_a_key_that_is_not_there_keeps_only_its_asset_from_being_made() {
     let project = Project::new().manifest(
         r#"
 [partitions.who]
@@ -497,9 +497,24 @@ partitions = "who"
 command = "echo > {{ output }}"
 deps = [{ asset = "who", partitions = { table = { jp = ["acme"] } } }]
 partitions = "region"
+[asset.other]
+command = "echo > {{ output }}"
+partitions = "region"
 "#,
     );
-    let refused = project.run(&["status"]).exited(2);
-    assert!(refused.stderr.contains("the table names `acme`"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("add it with `assets partitions add`"), "{}", refused.stderr);
+    project.run(&["partitions", "add", "who", "globex"]).succeeded();
+    project.run(&["materialize", "-s", "other", "-s", "who"]).succeeded();
+    project.run(&["status", "-q", "-s", "other", "-s", "who"]).succeeded();
+    let told = "it cannot read the partitions of who: the table names `acme`, which is no partition of the upstream; \
+                add it with `assets partitions add`, or take it out";
+    let status = project.run(&["status"]).exited(3);
+    assert!(status.stdout.contains("all blocked: upstream is missing: partitions of who"), "{}", status.stdout);
+    assert!(status.stderr.contains(&format!("warning: region: {told}")), "{}", status.stderr);
+    let why = project.run(&["why", "region"]).succeeded();
+    assert!(why.stdout.contains("upstream is missing: partitions of who"), "{}", why.stdout);
+    let made = project.run(&["materialize"]).exited(1);
+    assert!(made.stderr.contains(told), "{}", made.stderr);
+    project.run(&["partitions", "add", "who", "acme"]).succeeded();
+    project.run(&["materialize"]).succeeded();
+    project.run(&["status", "-q"]).succeeded();
 }

@@ -33,7 +33,7 @@ use crate::{
     plan::{
         checked::CheckHistory,
         hash::{FileCache, GlobError, Signature, Sweep, Trust, boot},
-        partitions::{NoKeys, PartitionKeys},
+        partitions::PartitionKeys,
         record::Session,
         store::{
             Change, StateStore,
@@ -249,6 +249,9 @@ impl App {
         for note in self.workspace.store.notes() {
             ui.warn(&note);
         }
+        for (op, why) in self.workspace.partitions.all_unrelated() {
+            ui.warn(&format!("{}: {why}", self.project().ops[op].name));
+        }
         let _ = self.workspace.sweep.save(&self.state.path().join("files.idx"));
     }
 }
@@ -270,17 +273,7 @@ fn partitions(project: &Project, state: &StateFolder, now: Timestamp) -> Result<
     if let Some(error) = unreadable.into_inner() {
         return Err(Failure::new(Exit::State, error.to_string()));
     }
-    keys.map_err(|it| {
-        let hint = match &it {
-            // What is static was tried when the manifest was read: keys that are not there now are dynamic ones.
-            NoKeys::Unrelated { why, .. } => Some(why.help.clone().unwrap_or_else(|| {
-                "take it out of the table, add it with `assets partitions add`, then name it there again".to_owned()
-            })),
-            NoKeys::TooMany { .. } => None,
-        };
-        let failure = Failure::usage(it.to_string());
-        hint.into_iter().fold(failure, Failure::hint)
-    })
+    keys.map_err(|it| Failure::usage(it.to_string()))
 }
 
 fn of_target(of_project: &StateFolder, target: Option<&str>) -> Result<StateFolder, Failure> {

@@ -229,6 +229,10 @@ fn op_facts(world: &World<'_>, id: OpId, sets: [Expansion; 2], looked: &[FileFac
     let op = &world.project.ops[id];
     let mut facts = OpFacts { parts: own_parts(world, op), ..OpFacts::default() };
     facts.parts.extend(given_as_one(world, id, op));
+    let unrelated = world.partitions.unrelated(id).iter();
+    facts
+        .missing
+        .extend(unrelated.map(|(dep, why)| missing(&format!("partitions of {}", world.project.key(*dep)), why)));
     let files: usize = sets.iter().map(|it| it.files.len()).sum();
     facts.parts.reserve_exact(files);
     facts.files.reserve_exact(files);

@@ -1,14 +1,17 @@
 //! The partitions that there are now: keys of every definition at one moment, and which of one asset
 //! belong to which of another. Made when a project is opened; without partitions there is nothing in it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
 use crate::{
     base::id::IdVec,
     model::{
-        key::PartitionKey,
+        key::{AssetKey, PartitionKey},
         partition::{CannotMap, Keys, Moment, Names, PartitionSet, Related},
         partitioning::PartitionsId,
         project::{NodeId, OpId, Project},
@@ -22,6 +25,8 @@ pub struct PartitionKeys {
     of_node: HashMap<NodeId, PartitionsId>,
     of_op: HashMap<OpId, PartitionsId>,
     related: HashMap<(OpId, NodeId), Arc<Related>>,
+    /// Why an op cannot read a dependency as it is told to, with the dynamic keys that there are.
+    unrelated: BTreeMap<OpId, Vec<(NodeId, String)>>,
 }
 
 /// What cannot be at this moment, in words.
@@ -29,13 +34,14 @@ pub struct PartitionKeys {
 pub enum NoKeys {
     #[error("partitions `{name}`: {why}")]
     TooMany { name: String, why: String },
-    #[error("`{reader}` cannot read the partitions of `{read}`: {why}")]
-    Unrelated { reader: String, read: String, why: CannotMap },
 }
 
 impl PartitionKeys {
+    /// A mapping that cannot be with the dynamic keys that there are keeps from being made what reads by it, and nothing
+    /// else: until it is mended, all is taken to belong together.
+    ///
     /// # Errors
-    /// Keys that cannot be counted, and mappings that cannot be with the dynamic keys that there are.
+    /// Keys that cannot be counted.
     pub fn of(project: &Project, now: Timestamp, dynamic: &dyn Fn(&str) -> Names) -> Result<PartitionKeys, NoKeys> {
         let partitioning = &project.partitioning;
         let mut made = PartitionKeys::default();
@@ -57,10 +63,12 @@ impl PartitionKeys {
             for dep in &op.deps {
                 let Some(of_dep) = partitioning.of(*dep) else { continue };
                 let keys = own.map_or(&Keys::Whole, |it| &made.keys[it]);
-                let related = partitioning.mapping(id, own, *dep).relate(&made.keys[of_dep], keys);
-                let unrelated =
-                    |why| NoKeys::Unrelated { reader: op.name.clone(), read: project.key(*dep).to_string(), why };
-                made.related.insert((id, *dep), Arc::new(related.map_err(unrelated)?));
+                let of_dep = &made.keys[of_dep];
+                let related = partitioning.mapping(id, own, *dep).relate(of_dep, keys).unwrap_or_else(|why| {
+                    made.unrelated.entry(id).or_default().push((*dep, told(project.key(*dep), &why)));
+                    Related::all(of_dep, keys)
+                });
+                made.related.insert((id, *dep), Arc::new(related));
             }
         }
         Ok(made)
@@ -97,6 +105,16 @@ impl PartitionKeys {
         self.related.get(&(op, dep)).map(|it| &**it)
     }
 
+    /// All ops for which there is such a reason, and those reasons.
+    pub fn all_unrelated(&self) -> impl Iterator<Item = (OpId, &str)> {
+        self.unrelated.iter().flat_map(|(op, them)| them.iter().map(|it| (*op, &*it.1)))
+    }
+
+    /// The dependencies whose partitions `op` cannot be told to read, and why.
+    pub fn unrelated(&self, op: OpId) -> &[(NodeId, String)] {
+        self.unrelated.get(&op).map_or(&[], |it| it)
+    }
+
     /// Whether `op` reads one partition of `dep` at most to make one of its own.
     pub fn reads_one(&self, op: OpId, dep: NodeId) -> bool {
         self.related(op, dep).is_none_or(Related::is_of_one)
@@ -126,4 +144,10 @@ impl PartitionKeys {
         }
         told
     }
+}
+
+fn told(read: &AssetKey, why: &CannotMap) -> String {
+    // What is static was tried when the manifest was read: keys that are not there now are dynamic ones.
+    let help = why.help.clone().unwrap_or_else(|| "add it with `assets partitions add`, or take it out".to_owned());
+    format!("it cannot read the partitions of {read}: {why}; {help}")
 }

@@ -107,6 +107,11 @@ struct Dimensions {
 }
 
 impl Related {
+    /// Each of the downstream is made from all of the upstream.
+    pub fn all(upstream: &Keys, downstream: &Keys) -> Related {
+        Related { upstream: upstream.count(), downstream: downstream.count(), relation: Relation::All }
+    }
+
     /// The partitions that are read to make these.
     pub fn upstream(&self, of: &PartitionSet) -> PartitionSet {
         let all = PartitionSet::range(0..self.upstream);
