@@ -330,11 +330,38 @@ fn partitions_are_checked_one_by_one() {
         }
         let told = project.run(&["check", "--json"]).succeeded().json();
         assert_eq!(all(&told), ["jp passed", "us warned"], "{io}");
+        let show = project.run(&["show", "a", "--json"]).succeeded().json();
+        let last = &show["checks"][0]["last"];
+        assert_eq!(
+            (&last["partition"], &last["outcome"], &last["run"]),
+            (&"us".into(), &"failed".into(), &told["run"])
+        );
+        let show = project.run(&["show", "a"]).succeeded();
+        assert!(show.stdout.contains("(warns, failed at us)"), "{}", show.stdout);
         let one = project.run(&["check", "a", "--partition", "jp,de", "--json"]).succeeded().json();
         assert_eq!(all(&one), ["jp passed", "de missing"], "{io}");
         let text = project.run(&["check", "a", "--partition", "us"]).succeeded();
         assert!(text.stdout.contains("a@us"), "{}", text.stdout);
     }
+}
+
+/// What a check compares with is what it said of the same partition.
+#[test]
+fn a_number_is_compared_with_the_last_one_of_its_partition() {
+    let project = Project::new().manifest(
+        "[partitions.region]\ntype = \"static\"\nkeys = [\"jp\", \"us\"]\n\
+         [source.raw]\nfiles = [\"raw/{{ partition.key }}.csv\"]\npartitions = \"region\"\n\
+         [asset.a]\nsql = \"select n from raw\"\npartitions = \"region\"\nformat = \"csv\"\n\
+         checks = [{ metric = { value = \"sum(n)\", change = \"10 %\" } }]\n",
+    );
+    project.write("raw/jp.csv", "n\n1000\n");
+    project.write("raw/us.csv", "n\n1\n");
+    project.run(&["materialize"]).succeeded();
+    project.write("raw/jp.csv", "n\n1001\n");
+    project.run(&["materialize"]).succeeded();
+    project.write("raw/us.csv", "n\n2\n");
+    let refused = project.run(&["materialize"]).exited(4);
+    assert!(refused.stderr.contains("a@us"), "{}", refused.stderr);
 }
 
 #[test]

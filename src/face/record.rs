@@ -53,10 +53,11 @@ impl<'a> Recorder<'a> {
         let look = Look {
             at: self.clock.now(),
             run: self.run.0.clone(),
+            partition: None,
             data_version: report.data_version.filter(|_| built).map(|it| it.to_string()),
             checks: report.checks.iter().map(Said::from).collect(),
         };
-        if let Err(error) = self.checked.add(&report.key, &look) {
+        if let Err(error) = self.checked.add(&report.key, &report.partition, &look) {
             self.trouble.get_or_insert_with(|| format!("the history of checks is not complete: {error}"));
         }
     }

@@ -1,4 +1,5 @@
-//! What checks said in the past: for each asset a file of its own in the state, a line of JSON for each look.
+//! What checks said in the past: for each asset a file of its own in the state, a line of JSON for each look. What they
+//! said of its partitions is in that file too, as far as it is recent, and in one for each.
 //!
 //! Kept for people, and for checks that compare with the version before. Nothing that decides what is fresh
 //! stands on it: a line that is lost, or cannot be read, is as if nobody had looked.
@@ -16,13 +17,19 @@ use crate::{
         digest::Digest,
         fs::{self, FsError},
     },
-    model::{event::CheckReport, key::AssetKey},
+    model::{
+        event::CheckReport,
+        key::{AssetKey, PartitionKey},
+    },
 };
 
 /// How many looks are kept of each asset.
 const LOOKS_MAX: usize = 50;
 /// A file this large is cut back to them.
 const BYTES_MAX: u64 = 256 << 10;
+/// The same of each partition.
+const LOOKS_OF_PART_MAX: usize = 5;
+const BYTES_OF_PART_MAX: u64 = 16 << 10;
 /// Longer keys go by their digest.
 const NAME_BYTES_MAX: usize = 200;
 
@@ -37,6 +44,9 @@ pub struct CheckHistory {
 pub struct Look {
     pub at: Timestamp,
     pub run: String,
+    /// The one that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
     /// Of what is published: `blake3:` and 64 hex digits. `None`: what was looked at is not.
     pub data_version: Option<String>,
     pub checks: Vec<Said>,
@@ -79,44 +89,33 @@ impl CheckHistory {
 
     /// Every look that is kept, oldest first.
     pub fn of(&self, key: &AssetKey) -> Vec<Look> {
-        let bytes = fs::read_if_there(&self.file(key)).ok().flatten().unwrap_or_default();
-        bytes.split(|it| *it == b'\n').filter_map(|it| serde_json::from_slice(it).ok()).collect()
+        looks(&self.file(key))
     }
 
-    /// The number that a check judged in the last version that was published and is not `except`.
-    pub fn last_number(&self, key: &AssetKey, check: &str, except: Option<&Digest>) -> Option<f64> {
+    /// The number that a check judged in the last version of a partition that was published and is not `except`.
+    pub fn last_number(
+        &self,
+        (key, partition): (&AssetKey, &PartitionKey),
+        check: &str,
+        except: Option<&Digest>,
+    ) -> Option<f64> {
         let except = except.map(ToString::to_string);
-        let looks = self.of(key);
+        let looks = looks(&self.file_of_part(key, partition).unwrap_or_else(|| self.file(key)));
         let others = looks.iter().rev().filter(|it| it.data_version.is_some() && it.data_version != except);
         others.filter_map(|it| it.said(check)?.metric).next()
     }
 
-    /// Adds a look.
+    /// Adds a look at a partition.
     ///
     /// # Errors
     /// A place that cannot be written to.
-    pub fn add(&self, key: &AssetKey, look: &Look) -> Result<(), FsError> {
-        let mut line = serde_json::to_vec(look).expect("texts and finite numbers");
-        line.push(b'\n');
+    pub fn add(&self, key: &AssetKey, partition: &PartitionKey, look: &Look) -> Result<(), FsError> {
+        let look = Look { partition: partition.name().map(str::to_owned), ..look.clone() };
         fs::create_private_folder(&self.folder)?;
-        let path = self.file(key);
-        let mut file = fs::open_append(&path)?;
-        // One write, so that two of them do not meet in one line.
-        file.write_all(&line).map_err(|source| FsError { doing: "write", path: path.clone(), source })?;
-        if fs::look(&path)?.is_some_and(|it| it.len() > BYTES_MAX) {
-            self.shorten(key, &path)?;
-        }
-        Ok(())
-    }
-
-    fn shorten(&self, key: &AssetKey, path: &Path) -> Result<(), FsError> {
-        let looks = self.of(key);
-        let mut bytes = Vec::new();
-        for look in &looks[looks.len().saturating_sub(LOOKS_MAX)..] {
-            bytes.extend(serde_json::to_vec(look).expect("texts and finite numbers"));
-            bytes.push(b'\n');
-        }
-        fs::write_atomic(path, &bytes)
+        append(&self.file(key), &look, (LOOKS_MAX, BYTES_MAX))?;
+        let Some(path) = self.file_of_part(key, partition) else { return Ok(()) };
+        fs::create_private_folder(&self.folder_of_parts(key))?;
+        append(&path, &look, (LOOKS_OF_PART_MAX, BYTES_OF_PART_MAX))
     }
 
     /// What is known of `old` is from now on known of `new`.
@@ -124,16 +123,57 @@ impl CheckHistory {
     /// # Errors
     /// A place that cannot be written to.
     pub fn rename(&self, old: &AssetKey, new: &AssetKey) -> Result<(), FsError> {
-        let from = self.file(old);
-        if fs::look(&from)?.is_some() { fs::rename(&from, &self.file(new)) } else { Ok(()) }
+        let places = [(self.file(old), self.file(new)), (self.folder_of_parts(old), self.folder_of_parts(new))];
+        for (from, to) in places {
+            if fs::look(&from)?.is_some() {
+                fs::rename(&from, &to)?;
+            }
+        }
+        Ok(())
     }
 
-    /// Keys hold no dots, so that no two assets share a file.
     fn file(&self, key: &AssetKey) -> PathBuf {
-        let name = key.as_str().replace('/', ".");
-        let name = if name.len() > NAME_BYTES_MAX { Digest::of(name.as_bytes()).to_string() } else { name };
-        self.folder.join(format!("{}.jsonl", name.replace(':', "-")))
+        self.folder.join(format!("{}.jsonl", name_of(key)))
     }
+
+    fn folder_of_parts(&self, key: &AssetKey) -> PathBuf {
+        self.folder.join(name_of(key))
+    }
+
+    /// `None` of an asset without partitions.
+    fn file_of_part(&self, key: &AssetKey, partition: &PartitionKey) -> Option<PathBuf> {
+        Some(self.folder_of_parts(key).join(format!("{}.jsonl", partition.name()?)))
+    }
+}
+
+/// Keys hold no dots, so that no two assets share a file.
+fn name_of(key: &AssetKey) -> String {
+    let name = key.as_str().replace('/', ".");
+    let name = if name.len() > NAME_BYTES_MAX { Digest::of(name.as_bytes()).to_string() } else { name };
+    name.replace(':', "-")
+}
+
+fn looks(path: &Path) -> Vec<Look> {
+    let bytes = fs::read_if_there(path).ok().flatten().unwrap_or_default();
+    bytes.split(|it| *it == b'\n').filter_map(|it| serde_json::from_slice(it).ok()).collect()
+}
+
+fn line(look: &Look) -> Vec<u8> {
+    let mut line = serde_json::to_vec(look).expect("texts and finite numbers");
+    line.push(b'\n');
+    line
+}
+
+fn append(path: &Path, look: &Look, (looks_max, bytes_max): (usize, u64)) -> Result<(), FsError> {
+    let mut file = fs::open_append(path)?;
+    // One write, so that two of them do not meet in one line.
+    file.write_all(&line(look)).map_err(|source| FsError { doing: "write", path: path.to_owned(), source })?;
+    if fs::look(path)?.is_none_or(|it| it.len() <= bytes_max) {
+        return Ok(());
+    }
+    let looks = looks(path);
+    let kept: Vec<u8> = looks[looks.len().saturating_sub(looks_max)..].iter().flat_map(line).collect();
+    fs::write_atomic(path, &kept)
 }
 
 #[cfg(test)]
@@ -151,6 +191,7 @@ mod tests {
         Look {
             at: Timestamp::UNIX_EPOCH,
             run: "r".to_owned(),
+            partition: None,
             data_version: published.then(|| Digest::of(&number.to_le_bytes()).to_string()),
             checks: vec![said],
         }
@@ -161,20 +202,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let history = CheckHistory::new(folder.path().join("checks"));
         let key = AssetKey::parse("mart/orders").unwrap();
-        assert_eq!(history.last_number(&key, "sum", None), None);
+        let (whole, day) = (PartitionKey::whole(), PartitionKey::new("2026-01-01"));
+        assert_eq!(history.last_number((&key, &whole), "sum", None), None);
         for (number, published) in [(1, true), (2, true), (3, false)] {
-            history.add(&key, &look(number, published)).unwrap();
+            history.add(&key, &PartitionKey::whole(), &look(number, published)).unwrap();
         }
         let file = folder.path().join("checks/mart.orders.jsonl");
         fs::open_append(&file).unwrap().write_all(b"{\"at\": torn").unwrap();
         assert_eq!(history.of(&key).len(), 3);
-        assert_eq!(history.last_number(&key, "sum", None), Some(2.0));
+        assert_eq!(history.last_number((&key, &whole), "sum", None), Some(2.0));
         let now = Digest::of(&2_u32.to_le_bytes());
-        assert_eq!(history.last_number(&key, "sum", Some(&now)), Some(1.0));
-        assert_eq!(history.last_number(&key, "other", None), None);
+        assert_eq!(history.last_number((&key, &whole), "sum", Some(&now)), Some(1.0));
+        assert_eq!(history.last_number((&key, &whole), "other", None), None);
+        // Of a partition it is the last number of that one.
+        history.add(&key, &day, &look(7, true)).unwrap();
+        history.add(&key, &PartitionKey::new("2026-01-02"), &look(8, true)).unwrap();
+        assert_eq!(history.last_number((&key, &day), "sum", None), Some(7.0));
+        // The first of them ended the torn line.
+        assert_eq!(history.of(&key)[3].partition.as_deref(), Some("2026-01-02"));
         let new = AssetKey::parse("orders").unwrap();
         history.rename(&key, &new).unwrap();
-        assert_eq!((history.of(&key).len(), history.of(&new).len()), (0, 3));
+        assert_eq!((history.of(&key).len(), history.of(&new).len()), (0, 4));
+        assert_eq!(history.last_number((&new, &day), "sum", None), Some(7.0));
     }
 
     #[test]
@@ -182,7 +231,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let history = CheckHistory::new(folder.path().to_owned());
         let key = AssetKey::parse("a").unwrap();
-        (0..200).for_each(|it| history.add(&key, &look(it, false)).unwrap());
+        (0..200).for_each(|it| history.add(&key, &PartitionKey::whole(), &look(it, false)).unwrap());
         let kept = history.of(&key);
         assert!(kept.len() >= LOOKS_MAX && kept.len() < 150, "{}", kept.len());
         assert_eq!(kept.last().unwrap().checks[0].metric, Some(199.0));

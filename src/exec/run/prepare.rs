@@ -479,7 +479,14 @@ fn stage(
         let audited = Audited {
             parts,
             staged: &|node| of(node).map(|it| &it.staged),
-            last: &|check| last_number(context, check, of(check.asset).and_then(|it| it.standing.as_ref()), None),
+            last: &|check| {
+                last_number(
+                    context,
+                    (check, &step.partition),
+                    of(check.asset).and_then(|it| it.standing.as_ref()),
+                    None,
+                )
+            },
         };
         let spec = if shared.is_some() { None } else { Some(spec(context, &parts)?) };
         Ok::<_, PrepareError>((spec, Audit::prepared(context, &op.checks, &audited)?))
@@ -531,7 +538,7 @@ fn stage(
 /// `standing` is that version, `now` the one that is looked at, if it is published.
 pub fn last_number(
     context: &RunContext<'_>,
-    check: &Check,
+    (check, partition): (&Check, &PartitionKey),
     standing: Option<&Materialization>,
     now: Option<&Digest>,
 ) -> Option<f64> {
@@ -541,7 +548,7 @@ pub fn last_number(
         return standing?.rows.map(|it| it as f64);
     }
     let workspace = context.workspace;
-    workspace.checked.last_number(workspace.project.key(check.asset), &check.name, now)
+    workspace.checked.last_number((workspace.project.key(check.asset), partition), &check.name, now)
 }
 
 fn begun(context: &RunContext<'_>, step: &PlanStep, id: &AttemptId, started_at: Timestamp, log: &str) -> Attempt {

@@ -188,7 +188,7 @@ fn begin(context: &RunContext<'_>, part: &Part, number: usize) -> Result<Begun, 
         adds: false,
         timeout: None,
     };
-    let last = |check: &Check| last_number(context, check, before, Some(&data_version));
+    let last = |check: &Check| last_number(context, (check, &partition), before, Some(&data_version));
     let audited = Audited { parts, staged: &|_| None, last: &last };
     let audit = Audit::prepared(context, &checks, &audited)?;
     Ok(Begun::Looking(Box::new(Looking { part: part.clone(), audit, data_version, _copies: copies, _locks: locks })))

@@ -140,11 +140,9 @@ fn checked(context: &Context, app: &App, run: &RunId, part: &Part, it: Rechecked
             let data_version = Some(data_version.to_string());
             let said = checks.iter().map(Said::from).collect();
             let at = app.workspace.clock.now();
-            let look = Look { at, run: run.0.clone(), data_version: data_version.clone(), checks: said };
-            // What is remembered is of an asset as a whole.
-            if partition.is_whole()
-                && let Err(error) = app.workspace.checked.add(key, &look)
-            {
+            let look =
+                Look { at, run: run.0.clone(), partition: None, data_version: data_version.clone(), checks: said };
+            if let Err(error) = app.workspace.checked.add(key, partition, &look) {
                 context.ui.warn(&format!("the history of checks is not complete: {error}"));
             }
             CheckedAsset { outcome: Outcome::of(&checks), data_version, checks, ..nothing(Outcome::Passed, None) }

@@ -1,5 +1,7 @@
 //! `assets show KEY`: all that is known of an asset or source.
 
+use std::collections::HashSet;
+
 use crate::{
     base::suggest,
     face::{
@@ -17,6 +19,7 @@ use crate::{
         project::{Action, Check, FileSet, Node, NodeBody, NodeId, Project, Source},
     },
     plan::{
+        checked::Look,
         observe::{SourceFacts, observe},
         store::{self, folder::Access},
         survey::{Forced, Request, load_observations, survey},
@@ -92,7 +95,7 @@ fn declared(app: &App, id: NodeId) -> Show {
             told.code = patterns(&op.code);
             let own = op.checks.iter().filter(|it| it.asset == id);
             let looks = app.workspace.checked.of(&node.key);
-            let last = |name: &str| looks.iter().rev().find_map(|it| Some(LastCheck::of(it, it.said(name)?)));
+            let last = |name: &str| last_of(name, &looks);
             let named = |it: &Check| NamedCheck {
                 name: it.name.clone(),
                 kind: it.kind(),
@@ -111,6 +114,15 @@ fn declared(app: &App, id: NodeId) -> Show {
         }
     }
     told
+}
+
+/// The last look at each partition; of those one that failed, or the youngest.
+fn last_of(check: &str, looks: &[Look]) -> Option<LastCheck> {
+    let mut met = HashSet::new();
+    let each = looks.iter().rev().filter_map(|it| Some((it, it.said(check)?)));
+    let each: Vec<_> = each.filter(|(it, _)| met.insert(&it.partition)).collect();
+    let failed = each.iter().find(|it| it.1.failure.is_some());
+    failed.or(each.first()).map(|(look, said)| LastCheck::of(look, said))
 }
 
 /// Patterns as seen from the project.

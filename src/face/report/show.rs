@@ -80,7 +80,8 @@ pub struct NamedCheck {
     pub kind: &'static str,
     #[cfg_attr(test, schemars(extend("enum" = ["warn", "error"])))]
     pub severity: &'static str,
-    /// What it said when it was last run; null if it never was, or nobody remembers.
+    /// What it said when it was last run, of partitions one that failed if there is one; null if it never was, or nobody
+    /// remembers.
     pub last: Option<LastCheck>,
 }
 
@@ -91,6 +92,8 @@ pub struct LastCheck {
     pub run: String,
     /// RFC 3339, UTC.
     pub at: String,
+    /// Of an asset with partitions, the one that was looked at.
+    pub partition: Option<String>,
     #[cfg_attr(test, schemars(extend("enum" = ["passed", "failed"])))]
     pub outcome: &'static str,
     /// Why it failed, in one sentence; null if it passed.
@@ -105,6 +108,7 @@ impl LastCheck {
         LastCheck {
             run: look.run.clone(),
             at: look.at.to_string(),
+            partition: look.partition.clone(),
             outcome: if said.failure.is_none() { "passed" } else { "failed" },
             message: said.failure.clone(),
             failing: said.failing,
@@ -352,11 +356,11 @@ pub fn text(show: &Show, layout: Layout) -> String {
 
 /// `not many (warns, failed)`.
 fn check(it: &NamedCheck) -> String {
-    let failed = it.last.as_ref().is_some_and(|it| it.outcome == "failed");
-    let notes: Vec<&str> = [(it.severity == "warn", "warns"), (failed, "failed")]
-        .iter()
-        .filter_map(|(so, note)| so.then_some(*note))
-        .collect();
+    let failed = it.last.as_ref().filter(|it| it.outcome == "failed").map(|it| match &it.partition {
+        Some(partition) => format!("failed at {}", words::visible(partition)),
+        None => "failed".to_owned(),
+    });
+    let notes: Vec<String> = (it.severity == "warn").then(|| "warns".to_owned()).into_iter().chain(failed).collect();
     if notes.is_empty() { it.name.clone() } else { format!("{} ({})", it.name, notes.join(", ")) }
 }
 
@@ -425,6 +429,7 @@ mod tests {
         let last = LastCheck {
             run: "r1".to_owned(),
             at: "2026-11-20T11:57:00Z".to_owned(),
+            partition: None,
             outcome: "failed",
             message: Some("12 rows, not at most 10".to_owned()),
             failing: None,
