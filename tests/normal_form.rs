@@ -111,7 +111,97 @@ const PIECES: [&str; 62] = [
 ];
 
 /// Whole texts, cut where something may be put between.
-const SENTENCES: [&[&str]; 27] = [
+const SENTENCES: [&[&str]; 37] = [
+    &["select", " ", "sum", "(", "a", ")", " ", "as", " ", "s", " ", "from", " ", "t"],
+    &[
+        "select", " ", "max", "(", "b", ")", " ", "Big", " ", "from", " ", "t", " ", "as", " ", "U", " ", "group", " ",
+        "by", " ", "a", " ", "order", " ", "by", " ", "1",
+    ],
+    &[
+        "with", " ", "Sum", " ", "as", " ", "(", "select", " ", "a", " ", "as", " ", "Max", " ", "from", " ", "t", ")",
+        " ", "select", " ", "Max", ",", "sum", "(", "Max", ")", " ", "over", "(", "order", " ", "by", " ", "Max", ")",
+        " ", "as", " ", "Over", " ", "from", " ", "Sum", " ", "order", " ", "by", " ", "1",
+    ],
+    &[
+        "select",
+        " ",
+        "row_number",
+        "(",
+        ")",
+        " ",
+        "over",
+        " ",
+        "w",
+        " ",
+        "as",
+        " ",
+        "Row",
+        " ",
+        "from",
+        " ",
+        "t",
+        " ",
+        "window",
+        " ",
+        "w",
+        " ",
+        "as",
+        " ",
+        "(",
+        "order",
+        " ",
+        "by",
+        " ",
+        "b",
+        ")",
+        " ",
+        "order",
+        " ",
+        "by",
+        " ",
+        "1",
+    ],
+    &[
+        "select",
+        " ",
+        "extract",
+        "(",
+        "year",
+        " ",
+        "from",
+        " ",
+        "date",
+        " ",
+        "'2026-01-02'",
+        ")",
+        " ",
+        "as",
+        " ",
+        "Year",
+    ],
+    &[
+        "select", " ", "cast", "(", "a", " ", "as", " ", "bigint", ")", " ", "as", " ", "Date", ",", " ", "coalesce",
+        "(", "b", ",", " ", "'X'", ")", " ", "Value", " ", "from", " ", "t", " ", "order", " ", "by", " ", "1",
+    ],
+    &[
+        "select", " ", "t", ".", "a", " ", "as", " ", "Case", ",", " ", "case", " ", "when", " ", "b", "=", "'A'", " ",
+        "then", " ", "null", " ", "end", " ", "as", " ", "End", " ", "from", " ", "t", " ", "order", " ", "by", " ",
+        "1",
+    ],
+    &[
+        "select", " ", "upper", "(", "b", ")", " ", "as", " ", "Upper", " ", "from", " ", "t", " ", "where", " ",
+        "lower", "(", "b", ")", " ", "in", " ", "(", "'x'", ",", "'Y'", ")", " ", "order", " ", "by", " ", "1",
+    ],
+    &[
+        "select", " ", "x", ".", "End", ",", " ", "x", ".", "Value", " ", "from", " ", "(", "select", " ", "a", " ",
+        "as", " ", "End", ",", " ", "b", " ", "as", " ", "Value", " ", "from", " ", "t", ")", " ", "as", " ", "x", " ",
+        "order", " ", "by", " ", "1",
+    ],
+    &[
+        "select", " ", "Left", ",", " ", "Date", " ", "from", " ", "(", "select", " ", "a", " ", "as", " ", "\"Left\"",
+        ",", " ", "b", " ", "as", " ", "\"Date\"", " ", "from", " ", "t", ")", " ", "x", " ", "order", " ", "by", " ",
+        "1",
+    ],
     &["select", " ", "a", ",", "b", " ", "from", " ", "t", " ", "order", " ", "by", " ", "a", ",", "b"],
     &["select", " ", "count", "(", "*", ")", " ", "from", " ", "t", " ", "where", " ", "a", ">", "1"],
     &["select", " ", "a", "-", "-", "1", " ", "from", " ", "t", " ", "order", " ", "by", " ", "1"],
@@ -153,6 +243,15 @@ const SENTENCES: [&[&str]; 27] = [
     &["select", " ", "E'a\\n'", "\n", "'b\\n'", " ", "as", " ", "x", ",", " ", "$$d$$", "||", "$t$", "-- $d$", "$t$"],
 ];
 
+/// A piece in other letters, whatever it is.
+fn other_case(random: &mut Random, piece: &str) -> String {
+    match random.below(3) {
+        0 => piece.to_ascii_uppercase(),
+        1 => piece.to_ascii_lowercase(),
+        _ => piece.chars().map(|it| if random.below(2) == 0 { it.to_ascii_uppercase() } else { it }).collect(),
+    }
+}
+
 /// One text, as pieces.
 fn pieces(random: &mut Random) -> Vec<&'static str> {
     let mut pieces: Vec<&str> = random.pick(&SENTENCES).to_vec();
@@ -178,7 +277,12 @@ fn text(random: &mut Random, pieces: &[&str]) -> String {
                 if random.below(6) == 0 {
                     text.push_str(random.pick::<&str>(&BETWEEN));
                 }
-                text.push_str(piece);
+                // By far the most texts must share their form with others of the same make.
+                if random.below(12) == 0 {
+                    text.push_str(&other_case(random, piece));
+                } else {
+                    text.push_str(piece);
+                }
             }
         }
     }
@@ -206,7 +310,9 @@ fn put_to(dialect: Dialect, run: &mut dyn FnMut(&str) -> Option<Vec<String>>) {
                 continue;
             }
             let again = run(&text);
-            assert_eq!(rows, &again, "{}: {other:?} and {text:?} have one normal form", dialect.name());
+            // A few rows of many, in no order, may be others each time.
+            let is_same = *rows == again || (0..20).any(|_| run(other) == again);
+            assert!(is_same, "{}: {other:?} gives {rows:?}, {text:?} gives {again:?}", dialect.name());
             match rows {
                 Some(_) => pairs += 1,
                 None => refused += 1,

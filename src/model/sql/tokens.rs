@@ -1,14 +1,16 @@
 //! The parts of a text that count: its tokens, byte for byte, without white space and plain comments.
 //!
-//! Two texts with one normal form mean the same to the engine; the other way round is not promised. No
-//! folding of case, no rewriting: names of columns keep their case in results. Any doubt, and the text as
-//! it stands is its own normal form.
+//! Two texts with one normal form mean the same to the engine; the other way round is not promised. The case of
+//! keywords and functions does not count where that was put to the engine, that of names does: columns keep it in
+//! results. No rewriting. Any doubt, and the text as it stands is its own normal form.
 
-use std::ops::ControlFlow;
+use std::{borrow::Cow, ops::ControlFlow};
 
 use sqlparser::{
-    ast::{Expr, Select, SelectItem, Visit, Visitor},
-    tokenizer::{Token, Tokenizer, Whitespace},
+    ast::{
+        Expr, Function, ObjectName, ObjectNamePart, Query, Select, SelectItem, Visit, VisitMut, Visitor, VisitorMut,
+    },
+    tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace},
 };
 
 use super::{Dialect, Lines, tables::query};
@@ -30,6 +32,7 @@ fn tokens(text: &str, dialect: Dialect) -> Option<Vec<u8>> {
         return None;
     }
     let found = Tokenizer::new(dialect.rules(), text).with_unescape(false).tokenize_with_location().ok()?;
+    let folded = folded(text, &found, dialect);
     let lines = Lines::of(text);
     let starts: Vec<usize> = found.iter().map(|it| lines.offset(it.span.start.line, it.span.start.column)).collect();
     let mut out = vec![0];
@@ -61,11 +64,66 @@ fn tokens(text: &str, dialect: Dialect) -> Option<Vec<u8>> {
             out.extend_from_slice(between.as_bytes());
         }
         (last, last_end) = (piece, starts[index] + piece.len());
-        out.push(3);
-        out.extend_from_slice(&(piece.len() as u64).to_le_bytes());
-        out.extend_from_slice(piece.as_bytes());
+        let folds = folded.is_some() && is_plain_word(&token.token);
+        push(&mut out, 3, &if folds { Cow::Owned(piece.to_ascii_lowercase()) } else { Cow::Borrowed(piece) });
+    }
+    if let Some(Some(names)) = folded {
+        push(&mut out, 4, &names);
     }
     Some(out)
+}
+
+fn push(out: &mut Vec<u8>, kind: u8, piece: &str) {
+    out.push(kind);
+    out.extend_from_slice(&(piece.len() as u64).to_le_bytes());
+    out.extend_from_slice(piece.as_bytes());
+}
+
+fn is_plain_word(token: &Token) -> bool {
+    matches!(token, Token::Word(it) if it.quote_style.is_none())
+}
+
+/// Whether the case of words that are no names can be left out, and if names have one, the query as its parser
+/// writes it, with theirs.
+fn folded(text: &str, tokens: &[TokenWithSpan], dialect: Dialect) -> Option<Option<String>> {
+    // Others were never asked.
+    let is_proven = matches!(dialect, Dialect::DataFusion | Dialect::Sqlite | Dialect::Postgres | Dialect::DuckDb);
+    let has_case = |it: &TokenWithSpan| it.token.to_string().contains(|it: char| it.is_ascii_uppercase());
+    if !is_proven || !tokens.iter().any(|it| is_plain_word(&it.token) && has_case(it)) {
+        return None;
+    }
+    let lower = |it: &TokenWithSpan| match is_plain_word(&it.token) {
+        true => it.token.to_string().to_ascii_lowercase(),
+        false => it.token.to_string(),
+    };
+    let lower: String = tokens.iter().map(lower).collect();
+    let (written, lower) = (written(text, dialect)?, written(&lower, dialect)?);
+    Some((written != lower).then_some(written))
+}
+
+/// The query as its parser writes it, functions in lower case; `None` if the text of an expression may be the name of
+/// a column.
+fn written(text: &str, dialect: Dialect) -> Option<String> {
+    struct Fold;
+    impl VisitorMut for Fold {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+            if let Expr::Function(Function { name: ObjectName(parts), .. }) = expression
+                && let [ObjectNamePart::Identifier(name)] = &mut parts[..]
+                && name.quote_style.is_none()
+            {
+                name.value.make_ascii_lowercase();
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut query = query(text, dialect).ok()?;
+    if has_unnamed(&query) {
+        return None;
+    }
+    let _ = VisitMut::visit(&mut query, &mut Fold);
+    Some(query.to_string())
 }
 
 /// Whether what stands at once after something else is a part of it for some engine, as in `1_000`.
@@ -81,6 +139,11 @@ fn run_together(before: &str, after: &str) -> bool {
 
 /// SQLite calls a column that is an expression without a name as that is written, white space and all.
 fn names_columns_by_text(text: &str) -> bool {
+    query(text, Dialect::Sqlite).map_or(true, |it| has_unnamed(&it))
+}
+
+/// Whether some column is an expression without a name.
+fn has_unnamed(query: &Query) -> bool {
     struct Unnamed;
     impl Visitor for Unnamed {
         type Break = ();
@@ -95,10 +158,7 @@ fn names_columns_by_text(text: &str) -> bool {
             if select.projection.iter().any(unnamed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
     }
-    match query(text, Dialect::Sqlite) {
-        Ok(it) => it.visit(&mut Unnamed).is_break(),
-        Err(_) => true,
-    }
+    Visit::visit(query, &mut Unnamed).is_break()
 }
 
 fn is_plain(token: &Token) -> bool {
@@ -139,8 +199,27 @@ mod tests {
             "select a,b from t where x='it''s' and y<>2",
             "select a, b\n  from t -- why\n where x = 'it''s' and y <> 2 ;\n",
             "\tselect a , b from t /* a\n comment */ where x='it''s' and y<>2; -- end",
+            "SELECT a,b From t where x='it''s' AND y<>2",
         ] {
             assert!(same(text, "select a,b from t where x='it''s' and y<>2"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_case_of_keywords_and_functions_does_not_count() {
+        for (a, b) in [
+            ("select sum(a) as s from t", "SELECT SUM(a) AS s FROM t"),
+            ("select sum(a) as S from t", "Select Sum(a) As S From t"),
+            (
+                "select cast(a as bigint) as n from t where b is null",
+                "select CAST(a AS BigInt) as n from t where b IS NULL",
+            ),
+            ("select row_number() over (order by a) as n from t", "select ROW_NUMBER() OVER (ORDER BY a) as n from t"),
+        ] {
+            for dialect in Dialect::ALL {
+                let is_asked = !matches!(dialect, Dialect::Snowflake | Dialect::BigQuery | Dialect::Ansi);
+                assert_eq!(normal_form(a, dialect) == normal_form(b, dialect), is_asked, "{a} and {b} {dialect:?}");
+            }
         }
     }
 
@@ -148,7 +227,12 @@ mod tests {
     fn everything_else_does() {
         for (a, b) in [
             ("select a from t", "select A from t"),
-            ("select a from t", "SELECT a from t"),
+            ("select sum(a) as s from t", "select sum(a) as S from t"),
+            ("select sum(a) as s from t", "SELECT sum(A) as s from t"),
+            ("select sum(a) from t", "select SUM(a) from t"),
+            ("select 'a' as b from t", "SELECT 'A' as b from t"),
+            ("select \"a\" as b from t", "SELECT \"A\" as b from t"),
+            ("with sum as (select a from t) select * from sum", "with Sum as (select a from t) select * from sum"),
             ("select ab from t", "select a b from t"),
             ("select 1 - 1", "select 1 -- 1"),
             ("select a--1\n", "select a - -1"),
