@@ -36,6 +36,28 @@ fn retry_asks_for_what_the_run_was_asked_for() {
     }
 }
 
+/// As many steps at once, and stopped as early, unless that is said anew.
+#[test]
+fn retry_runs_as_the_run_did() {
+    let busy = "mkdir busy-$ASSETS_KEY && ls -d busy-* | wc -l >> together && sleep 0.3; rmdir busy-$ASSETS_KEY; test -e fine && touch $ASSETS_OUTPUT";
+    let assets: String =
+        ["a", "b", "c", "d"].map(|it| format!("[asset.{it}]\ncommand = \"{busy}\"\nformat = \"txt\"\n")).concat();
+    let project = Project::new().manifest(&format!("{IO}{assets}"));
+    let together = |arguments: &[&str]| -> (usize, usize) {
+        project.write("together", "");
+        project.run(arguments).exited(1);
+        let seen = project.read("together");
+        (seen.lines().count(), seen.lines().map(|it| it.trim().parse().unwrap()).max().unwrap())
+    };
+    assert_eq!(together(&["materialize", "-j", "1", "-x"]), (1, 1));
+    assert_eq!(together(&["retry"]), (1, 1));
+    assert_eq!(together(&["retry", "-k"]), (4, 1), "the number is that of the run before, and -k goes before -x");
+    let (ran, at_once) = together(&["retry", "-j", "4", "-k"]);
+    assert!(ran == 4 && at_once > 1, "{at_once}");
+    let (ran, at_once) = together(&["retry"]);
+    assert!(ran == 4 && at_once > 1, "that of a retry is kept by the next: {at_once}");
+}
+
 /// What was read from another target is read there again.
 #[test]
 fn retry_defers_to_whom_the_run_did() {

@@ -8,7 +8,7 @@ use crate::{
         app::{self, App, Opening},
         cli::{
             Context,
-            args::{MaterializeArgs, Selection},
+            args::{MaterializeArgs, RunArgs, Selection},
             error::Failure,
             materialize,
             partition_args::{JobArgs, JobCommand},
@@ -29,11 +29,7 @@ pub fn run(context: &Context, args: &JobArgs) -> Result<Exit, Failure> {
         JobCommand::Run { name, partition, how } => {
             let read = app::read(&context.opening)?;
             let job = named(&read.project, name)?;
-            let mut how = how.clone();
-            if let Some(pool) = job.pool {
-                let limit = read.project.pools[pool].limit;
-                how.jobs = Some(materialize::jobs_of(how.jobs).min(limit));
-            }
+            let how = self::how(&read.project, job, how);
             let args = MaterializeArgs {
                 selection: Selection { job: Some(name.clone()), ..Selection::default() },
                 partition: partition.clone().or_else(|| job.partitions.clone()),
@@ -49,6 +45,13 @@ pub fn run(context: &Context, args: &JobArgs) -> Result<Exit, Failure> {
             materialize::run(&context, &args)
         }
     }
+}
+
+/// How its steps are run: no more at once than its pool lets.
+pub fn how(project: &Project, job: &Job, asked: &RunArgs) -> RunArgs {
+    let limit = job.pool.map(|it| project.pools[it].limit);
+    let jobs = limit.map(|it| materialize::jobs_of(asked.jobs).min(it));
+    RunArgs { jobs: jobs.or(asked.jobs), ..asked.clone() }
 }
 
 fn named<'p>(project: &'p Project, name: &str) -> Result<&'p Job, Failure> {

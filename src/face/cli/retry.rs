@@ -9,11 +9,13 @@ use crate::{
         app::App,
         cli::{
             Context,
-            args::{Cli, Command, MaterializeArgs, RetryArgs},
+            args::{Cli, Command, MaterializeArgs, RetryArgs, RunArgs},
             choosing::Chosen,
             defer,
             error::Failure,
+            job,
             materialize::{self, Answer, Asked},
+            partition_args::{JobArgs, JobCommand},
             past,
         },
         exit::Exit,
@@ -68,26 +70,51 @@ pub fn run(context: &Context, args: &RetryArgs) -> Result<Exit, Failure> {
         defer::apply(context, &mut app, &meant.defer, &selected)?;
         defer::line(&app).iter().for_each(|it| context.ui.say(it));
     }
+    let how = match &meant {
+        Some(it) => how(&args.how, &it.how),
+        None => args.how.clone(),
+    };
     let forced = meant.map_or(Forced::Nothing, |it| materialize::forced(it.force, it.full_refresh));
     let signals = materialize::listen()?;
     let answer = if context.json { Answer::Document } else { Answer::Nothing };
     let only = Some(&only);
-    let asked =
-        Asked { selected: &selected, only, forced, how: &args.how, wanted: None, known: None, answer, course: None };
+    let asked = Asked { selected: &selected, only, forced, how: &how, wanted: None, known: None, answer, course: None };
     materialize::bring(context, &app, &signals, &asked).map(|it| materialize::exit_of(&it.summary))
 }
 
-/// What the run was asked for: one that was a retry itself was asked for what the run before it was.
+/// Whatever is not said now is as it was said then.
+fn how(now: &RunArgs, then: &RunArgs) -> RunArgs {
+    RunArgs {
+        jobs: now.jobs.or(then.jobs),
+        fail_fast: now.fail_fast || then.fail_fast && !now.keep_going,
+        ..now.clone()
+    }
+}
+
+/// What the run was asked for: one that was a retry itself was asked for what the run before it was, and how it said
+/// itself.
 fn meant(app: &App, run: &RunRecord) -> Result<Option<MaterializeArgs>, Failure> {
     let runs = app.workspace.store.runs(usize::MAX)?;
-    let mut run = Some(run);
+    let (mut run, mut said) = (Some(run), RunArgs::default());
     while let Some(it) = run {
         let typed = std::iter::once("assets").chain(it.command.iter().map(String::as_str));
         let before = runs.iter().skip_while(|other| other.id != it.id).skip(1);
         run = match Cli::try_parse_from(typed).map(|it| it.command) {
-            Ok(Command::Materialize(args)) => return Ok(Some(args)),
-            Ok(Command::Retry(RetryArgs { run: Some(id), .. })) => before.clone().find(|it| it.id.0 == id),
-            Ok(Command::Retry(_)) => before.clone().next(),
+            Ok(Command::Materialize(args)) => {
+                return Ok(Some(MaterializeArgs { how: how(&said, &args.how), ..args }));
+            }
+            Ok(Command::Job(JobArgs { what: JobCommand::Run { name, how: of_job, .. } })) => {
+                let of_job =
+                    app.project().jobs.get(&name).map_or(of_job.clone(), |it| job::how(app.project(), it, &of_job));
+                return Ok(Some(MaterializeArgs { how: how(&said, &of_job), ..MaterializeArgs::default() }));
+            }
+            Ok(Command::Retry(args)) => {
+                said = how(&said, &args.how);
+                match args.run {
+                    Some(id) => before.clone().find(|it| it.id.0 == id),
+                    None => before.clone().next(),
+                }
+            }
             _ => None,
         };
     }
