@@ -180,6 +180,7 @@ fn what_cannot_be_looked_at_is_told() {
     assert!(told(&["preview", "report"], 1).contains("report holds no rows"));
     assert!(told(&["preview", "ordrs"], 2).contains("did you mean `orders`?"));
     assert!(told(&["query", "select * from ordrs"], 2).contains("did you mean `orders`?"));
+    assert!(told(&["query", "select * from raw.orders"], 2).contains("write it as one name: \"raw/orders\""));
     assert!(told(&["query", "delete from orders"], 2).contains("begin with SELECT"));
     let caret = told(&["query", "select nosuch from \"raw/orders\""], 1);
     assert!(caret.contains("query:1:8") && caret.contains("^^^^^^"), "{caret}");

@@ -6,6 +6,7 @@ use postgres::{Error, SimpleQueryMessage};
 
 use super::{CELL_CHARACTERS_MAX, Examiner, Found, Request};
 use crate::{
+    base::env::Environment,
     exec::{
         io::postgres::connect::Session,
         query::{
@@ -26,7 +27,7 @@ impl PostgresExaminer {
     /// # Errors
     /// A server that cannot be reached, tables that are not there.
     pub fn of(request: &Request, connection: &Connection) -> Result<Self, Failed> {
-        let mut session = connection.open()?;
+        let mut session = connection.open(&Environment::of_process())?;
         let failed = |it: Error| Failed::of_postgres(&it, "", "");
         session.client.batch_execute("begin transaction isolation level repeatable read").map_err(failed)?;
         lend(&mut session, connection, &request.inputs)?;

@@ -23,10 +23,9 @@ use crate::{
                 session::{Refused, Session},
                 slice,
             },
-            postgres::{connect::Address, rows},
         },
         stop::Stop,
-        table::{Rows, columns::kind},
+        table::columns::kind,
     },
 };
 
@@ -201,21 +200,8 @@ pub fn lend(session: &mut Session, inputs: &[Input], env: &Environment) -> Resul
                 bring::view(session, &input.name, &part).map_err(failed)?;
             }
             From::Files { paths, format } => bring::files(session, &input.name, paths, *format).map_err(failed)?,
-            other => {
-                let rows =
-                    rows_of(other, env).map_err(|it| Failed::plain(format!("{}: {}", input.name, it.message)))?;
-                bring::rows(session, &input.name, rows).map_err(failed)?;
-            }
+            _ => bring::rows(session, &input.name, input.rows(env)?).map_err(failed)?,
         }
     }
     Ok(())
-}
-
-/// The address of a server is in `env`, and not in that of this process.
-fn rows_of(from: &From, env: &Environment) -> Result<Rows, Failed> {
-    let From::Postgres { connection, table } = from else { return from.rows().map_err(Failed::plain) };
-    let url = env.get(&connection.variable).map(str::to_owned);
-    let url = url.ok_or_else(|| format!("{} is not set", connection.variable));
-    let session = Address::new(url, connection.schema.clone()).connect()?;
-    rows::read(session.client, &session.schema, table).map_err(Failed::plain)
 }

@@ -33,15 +33,12 @@ use super::{
     total,
 };
 use crate::{
-    base::{fs, process},
-    exec::{
-        io::sqlite::rows,
-        table::{
-            TableError, read,
-            show::cells,
-            told as told_by_arrow,
-            write::{TableWriter, write_all},
-        },
+    base::{env::Environment, fs, process},
+    exec::table::{
+        TableError, read,
+        show::cells,
+        told as told_by_arrow,
+        write::{TableWriter, write_all},
     },
     model::{
         format::TableFormat,
@@ -123,20 +120,11 @@ impl Session {
         match &input.from {
             From::Files { paths, format } => register(&self.context, name, paths, *format),
             // Read more than once or in no order: it must lie somewhere.
-            From::Sqlite { database, table } => {
+            _ => {
                 let copy = self.spill.join(format!("{}.arrow", name.replace('/', "_")));
-                let copied = rows::read(database, table).and_then(|it| write_all(it, &copy, TableFormat::Arrow));
-                copied.map_err(Failed::input(name))?;
-                register(&self.context, name, &[copy], TableFormat::Arrow)
-            }
-            From::Postgres { connection, table } => {
-                let copy = self.spill.join(format!("{}.arrow", name.replace('/', "_")));
-                let rows = connection.read(table)?;
+                let rows = input.rows(&Environment::of_process())?;
                 write_all(rows, &copy, TableFormat::Arrow).map_err(Failed::input(name))?;
                 register(&self.context, name, &[copy], TableFormat::Arrow)
-            }
-            From::Table(_) | From::Part { .. } | From::Query(_) => {
-                Err(Failed::plain(format!("{name}: files are no database")))
             }
         }
     }

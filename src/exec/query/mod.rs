@@ -139,18 +139,19 @@ pub enum From {
     Postgres { connection: postgres::Connection, table: String },
 }
 
-impl From {
-    /// The rows, one after the other.
+impl Input {
+    /// The rows, one after the other, of what is not in the engine's own database. Addresses of servers are in `env`.
     ///
     /// # Errors
     /// What cannot be read.
-    pub fn rows(&self) -> Result<Rows, TableError> {
-        match self {
-            From::Files { paths, format } => read::open(paths, *format),
-            From::Sqlite { database, table } => rows::read(database, table),
-            From::Postgres { connection, table } => connection.read(table).map_err(|it| TableError(it.message)),
-            From::Part { of, .. } => of.rows(),
-            From::Table(it) | From::Query(it) => Err(TableError(format!("{it} is known to its database only"))),
+    pub fn rows(&self, env: &Environment) -> Result<Rows, Failed> {
+        match &self.from {
+            From::Files { paths, format } => read::open(paths, *format).map_err(Failed::input(&self.name)),
+            From::Sqlite { database, table } => rows::read(database, table).map_err(Failed::input(&self.name)),
+            From::Postgres { connection, table } => connection.read(table, env),
+            From::Table(_) | From::Part { .. } | From::Query(_) => {
+                Err(Failed::plain(format!("{}: it is in another database", self.name)))
+            }
         }
     }
 }

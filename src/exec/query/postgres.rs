@@ -20,9 +20,8 @@ use crate::{
                 copy, rows,
                 table::{first_in_path, qualified, quoted},
             },
-            sqlite,
         },
-        table::{Rows, TableError, read},
+        table::{Rows, TableError},
     },
 };
 
@@ -37,20 +36,21 @@ pub struct Connection {
 }
 
 impl Connection {
-    fn url(&self) -> Option<String> {
-        Environment::of_process().get(&self.variable).map(str::to_owned)
+    fn url(&self, env: &Environment) -> Option<String> {
+        env.get(&self.variable).map(str::to_owned)
     }
 
     /// Whether what the other one reaches can be read by name from here.
     fn is_beside(&self, other: &Connection) -> bool {
         let same = |one: Option<String>, other: Option<String>| Some(is_same_database(&one?, &other?));
-        self.variable == other.variable || same(self.url(), other.url()).unwrap_or(false)
+        let env = Environment::of_process();
+        self.variable == other.variable || same(self.url(&env), other.url(&env)).unwrap_or(false)
     }
 
     /// # Errors
     /// A server that cannot be reached.
-    pub fn open(&self) -> Result<Session, Failed> {
-        let url = self.url();
+    pub fn open(&self, env: &Environment) -> Result<Session, Failed> {
+        let url = self.url(env);
         let url = url.ok_or_else(|| format!("{} is not set", self.variable));
         let opened = Address::new(url, self.schema.clone()).connect();
         let mut session =
@@ -62,8 +62,8 @@ impl Connection {
 
     /// # Errors
     /// A table that is not there or cannot be read.
-    pub fn read(&self, table: &str) -> Result<Rows, Failed> {
-        let session = self.open()?;
+    pub fn read(&self, table: &str, env: &Environment) -> Result<Rows, Failed> {
+        let session = self.open(env)?;
         rows::read(session.client, &session.schema, table).map_err(Failed::plain)
     }
 }
@@ -82,7 +82,7 @@ impl Failed {
 /// # Errors
 /// Inputs that cannot be read, a query that is refused.
 pub fn run(request: &Request, connection: &Connection, table: &str) -> Result<(), Failed> {
-    let mut session = connection.open()?;
+    let mut session = connection.open(&Environment::of_process())?;
     session.client.batch_execute("begin").map_err(|it| Failed::of_postgres(&it, "", ""))?;
     let old = request.old.iter().map(|it| Input { name: OLD.to_owned(), from: it.clone() });
     lend(&mut session, connection, &request.inputs.iter().cloned().chain(old).collect::<Vec<_>>())?;
@@ -182,11 +182,12 @@ fn first(client: &mut Client, sql: &str) -> Result<Option<Vec<String>>, Failed> 
 /// # Errors
 /// Files that cannot be read, a server that cannot be reached.
 pub fn lend(session: &mut Session, own: &Connection, inputs: &[Input]) -> Result<(), Failed> {
+    let env = Environment::of_process();
     for (index, input) in inputs.iter().enumerate() {
-        let failed = |it: TableError| Failed::plain(format!("{}: {it}", input.name));
+        let failed = Failed::input(&input.name);
         let brought = match &input.from {
             From::Query(_) => return Err(Failed::plain(format!("{}: it is staged in the database", input.name))),
-            From::Postgres { connection, table } if !connection.is_beside(own) => Ok(connection.read(table)?),
+            From::Postgres { connection, .. } if !connection.is_beside(own) => Ok(input.rows(&env)?),
             here @ (From::Table(_) | From::Postgres { .. }) => {
                 let (schema, table) = own_table(&mut session.client, &session.schema, own, here)?.expect("it is here");
                 Err(qualified(&schema, &table))
@@ -196,8 +197,7 @@ pub fn lend(session: &mut Session, own: &Connection, inputs: &[Input]) -> Result
                 let (schema, table) = own.ok_or_else(|| Failed::plain("it is in another database"))?;
                 Err(format!("{} where {}", qualified(&schema, &table), Slice::any(slices)))
             }
-            From::Files { paths, format } => Ok(read::open(paths, *format).map_err(failed)?),
-            From::Sqlite { database, table } => Ok(sqlite::rows::read(database, table).map_err(failed)?),
+            From::Files { .. } | From::Sqlite { .. } => Ok(input.rows(&env)?),
         };
         let table = match brought {
             Err(there) => there,

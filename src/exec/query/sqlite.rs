@@ -12,16 +12,13 @@ use super::{
     view,
 };
 use crate::{
-    base::fs,
-    exec::{
-        io::{
-            Slice,
-            sqlite::{
-                BUSY_MAX, rows,
-                table::{STAGED, columns, quoted},
-            },
+    base::{env::Environment, fs},
+    exec::io::{
+        Slice,
+        sqlite::{
+            BUSY_MAX, rows,
+            table::{STAGED, columns, quoted},
         },
-        table::read,
     },
 };
 
@@ -209,14 +206,8 @@ fn bring(connection: &Connection, database: &Path, inputs: &[Input]) -> Result<(
                 };
                 format!("{ATTACHED}{at}.{}", quoted(table))
             }
-            From::Files { paths, format } => {
-                let brought =
-                    read::open(paths, *format).and_then(|it| rows::insert(connection, &format!("temp.{name}"), it));
-                brought.map_err(Failed::input(&input.name))?;
-                continue;
-            }
-            From::Postgres { connection: from, table } => {
-                let read = from.read(table)?;
+            From::Files { .. } | From::Postgres { .. } => {
+                let read = input.rows(&Environment::of_process())?;
                 rows::insert(connection, &format!("temp.{name}"), read).map_err(Failed::input(&input.name))?;
                 continue;
             }

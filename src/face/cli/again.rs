@@ -1,6 +1,6 @@
 //! Commands that people are told to type: they work from where the one that tells them was started.
 
-use crate::face::app::Opening;
+use crate::{face::app::Opening, model::template::shell::argument};
 
 /// The same command once more.
 pub fn as_typed(typed: &[String]) -> String {
@@ -36,18 +36,8 @@ fn of(opening: &Opening) -> Vec<String> {
 }
 
 fn line(words: &[String]) -> String {
-    let quoted: Vec<String> = words.iter().map(|it| quoted(it)).collect();
+    let quoted: Vec<String> = words.iter().map(|it| argument(it)).collect();
     format!("assets {}", quoted.join(" "))
-}
-
-/// One word for a shell.
-fn quoted(word: &str) -> String {
-    let plain = |it: char| it.is_alphanumeric() || "-_./=:,+@%^".contains(it);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }
 
 #[cfg(test)]

@@ -82,12 +82,19 @@ fn failure(exit: Exit, sql: &str, failed: Failed) -> Failure {
     }
 }
 
-/// The asset or source that a table's name means: as it is spelt, or with `_` for `/`.
+/// The asset or source that a table's name means.
 fn meant(project: &Project, table: &TableName) -> Result<NodeId, Failure> {
+    let keys = || project.nodes.iter().map(|it| it.1.key.as_str());
+    let exact = |name: &str| project.node(name).map(|it| project.key(it).as_str());
+    if let Some(node) = table.meant(exact, keys()).and_then(|it| project.node(it)) {
+        return Ok(node);
+    }
     let name = table.parts.join("/");
-    let alike = |key: &str| key.replace('/', "_").eq_ignore_ascii_case(&name.replace('/', "_"));
-    match project.node(&name).or_else(|| project.nodes.iter().find(|it| alike(it.1.key.as_str())).map(|it| it.0)) {
-        Some(node) => Ok(node),
+    match project.node(&name) {
+        Some(_) => {
+            let failure = Failure::usage(format!("there is no asset or source `{}`", table.parts.join(".")));
+            Err(failure.hint(format!("write it as one name: \"{name}\"")))
+        }
         None => named(project, &name),
     }
 }

@@ -226,14 +226,7 @@ impl<'a> Resolver<'a> {
         let from = self.from;
         let keys = || from.asset.keys().chain(from.source.keys());
         let name = table.parts.join("/");
-        let found = match &table.parts[..] {
-            [name] => self
-                .keys
-                .get_key_value(&**name)
-                .map(|it| *it.0)
-                .or_else(|| keys().find(|it| it.replace('/', "_").eq_ignore_ascii_case(&name.replace('/', "_")))),
-            _ => None,
-        };
+        let found = table.meant(|it| self.keys.get_key_value(it).map(|it| *it.0), keys());
         if found.is_some() {
             return found;
         }

@@ -19,6 +19,20 @@ pub struct TableName {
     pub at: Range<usize>,
 }
 
+impl TableName {
+    /// The key that it means: as it is spelt, or as databases call that table; never one of several parts, which no
+    /// engine finds.
+    pub fn meant<'k>(
+        &self,
+        exact: impl FnOnce(&str) -> Option<&'k str>,
+        keys: impl IntoIterator<Item = &'k str>,
+    ) -> Option<&'k str> {
+        let [name] = &self.parts[..] else { return None };
+        let alike = |it: &&str| it.replace('/', "_").eq_ignore_ascii_case(&name.replace('/', "_"));
+        exact(name).or_else(|| keys.into_iter().find(alike))
+    }
+}
+
 /// Deep enough for people, shallow enough for every stack.
 const DEPTH_MAX: usize = 50;
 

@@ -9,7 +9,7 @@ mod engine;
 pub mod placed;
 pub mod refer;
 mod scan;
-mod shell;
+pub mod shell;
 
 #[cfg(test)]
 mod tests;

@@ -411,7 +411,7 @@ impl Reader {
         }
         match &mut self.inner {
             Context::Command(_) if less == 2 => Err(refused("as the end word of a here-document")),
-            Context::Command(_) => Ok(plain.unwrap_or_else(|| format!("'{}'", value.replace('\'', r"'\''")))),
+            Context::Command(_) => Ok(plain.unwrap_or_else(|| quoted(value))),
             Context::Single => Ok(value.replace('\'', r"'\''")),
             Context::Double => Ok(escaped(value, "\\\"$`")),
             Context::Comment if value.contains('\n') => Err(refused("in a comment: it has several lines")),
@@ -430,6 +430,15 @@ impl Reader {
             }
         }
     }
+}
+
+/// `value` as a word of a command that is not its first: there `name=value` would be a variable.
+pub fn argument(value: &str) -> String {
+    if is_plain(&value.replacen('=', "-", 1)) { value.to_owned() } else { quoted(value) }
+}
+
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
 }
 
 /// The shell reads it as itself, wherever it stands.
