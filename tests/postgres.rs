@@ -185,8 +185,8 @@ fn what_the_server_says_is_shown_in_its_place() {
     assert_ne!(run.code, 0);
     let said = format!("{}{}", run.stdout, run.stderr);
     assert!(said.contains("column \"nosuch\" does not exist (SQLSTATE 42703)"), "{said}");
-    // With escapes it does not stand there as it is.
-    assert!(said.contains("--> sql:2:3"), "{said}");
+    // Through the escapes.
+    assert!(said.contains("--> assets.toml:8:32"), "{said}");
     assert!(said.contains("^^^^^^"), "{said}");
     let manifest = project.read("assets.toml");
     let text = "\"select 'é' as t, 1 +\\n  nosuch as n\"";
