@@ -482,6 +482,49 @@ partitions = "daily"
 }
 
 #[test]
+fn why_names_the_files_of_a_partition() {
+    let project = Project::new().manifest(
+        r#"
+[partitions.daily]
+type = "time"
+every = "day"
+start = "2025-01-01"
+end = "2025-01-03"
+[source.one]
+files = ["one/{{ partition.key }}.csv"]
+partitions = "daily"
+[source.many]
+files = ["many/{{ partition.key }}/*.csv"]
+partitions = "daily"
+[asset.daily]
+command = "echo > {{ output }}"
+deps = ["one", "many"]
+format = "txt"
+partitions = "daily"
+"#,
+    );
+    for day in ["2025-01-01", "2025-01-02"] {
+        project.write(&format!("one/{day}.csv"), "a\n");
+        for name in ["a", "b", "c"] {
+            project.write(&format!("many/{day}/{name}.csv"), "a\n");
+        }
+    }
+    project.run(&["materialize", "-q"]).succeeded();
+    project.write("one/2025-01-02.csv", "b\n");
+    project.write("many/2025-01-02/a.csv", "b\n");
+    project.write("many/2025-01-02/d.csv", "b\n");
+    project.remove("many/2025-01-02/c.csv");
+    let why = project.run(&["why", "daily", "--partition", "2025-01-02"]).succeeded().stdout;
+    for told in ["~one/2025-01-02.csv", "~many/2025-01-02/a.csv", "-many/2025-01-02/c.csv", "+many/2025-01-02/d.csv"] {
+        assert!(why.contains(&format!("\n      {told}\n")), "{told}: {why}");
+    }
+    assert!(!why.contains("2025-01-02/b.csv"), "{why}");
+    project.remove("one/2025-01-02.csv");
+    let why = project.run(&["why", "daily", "--partition", "2025-01-02"]).succeeded().stdout;
+    assert!(why.contains("one/2025-01-02"), "{why}");
+}
+
+#[test]
 fn a_table_that_names_a_key_that_is_not_there_keeps_only_its_asset_from_being_made() {
     let project = Project::new().manifest(
         r#"

@@ -6,10 +6,17 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::{
     base::{digest::Digest, fs, path::ProjectPath},
     model::{
-        project::{Action, NodeBody, NodeId, Source},
+        key::PartitionKey,
+        partitioning,
+        project::{Action, FileSet, NodeBody, NodeId, Pattern, Project, Source},
         staleness::{Reason, ReasonCode},
     },
-    plan::{observe::SourceFacts, store::StoreError, survey::Survey, world::World},
+    plan::{
+        observe::{Facts, SourceFacts},
+        store::StoreError,
+        survey::Survey,
+        world::World,
+    },
 };
 
 /// Code files larger than this are not read for a diff.
@@ -132,6 +139,9 @@ fn text_change(world: &World<'_>, node: NodeId, reason: &Reason) -> Result<Optio
 }
 
 fn file_changes(world: &World<'_>, survey: &Survey, reason: &Reason) -> Result<Vec<FileChange>, StoreError> {
+    if let Some((source, partition)) = reason.subject.split_once('@') {
+        return file_changes_in(world, survey, reason, (source, &PartitionKey::new(partition)));
+    }
     let Some(source) = world.project.node(&reason.subject) else { return Ok(Vec::new()) };
     let NodeBody::Source(Source::Files(_)) = &world.project.nodes[source].body else { return Ok(Vec::new()) };
     let (Some(SourceFacts::Known { observation, .. }), Some(Ok(old))) =
@@ -140,8 +150,81 @@ fn file_changes(world: &World<'_>, survey: &Survey, reason: &Reason) -> Result<V
         return Ok(Vec::new());
     };
     let Some(before) = world.store.observation(world.project.key(source), &old)? else { return Ok(Vec::new()) };
-    let before: BTreeMap<_, _> = before.files.into_iter().collect();
-    let now: BTreeMap<_, _> = observation.files.iter().cloned().collect();
+    Ok(changes(before.files.into_iter().collect(), observation.files.iter().cloned().collect()))
+}
+
+type Files = BTreeMap<ProjectPath, Digest>;
+
+/// The same of one partition of a source.
+fn file_changes_in(
+    world: &World<'_>,
+    survey: &Survey,
+    reason: &Reason,
+    (source, partition): (&str, &PartitionKey),
+) -> Result<Vec<FileChange>, StoreError> {
+    let Some(source) = world.project.node(source) else { return Ok(Vec::new()) };
+    let NodeBody::Source(Source::Files(set)) = &world.project.nodes[source].body else { return Ok(Vec::new()) };
+    let place = world.partitions.of_node(source).place(partition.as_str()).ok();
+    let facts = survey.facts.partitions.get(&source).zip(place).and_then(|(parts, place)| parts.get(&place));
+    let now: Files = match facts {
+        Some(SourceFacts::Known { observation, .. }) => observation.files.iter().cloned().collect(),
+        _ => Files::new(),
+    };
+    let before = match reason.old.as_deref().and_then(|it| it.parse::<Digest>().ok()) {
+        None => Files::new(),
+        Some(old) => match plain_files(set, partition) {
+            // Which they are is in their pattern; what they held is not told.
+            Some(paths) => paths.into_iter().map(|it| (it, old)).collect(),
+            None => match world.store.text(&old)? {
+                Some(text) => files_listed(&text),
+                None => return Ok(Vec::new()),
+            },
+        },
+    };
+    Ok(changes(before, now))
+}
+
+/// The files of a partition whose patterns name them one by one.
+fn plain_files(set: &FileSet, partition: &PartitionKey) -> Option<Vec<ProjectPath>> {
+    let path = |it: &Pattern| match is_plain(it) {
+        true => ProjectPath::resolve(&set.folder, partitioning::path_of(&it.text, partition)).ok(),
+        false => None,
+    };
+    set.patterns.iter().map(path).collect()
+}
+
+fn is_plain(pattern: &Pattern) -> bool {
+    let known = pattern.text.split("{{").map(|it| it.split_once("}}").map_or(it, |it| it.1));
+    !pattern.text.starts_with('!') && known.into_iter().all(|it| !it.contains(['*', '?', '[', '{', '\\']))
+}
+
+/// What is to be remembered of the files of partitions of sources, by their data versions: what a pattern finds now is
+/// not what it found then.
+pub fn listings(project: &Project, facts: &Facts) -> Vec<(Digest, String)> {
+    let mut told = Vec::new();
+    for (source, parts) in &facts.partitions {
+        let NodeBody::Source(Source::Files(set)) = &project.nodes[*source].body else { continue };
+        if set.patterns.iter().all(is_plain) {
+            continue;
+        }
+        for fact in parts.values() {
+            let SourceFacts::Known { observation, .. } = fact else { continue };
+            let lines = observation.files.iter().map(|(path, digest)| format!("{digest} {path}\n"));
+            told.push((observation.data_version, lines.collect()));
+        }
+    }
+    told
+}
+
+fn files_listed(text: &str) -> Files {
+    let file = |line: &str| {
+        let (digest, path) = line.split_once(' ')?;
+        Some((ProjectPath::resolve(&ProjectPath::root(), path).ok()?, digest.parse().ok()?))
+    };
+    text.lines().filter_map(file).collect()
+}
+
+fn changes(before: Files, now: Files) -> Vec<FileChange> {
     let mut changes: Vec<FileChange> = Vec::new();
     for (path, old) in &before {
         let new = now.get(path);
@@ -153,5 +236,5 @@ fn file_changes(world: &World<'_>, survey: &Survey, reason: &Reason) -> Result<V
         changes.push(FileChange { path: path.clone(), old: None, new: Some(*new) });
     }
     changes.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(changes)
+    changes
 }

@@ -27,6 +27,7 @@ use crate::{
     },
     plan::{
         examine::Examined,
+        explain::listings,
         hash::FileKind,
         observe::{OpFacts, SourceFacts, computation, observe, sources_of},
         recall::{Recalled, recall},
@@ -347,6 +348,8 @@ fn publish(
     sabotage::panic_if_told("recording", &workspace.project.ops[step.op].name);
     changes.extend(attempting.observations.iter().cloned().map(Change::Observed));
     changes.extend(texts(&workspace.root, &workspace.project.ops[step.op], &attempting.facts.ops[&step.op]));
+    let listings = listings(&workspace.project, &attempting.facts).into_iter();
+    changes.extend(listings.map(|(digest, text)| Change::Text { digest, text }));
     let state = AttemptState::Succeeded(StepOutcome::Built);
     changes.push(Change::AttemptEnded { id: attempting.id.clone(), state, at: workspace.clock.now() });
     workspace.store.commit(&changes).map_err(FinishError::Record)?;
