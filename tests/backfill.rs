@@ -238,6 +238,24 @@ fn a_retry_makes_what_failed_and_what_is_below_it() {
 }
 
 #[test]
+fn a_forced_one_makes_what_is_fresh_too_and_a_retry_of_it_what_failed() {
+    let project = days(3, "");
+    project.run(&["materialize", "-q"]).succeeded();
+    project.remove("ran.log");
+    let planned = project.run(&["backfill", "start", "-n", "-f", "--json"]).succeeded().json();
+    assert_eq!((&planned["counts"]["fresh"], &planned["counts"]["left"]), (&0.into(), &5.into()));
+    project.write("bad.2020-01-02", "");
+    project.run(&["backfill", "start", "again", "--force", "-q"]).exited(1);
+    let stood = show(&project, "again");
+    assert_eq!((&stood["counts"]["fresh"], &stood["counts"]["failed"]), (&3.into(), &1.into()), "{stood:#}");
+    project.remove("bad.2020-01-02");
+    project.remove("ran.log");
+    project.run(&["backfill", "retry", "again", "-q"]).succeeded();
+    assert_eq!(in_order(&project), ["2020-01-02", "2020-01"]);
+    assert_eq!(show(&project, "again")["state"], "done");
+}
+
+#[test]
 fn two_at_once_make_nothing_twice() {
     let project = days(300, "");
     let one =

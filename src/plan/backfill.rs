@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::key::AssetKey;
+use crate::{model::key::AssetKey, plan::record::RunId};
 
 /// What was asked for, and what became of the wish.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,6 +25,8 @@ pub struct Backfill {
     pub state: BackfillState,
     /// When the state became what it is.
     pub since: Timestamp,
+    /// If fresh partitions are made too, the runs that worked on it: what they made is not made again.
+    pub forced: Option<Vec<RunId>>,
 }
 
 /// Some partitions of one asset.
@@ -88,6 +90,13 @@ impl Backfill {
             (self.state, self.since) = (to, at);
         }
         turns
+    }
+
+    /// Remembers a run that works on it; whether that changed anything.
+    pub fn begin(&mut self, run: &RunId) -> bool {
+        let Some(runs) = self.forced.as_mut().filter(|it| !it.contains(run)) else { return false };
+        runs.push(run.clone());
+        true
     }
 
     /// Takes a new name for an asset; whether that changed anything.

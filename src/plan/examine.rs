@@ -13,7 +13,11 @@ use crate::{
         staleness::{Reason, ReasonCode, Verdict},
     },
     plan::{
-        compare::compare, observe::OpFacts, parted::part_name, partitions::PartitionKeys, record::Materialization,
+        compare::compare,
+        observe::OpFacts,
+        parted::part_name,
+        partitions::PartitionKeys,
+        record::{Materialization, RunId},
         world::OutputState,
     },
 };
@@ -79,6 +83,8 @@ pub struct Case<'a> {
     pub stored: &'a OutputState,
     /// What asks for it although it may be fresh, as it is typed.
     pub forced: Option<&'static str>,
+    /// What these runs made is not made again for that.
+    pub spared: &'a [RunId],
     pub upstream: &'a dyn Fn(NodeId) -> Upstream,
 }
 
@@ -227,7 +233,8 @@ pub fn output_parts(
 
 fn own_reasons(case: &Case<'_>, inputs: &Inputs, now: &Fingerprint) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    if let Some(flag) = case.forced {
+    let is_spared = |it: &Materialization| case.spared.contains(&it.run);
+    if let Some(flag) = case.forced.filter(|_| !case.record.is_some_and(is_spared)) {
         reasons.push(plain(ReasonCode::Forced, case, &format!("asked for with {flag}")));
     }
     let Some(record) = case.record else {

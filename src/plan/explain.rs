@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::{
     base::{digest::Digest, fs, path::ProjectPath},
     model::{
+        fingerprint::{PartKind, PartValue},
         key::PartitionKey,
         partitioning,
         project::{Action, FileSet, NodeBody, NodeId, Pattern, Project, Source},
@@ -99,7 +100,7 @@ fn root(
         reason: reason.clone(),
         chain,
         text: text_change(world, node, reason)?,
-        files: file_changes(world, survey, reason)?,
+        files: file_changes(world, survey, node, reason)?,
     })
 }
 
@@ -138,9 +139,17 @@ fn text_change(world: &World<'_>, node: NodeId, reason: &Reason) -> Result<Optio
     Ok(Some(TextChange { name: reason.subject.clone(), old, new }))
 }
 
-fn file_changes(world: &World<'_>, survey: &Survey, reason: &Reason) -> Result<Vec<FileChange>, StoreError> {
+fn file_changes(
+    world: &World<'_>,
+    survey: &Survey,
+    node: NodeId,
+    reason: &Reason,
+) -> Result<Vec<FileChange>, StoreError> {
     if let Some((source, partition)) = reason.subject.split_once('@') {
-        return file_changes_in(world, survey, reason, (source, &PartitionKey::new(partition)));
+        return file_changes_in(world, survey, reason.old.as_deref(), (source, &PartitionKey::new(partition)));
+    }
+    if reason.code == ReasonCode::UpstreamMissing {
+        return files_gone(world, survey, node, &reason.subject);
     }
     let Some(source) = world.project.node(&reason.subject) else { return Ok(Vec::new()) };
     let NodeBody::Source(Source::Files(_)) = &world.project.nodes[source].body else { return Ok(Vec::new()) };
@@ -153,13 +162,29 @@ fn file_changes(world: &World<'_>, survey: &Survey, reason: &Reason) -> Result<V
     Ok(changes(before.files.into_iter().collect(), observation.files.iter().cloned().collect()))
 }
 
+/// Of a source of which nothing is there any more, what it was made from.
+fn files_gone(world: &World<'_>, survey: &Survey, node: NodeId, source: &str) -> Result<Vec<FileChange>, StoreError> {
+    let mut gone = Vec::new();
+    let parts = survey.records.get(&node).map(|it| it.fingerprint.parts()).unwrap_or_default();
+    for part in parts.iter().filter(|it| it.kind == PartKind::Source) {
+        let name = String::from_utf8_lossy(&part.name);
+        if let (Some((of, partition)), PartValue::Digest(old)) = (name.split_once('@'), &part.value)
+            && of == source
+        {
+            let place = (of, &PartitionKey::new(partition));
+            gone.extend(file_changes_in(world, survey, Some(&old.to_string()), place)?);
+        }
+    }
+    Ok(gone)
+}
+
 type Files = BTreeMap<ProjectPath, Digest>;
 
 /// The same of one partition of a source.
 fn file_changes_in(
     world: &World<'_>,
     survey: &Survey,
-    reason: &Reason,
+    old: Option<&str>,
     (source, partition): (&str, &PartitionKey),
 ) -> Result<Vec<FileChange>, StoreError> {
     let Some(source) = world.project.node(source) else { return Ok(Vec::new()) };
@@ -170,7 +195,7 @@ fn file_changes_in(
         Some(SourceFacts::Known { observation, .. }) => observation.files.iter().cloned().collect(),
         _ => Files::new(),
     };
-    let before = match reason.old.as_deref().and_then(|it| it.parse::<Digest>().ok()) {
+    let before = match old.and_then(|it| it.parse::<Digest>().ok()) {
         None => Files::new(),
         Some(old) => match plain_files(set, partition) {
             // Which they are is in their pattern; what they held is not told.

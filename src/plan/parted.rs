@@ -171,6 +171,7 @@ impl Walk<'_, '_> {
             record: self.recorded.record(output, place),
             stored: self.recorded.stored.get(&(output, place)).unwrap_or(&OutputState::Same),
             forced: self.forced(output),
+            spared: self.world.spared,
             upstream: &|dep| match self.world.partitions.related(id, dep) {
                 Some(related) => self.upstream_partitions(dep, &related.upstream(&PartitionSet::one(place))),
                 None => self.upstream(dep),

@@ -530,6 +530,7 @@ impl Walk<'_, '_> {
             record: self.survey.records.get(&output),
             stored: self.stored.get(&output).unwrap_or(&OutputState::Same),
             forced: self.forced(output),
+            spared: self.world.spared,
             upstream: &|dep| match self.world.partitions.related(id, dep) {
                 Some(related) => self.upstream_partitions(dep, &related.upstream(&PartitionSet::one(0))),
                 None => self.upstream(dep),

@@ -18,7 +18,7 @@ use crate::{
     plan::{
         hash::Sweep,
         partitions::PartitionKeys,
-        record::{Materialization, StoredOutput},
+        record::{Materialization, RunId, StoredOutput},
         store::StateStore,
     },
 };
@@ -66,6 +66,8 @@ pub struct World<'a> {
     pub partitions: &'a PartitionKeys,
     /// Assets that are read from another target, and what is recorded there.
     pub deferred: Option<&'a HashMap<NodeId, Materialization>>,
+    /// What these runs made is fresh, though everything is asked for again.
+    pub spared: &'a [RunId],
 }
 
 impl World<'_> {

@@ -87,6 +87,46 @@ fn every_partition_is_made_exactly_once_whenever_it_is_killed() {
     eprintln!("{} commands for {DAYS} partitions and {KILLS} kills", begun.len());
 }
 
+/// What is fresh is made again, each once: what the backfill itself has made is done with.
+#[test]
+fn forced_every_partition_is_made_exactly_once_more_whenever_it_is_killed() {
+    const DAYS: usize = 300;
+    let seed = u64::from(jiff::Timestamp::now().subsec_nanosecond().unsigned_abs());
+    eprintln!("seed {seed}");
+    let mut random = Random::new(seed);
+    let project = days(DAYS.try_into().unwrap(), "");
+    project.run(&["materialize", "-q", "-s", "daily"]).succeeded();
+    assert_eq!(in_order(&project).len(), DAYS);
+    let mut arguments =
+        vec!["backfill", "start", "again", "-s", "daily", "--force", "-j", "2", "--progress", "none", "-q"];
+    for _ in 0..5 {
+        let running = project.start(&arguments);
+        let begun = in_order(&project).len();
+        wait_for_lines(&project, begun + 5 + random.below(40));
+        match random.one_in(2) {
+            true => running.signal(Signal::KILL),
+            false => tree::kill(running.pid()),
+        }
+        running.finish();
+        arguments = vec!["backfill", "resume", "again", "--progress", "none", "-q"];
+    }
+    let left = show(&project, "again")["counts"]["left"].as_u64().unwrap();
+    assert!(left > 0 && left < DAYS as u64, "{left}");
+    project.run(&arguments).succeeded();
+    let stood = show(&project, "again");
+    assert_eq!((&stood["state"], &stood["counts"]["fresh"]), (&"done".into(), &DAYS.into()));
+    let store = store(&project);
+    let key = AssetKey::parse("daily").unwrap();
+    for partition in made(&project).keys() {
+        let history = store.history(&key, &PartitionKey::new(partition)).unwrap();
+        assert_eq!(history.len(), 2, "seed {seed}: {partition}");
+    }
+    // Nothing of it was changed, so nothing below is touched, and nothing is left to do.
+    drop(store);
+    project.run(&["status", "-q", "-s", "daily"]).succeeded();
+    project.run(&["backfill", "resume", "again"]).exited(2);
+}
+
 /// Killed while another backfill works on the same: that one goes on, and nothing waits for ever.
 #[test]
 fn the_death_of_one_does_not_hold_up_another() {

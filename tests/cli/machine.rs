@@ -134,6 +134,11 @@ fn names_of_the_project_are_completed() {
     assert_eq!(completed(&project, &["init", "p"]), ["python"]);
     assert_eq!(completed(&project, &["help", "sel"]), ["selection"]);
     assert_eq!(completed(&project, &["mv", "orders", "oth"]), ["other"]);
+    assert_eq!(completed(&project, &["job", "run", "n"]), ["nightly"]);
+    assert!(completed(&project, &["backfill", "resume", ""]).is_empty());
+    project.run(&["backfill", "start", "march", "-s", "raw+", "-q"]);
+    assert_eq!(completed(&project, &["backfill", "resume", "m"]), ["march"]);
+    assert!(completed(&project, &["backfill", "start", "m"]).is_empty());
 }
 
 #[test]

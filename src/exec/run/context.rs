@@ -67,6 +67,7 @@ impl Workspace {
             doubted: &self.doubted,
             partitions: &self.partitions,
             deferred: self.deferred.as_ref().map(Deferred::records),
+            spared: &[],
         }
     }
 
@@ -181,6 +182,8 @@ pub struct RunContext<'a> {
     /// Of this run, below the project.
     pub log_folder: String,
     pub forced: HashMap<NodeId, &'static str>,
+    /// What these runs made is not made again for that.
+    pub spared: &'a [RunId],
     /// Between the polite signal and the final one.
     pub grace_ms: u64,
     /// A query that fails is told as it was run.

@@ -314,6 +314,7 @@ impl Now {
             record: self.records.get(&output),
             stored: self.stored.get(&output).unwrap_or(&OutputState::Same),
             forced: context.forced.get(&output).copied(),
+            spared: context.spared,
             upstream: &|dep| self.upstream(context, step, dep),
         })
     }

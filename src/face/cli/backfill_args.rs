@@ -85,7 +85,8 @@ Examples:
 Examples:
   assets backfill start -s daily
   assets backfill start march -s 'daily+' --partition 2026-03-01..2026-04-01 --newest-first -j 4
-  assets backfill start -s daily --partition missing -n"
+  assets backfill start -s daily --partition missing -n
+  assets backfill start again -s daily --partition 2026-03 --force"
 )]
 pub struct StartArgs {
     /// How it is called from now on. Default: after an asset, with a number.
@@ -103,6 +104,9 @@ pub struct StartArgs {
     /// Begin with the earliest partitions (the default).
     #[arg(long, conflicts_with = "newest_first")]
     pub oldest_first: bool,
+    /// Make what is fresh too, each partition once.
+    #[arg(short, long)]
+    pub force: bool,
     /// Show what would be made and how long it would take, and do nothing.
     #[arg(short = 'n', long)]
     pub dry_run: bool,

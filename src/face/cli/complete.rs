@@ -1,7 +1,7 @@
 //! What a shell is answered while somebody types: commands, options, and names of this project.
 //!
-//! Reads the manifest and nothing else, runs nothing, and is silent on any mistake: a broken manifest
-//! completes to nothing.
+//! Reads the manifest, of backfills the state, and nothing else, runs nothing, and is silent on any mistake: a broken
+//! manifest completes to nothing.
 
 use std::{
     collections::BTreeSet,
@@ -23,6 +23,14 @@ use crate::{
         cli::{args::Cli, help, init, schema, shells::SHELLS},
     },
     model::project::Project,
+    plan::{
+        hash::boot,
+        store::{
+            StateStore,
+            folder::{Access, StateFolder},
+            sqlite::Disk,
+        },
+    },
 };
 
 /// Set by the shell's script to the name of the shell.
@@ -93,7 +101,31 @@ fn command(opening: &Arc<Opening>) -> Command {
             })
         });
     }
-    command
+    let backfill = || {
+        let opening = opening.clone();
+        ArgValueCompleter::new(move |typed: &OsStr| {
+            candidates(backfills(&opening).unwrap_or_default(), typed.to_str().unwrap_or_default())
+        })
+    };
+    let of_known = ["show", "pause", "resume", "cancel", "retry"];
+    command = command.mut_subcommand("backfill", |it| {
+        of_known.iter().fold(it, |it, what| it.mut_subcommand(what, |it| it.mut_arg("name", |it| it.add(backfill()))))
+    });
+    let job = of_project(|project, _| project.jobs.keys().cloned().collect());
+    command.mut_subcommand("job", |it| it.mut_subcommand("run", |it| it.mut_arg("name", |it| it.add(job))))
+}
+
+/// The names of the backfills that are known.
+fn backfills(opening: &Opening) -> Option<Vec<String>> {
+    let read = app::read(opening).ok()?;
+    let folder = StateFolder::open(&read.root, Access::Read).ok()?;
+    let folder = match &read.project.target {
+        Some(target) => folder.of_target(target).ok()?,
+        None => folder,
+    };
+    let disk = if boot::is_on_network(&read.root) { Disk::Network } else { Disk::Local };
+    let all = folder.store(disk).ok()?.store.backfills().ok()?;
+    Some(all.into_iter().map(|it| it.name).collect())
 }
 
 fn candidates(found: impl IntoIterator<Item = String>, typed: &str) -> Vec<CompletionCandidate> {

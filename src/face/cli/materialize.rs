@@ -205,6 +205,10 @@ pub struct Course<'a> {
     /// What people type to go on, and to make again what failed.
     pub resume: String,
     pub retry: String,
+    /// What these runs made is fresh, though everything is asked for again.
+    pub spared: &'a [RunId],
+    /// Is told of the run before it does anything.
+    pub begun: &'a dyn Fn(&RunId) -> Result<(), Failure>,
 }
 
 /// What became of it.
@@ -226,7 +230,8 @@ pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>)
         context.ui.warn(note);
     }
     refresh::sources(context, app, selected)?;
-    let world = app.workspace.world();
+    let spared = asked.course.as_ref().map_or(&[][..], |it| it.spared);
+    let world = World { spared, ..app.workspace.world() };
     let request = Request { scope: selected, runs: selected, forced, only: asked.only };
     let generation = app.workspace.store.generation()?;
     let surveyed = survey_knowing(&world, &request, asked.known)?;
@@ -392,12 +397,16 @@ fn start(
         );
     }
     let run = begin(context, app)?;
+    if let Some(course) = &asked.course {
+        (course.begun)(&run)?;
+    }
     let jobs = jobs_of(asked.how.jobs);
     let state_error = |it: String| Failure::new(Exit::State, it);
     let log_folder = app.state.logs().join(&run.0);
     let jobs_folder = app.state.path().join("jobs").join(&run.0);
     let run_context = RunContext {
         forced: asked.selected.iter().filter_map(|it| Some((it, asked.forced.by(app.project(), it)?))).collect(),
+        spared: asked.course.as_ref().map_or(&[][..], |it| it.spared),
         grace_ms: asked.how.grace.saturating_mul(1000),
         ..run_context(context, app, locks, &run, jobs)?
     };
@@ -467,6 +476,7 @@ pub fn run_context<'a>(
         host: host(),
         log_folder: below_root(app, &app.state.logs().join(&run.0)),
         forced: HashMap::new(),
+        spared: &[],
         grace_ms: GRACE_MS,
         tells_queries: context.ui.is_verbose(),
     })

@@ -9,7 +9,7 @@ use crate::{
         report::{Last, LastDocument, Layout, ReasonDocument, diff},
         ui::{Role, reason, words},
     },
-    model::staleness::{Reason, State},
+    model::staleness::{Reason, ReasonCode, State},
 };
 
 pub const SCHEMA: &str = "assets.why/1";
@@ -110,7 +110,8 @@ pub fn document(why: &Why) -> WhyDocument {
 /// The verdict, the causes with what they were and are, the way to the root, what to run next.
 pub fn text(why: &Why, layout: Layout) -> String {
     let mut text = verdict(why, layout);
-    let own: Vec<&Cause> = why.causes.iter().filter(|it| !reason::is_upstream(it.reason.code)).collect();
+    // What is missing upstream has no root that could be told instead.
+    let own: Vec<&Cause> = why.causes.iter().filter(|it| it.reason.code != ReasonCode::UpstreamStale).collect();
     if !own.is_empty() && !is_said_by_verdict(&own, why) {
         text.push('\n');
         text.push_str(&causes(&own, 2, layout));
@@ -143,9 +144,9 @@ fn verdict(why: &Why, layout: Layout) -> String {
         State::Running => ("is being built", Role::Info),
     };
     let state = layout.style.paint(role, state);
-    let own = why.causes.iter().find(|it| !reason::is_upstream(it.reason.code));
-    let total = why.causes.iter().filter(|it| !reason::is_upstream(it.reason.code)).count() + why.roots.len();
-    let cause = match (own, why.roots.first()) {
+    let own: Vec<&Cause> = why.causes.iter().filter(|it| it.reason.code != ReasonCode::UpstreamStale).collect();
+    let total = own.len() + why.roots.len();
+    let cause = match (own.first(), why.roots.first()) {
         (Some(own), _) => format!(", {}", reason::one(&own.reason, &why.name)),
         (None, Some(root)) => {
             let key = root.chain.last().unwrap_or(&why.name);
@@ -383,7 +384,9 @@ mod tests {
         let told = text(&why("end", State::Blocked, vec![blocked], roots), layout());
         let first: Vec<&str> = told.lines().take(13).collect();
         expect![[r#"
-            |end is blocked because of a29, source changed: raw/1.csv (and 7 more causes)
+            |end is blocked, upstream is missing: a0 (and 8 more causes)
+            |
+            |  a0  upstream is missing
             |
             |  because a0 is stale
             |  because a1 is stale
@@ -394,7 +397,6 @@ mod tests {
             |  because a27 is stale
             |  because a28 is stale
             |  because a29 changed:
-            |    raw/1.csv  0d6c -> 77aa  source changed
         "#]]
         .assert_eq(&words::ruled(&first.join("\n")));
         assert!(told.contains("\n  and 3 more causes\n"), "{told}");

@@ -48,7 +48,7 @@ pub fn holds(change: &Change) -> bool {
         Change::Materialized(_) | Change::Refreshed(_) | Change::Observed(_) | Change::Text { .. } => true,
         Change::SessionOpened(_) | Change::SessionSealed(_) => true,
         Change::Renamed { .. } | Change::Forgotten(_) => true,
-        Change::BackfillAsked(_) | Change::BackfillTurned { .. } => true,
+        Change::BackfillAsked(_) | Change::BackfillTurned { .. } | Change::BackfillBegun { .. } => true,
     }
 }
 

@@ -83,6 +83,7 @@ impl Change {
                 | Change::Text { .. }
                 | Change::BackfillAsked(_)
                 | Change::BackfillTurned { .. }
+                | Change::BackfillBegun { .. }
         )
     }
 }
@@ -179,6 +180,11 @@ impl Records {
             Change::BackfillTurned { name, from, to, at } => {
                 if let Some(it) = self.backfills.iter_mut().find(|it| it.name == *name) {
                     it.turn(from, *to, *at);
+                }
+            }
+            Change::BackfillBegun { name, run } => {
+                if let Some(it) = self.backfills.iter_mut().find(|it| it.name == *name) {
+                    it.begin(run);
                 }
             }
         }

@@ -91,6 +91,11 @@ pub enum Change {
         to: BackfillState,
         at: Timestamp,
     },
+    /// A run works on it. Only kept of one that makes what is fresh too.
+    BackfillBegun {
+        name: String,
+        run: RunId,
+    },
 }
 
 /// How many materializations of one asset partition are kept.

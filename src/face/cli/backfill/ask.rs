@@ -38,7 +38,7 @@ pub fn start(context: &Context, args: &StartArgs) -> Result<Exit, Failure> {
     if args.dry_run {
         let backfill = asked(args.name.clone().unwrap_or_else(|| "new".to_owned()));
         let recalled = stand::recall(&app, &backfill);
-        let surveyed = stand::look(&app, &recalled)?;
+        let surveyed = stand::look(&app, &backfill, &recalled)?;
         app.keep_cache(&context.ui);
         print(context, &app, &stand::told(&app, &backfill, Standing::Planned, &recalled, &surveyed))?;
         return Ok(Exit::Done);
@@ -94,6 +94,7 @@ fn asked(context: &Context, app: &App, args: &StartArgs, name: String, assets: V
         vars: context.opening.vars.clone(),
         state: BackfillState::Wanted,
         since: now,
+        forced: args.force.then(Vec::new),
     }
 }
 

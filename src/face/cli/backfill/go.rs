@@ -26,8 +26,9 @@ use crate::{
     model::{event::RunOutcome, node_set::NodeSet},
     plan::{
         backfill::{Backfill, BackfillState},
+        record::RunId,
         store::{Change, folder::Access},
-        survey::{Forced, Survey},
+        survey::Survey,
     },
 };
 
@@ -145,13 +146,17 @@ pub fn go(
     let only: Chosen = match wish {
         Wish::All => recalled.only.clone(),
         Wish::Failed => {
-            let failed = stand::failed(app, &recalled, &stand::look(app, &recalled)?);
+            let failed = stand::failed(app, &recalled, &stand::look(app, backfill, &recalled)?);
             let some = failed.iter().filter(|it| !it.1.is_empty()).map(|it| *it.0);
             selected = NodeSet::of(app.project().len(), some);
             failed.into_iter().filter(|it| app.workspace.partitions.cuts(it.0)).collect()
         }
     };
     let layout = Layout::of(context.ui.err(), context.ui.is_verbose(), app.workspace.clock.now());
+    let begun = |run: &RunId| -> Result<(), Failure> {
+        let begun = Change::BackfillBegun { name: name.clone(), run: run.clone() };
+        Ok(app.workspace.store.commit(&[begun])?)
+    };
     let foretell = |surveyed: &Survey| {
         if wish == Wish::All && !context.ui.is_quiet() {
             let document = stand::told(app, backfill, stand::standing(app, backfill), &recalled, surveyed);
@@ -164,11 +169,13 @@ pub fn go(
         foretell: &foretell,
         resume: again::backfill(&context.opening, "resume", name),
         retry: again::backfill(&context.opening, "retry", name),
+        spared: backfill.forced.as_deref().unwrap_or_default(),
+        begun: &begun,
     };
     let asked = Asked {
         selected: &selected,
         only: Some(&only),
-        forced: Forced::Nothing,
+        forced: materialize::forced(backfill.forced.is_some(), false),
         how,
         wanted: None,
         known: None,
@@ -198,7 +205,7 @@ pub fn go(
         let to = match (wish, summary.outcome) {
             (Wish::All, RunOutcome::Succeeded) => BackfillState::Done,
             (Wish::All, _) => BackfillState::Failed,
-            (Wish::Failed, _) => after_retry(app, &recalled)?,
+            (Wish::Failed, _) => after_retry(app, name, &recalled)?,
         };
         turn(app, name, &[BackfillState::Wanted], to)?;
     }
@@ -208,8 +215,8 @@ pub fn go(
 }
 
 /// What it is when what had failed was tried again: as if all of it had been gone through.
-fn after_retry(app: &App, recalled: &stand::Recalled) -> Result<BackfillState, Failure> {
-    let (left, failed) = stand::left(recalled, &stand::look(app, recalled)?);
+fn after_retry(app: &App, name: &str, recalled: &stand::Recalled) -> Result<BackfillState, Failure> {
+    let (left, failed) = stand::left(recalled, &stand::look(app, &named(app, name)?, recalled)?);
     Ok(match (left, failed) {
         (0, _) => BackfillState::Done,
         (_, 0) => BackfillState::Paused,

@@ -11,7 +11,11 @@ use crate::{
     exec::lock::{LockName, LockTable},
     face::{
         app::App,
-        cli::{choosing::Chosen, error::Failure, materialize::jobs_of},
+        cli::{
+            choosing::Chosen,
+            error::Failure,
+            materialize::{forced, jobs_of},
+        },
         report::backfill::{BACKFILL, BackfillAssetDocument, BackfillCounts, BackfillDocument, Standing},
     },
     model::{
@@ -22,7 +26,8 @@ use crate::{
     },
     plan::{
         backfill::{Backfill, BackfillState},
-        survey::{Forced, Request, Survey, survey},
+        survey::{Request, Survey, survey},
+        world::World,
     },
 };
 
@@ -81,15 +86,16 @@ pub fn recall(app: &App, backfill: &Backfill) -> Recalled {
 }
 
 /// Looks at everything that is asked for.
-pub fn look(app: &App, recalled: &Recalled) -> Result<Survey, Failure> {
+pub fn look(app: &App, backfill: &Backfill, recalled: &Recalled) -> Result<Survey, Failure> {
     let scope = &recalled.selected;
-    let request = Request { scope, runs: scope, forced: Forced::Nothing, only: Some(&recalled.only) };
-    Ok(survey(&app.workspace.world(), &request)?)
+    let forced = forced(backfill.forced.is_some(), false);
+    let world = World { spared: backfill.forced.as_deref().unwrap_or_default(), ..app.workspace.world() };
+    Ok(survey(&world, &Request { scope, runs: scope, forced, only: Some(&recalled.only) })?)
 }
 
 pub fn document(app: &App, backfill: &Backfill) -> Result<BackfillDocument, Failure> {
     let recalled = recall(app, backfill);
-    let surveyed = look(app, &recalled)?;
+    let surveyed = look(app, backfill, &recalled)?;
     Ok(told(app, backfill, standing(app, backfill), &recalled, &surveyed))
 }
 

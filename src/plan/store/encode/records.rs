@@ -30,7 +30,6 @@ coded_struct!(Intent { materialization, staged });
 coded_struct!(RunRecord { id, started_at, ended_at, outcome, command, steps, pid, host });
 coded_struct!(StepRecord { key, partition, outcome, duration_ms, attempt, data_version, bytes, rows, error });
 coded_struct!(Session { id, boot, sealed });
-coded_struct!(Backfill { name, asked_at, command, assets, order, jobs, vars, state, since });
 coded_struct!(BackfillAsset { key, partitions, count });
 
 coded_cases!(FileKind { 0 = File, 1 = Folder, 2 = Link, 3 = Odd });
@@ -38,6 +37,40 @@ coded_cases!(StepOutcome { 0 = Built, 1 = Restored, 2 = CutOff, 3 = Fresh, 4 = F
 coded_cases!(Order { 0 = OldestFirst, 1 = NewestFirst });
 coded_cases!(BackfillState { 0 = Wanted, 1 = Paused, 2 = Cancelled, 3 = Done, 4 = Failed });
 coded_cases!(RunOutcome { 0 = Succeeded, 1 = Failed, 2 = Interrupted });
+
+/// Behind the state of a backfill that makes what is fresh too stand its runs, and its number is that much larger.
+const FORCED: u8 = 8;
+
+impl Coded for Backfill {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.name.write(out);
+        self.asked_at.write(out);
+        self.command.write(out);
+        self.assets.write(out);
+        self.order.write(out);
+        self.jobs.write(out);
+        self.vars.write(out);
+        let at = out.len();
+        self.state.write(out);
+        self.since.write(out);
+        if let Some(runs) = &self.forced {
+            out[at] += FORCED;
+            runs.write(out);
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let (name, asked_at, command) = (Coded::read(from)?, Coded::read(from)?, Coded::read(from)?);
+        let (assets, order, jobs, vars) =
+            (Coded::read(from)?, Coded::read(from)?, Coded::read(from)?, Coded::read(from)?);
+        let state = from.byte()?;
+        let is_forced = state >= FORCED;
+        let state = BackfillState::read(&mut Reader::new(&[if is_forced { state - FORCED } else { state }]))?;
+        let since = Coded::read(from)?;
+        let forced = if is_forced { Some(Coded::read(from)?) } else { None };
+        Ok(Backfill { name, asked_at, command, assets, order, jobs, vars, state, since, forced })
+    }
+}
 
 impl Coded for AssetKey {
     fn write(&self, out: &mut Vec<u8>) {
@@ -310,7 +343,8 @@ coded_changes!(
     5 = AttemptEnded { id, state, at },
     9 = Text { digest, text },
     12 = Renamed { old, new },
-    15 = BackfillTurned { name, from, to, at };
+    15 = BackfillTurned { name, from, to, at },
+    17 = BackfillBegun { name, run };
     0 = RunStarted,
     3 = AttemptStarted,
     6 = Materialized,

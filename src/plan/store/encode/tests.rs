@@ -10,7 +10,7 @@ use crate::{
         key::{AssetKey, PartitionKey},
     },
     plan::{
-        backfill::BackfillState,
+        backfill::{Backfill, BackfillState},
         record::{AttemptState, Intent, Materialization, StoredOutput, TrackedFile},
         store::{
             Change,
@@ -88,6 +88,11 @@ fn one_of_each() -> Vec<Change> {
         Change::RunForgotten(run_id),
         Change::BackfillAsked(Box::new(backfill("b", "a"))),
         Change::BackfillTurned { name: "b".to_owned(), from: STATES.to_vec(), to: STATES[4], at: at(2) },
+        Change::BackfillAsked(Box::new(Backfill {
+            forced: Some(vec![run("r").id, run("s").id]),
+            ..backfill("b", "a")
+        })),
+        Change::BackfillBegun { name: "b".to_owned(), run: run("r").id },
     ]
 }
 
@@ -102,7 +107,7 @@ fn every_change_is_read_back() {
 #[test]
 fn the_format_stays() {
     let bytes: Vec<u8> = one_of_each().iter().flat_map(encode).collect();
-    expect_test::expect!["1415 bytes, 631598280144"].assert_eq(&format!(
+    expect_test::expect!["1508 bytes, 40f1703c2fa4"].assert_eq(&format!(
         "{} bytes, {}",
         bytes.len(),
         Digest::of(&bytes).short()

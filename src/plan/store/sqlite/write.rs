@@ -84,6 +84,7 @@ impl<'c> Writing<'c> {
             Change::BackfillTurned { name, from, to, at } => {
                 self.change_backfills(|it| it.name == *name && it.turn(from, *to, *at))
             }
+            Change::BackfillBegun { name, run } => self.change_backfills(|it| it.name == *name && it.begin(run)),
         }
     }
 

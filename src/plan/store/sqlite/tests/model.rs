@@ -56,6 +56,8 @@ fn changes() -> impl Strategy<Value = Change> {
             to: if second % 2 == 0 { BackfillState::Paused } else { BackfillState::Wanted },
             at: at(second),
         }),
+        1 => (select(&["x", "y"][..]), run_id())
+            .prop_map(|(name, run)| Change::BackfillBegun { name: name.to_owned(), run }),
     ]
 }
 
