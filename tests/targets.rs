@@ -160,3 +160,32 @@ sql = "select sum(n) as total from numbers"
     let output = project.run(&["validate", "-t", "lite"]).exited(2);
     assert!(output.stderr.contains("`root` means nothing to type = \"sqlite\""), "{}", output.stderr);
 }
+
+#[test]
+fn what_stops_many_assets_is_told_once() {
+    let body = "[io.pg]\ntype = \"postgres\"\nurl = \"postgres://me@127.0.0.1:1/shop\"\n[defaults]\nio = \"pg\"\n\
+                [asset.a]\nsql = \"select 1 as n\"\n[asset.b]\nsql = \"select 1 as n\"\n[asset.c]\nsql = \"select 1 as n\"\n\
+                [asset.d]\nsql = \"select n from a\"\n[asset.z]\nio = \"default\"\nformat = \"txt\"\ncommand = \"false\"\n\
+                [io.default]\ntype = \"fs\"\nroot = \"data\"\n";
+    let project = Project::new().manifest(body);
+    let run = project.run(&["materialize", "-j", "1"]).exited(1).stderr;
+    let down = "postgres://127.0.0.1:1/shop: error connecting to server: Connection refused (os error 111)";
+    let help =
+        "help: is the server running, and is it reached from here? then run again: what was done is not done twice";
+    assert_eq!(run.matches(down).count(), 2, "{run}");
+    assert_eq!(run.matches(help).count(), 2, "{run}");
+    for part in [
+        "Failed b  pg        [TIME]  the same as a\n",
+        "Failed c  pg        [TIME]  the same as a\n",
+        "Skipped d  pg       upstream a failed\n",
+        "\n4 assets failed:\n",
+        "    the same stopped: b, c\n",
+        "Failed z  default   [TIME]  exit status 1\n",
+        "    Finished 4 failed, 1 skipped in",
+    ] {
+        assert!(run.contains(part), "{part}: {run}");
+    }
+    let run = project.run(&["materialize", "--json"]).exited(1).json();
+    let told = run["steps"].as_array().unwrap().iter().filter(|it| it["error"].as_str().is_some_and(|it| it == down));
+    assert_eq!(told.count(), 3, "each has its own: {run}");
+}

@@ -47,9 +47,10 @@ impl<'a> GithubListener<'a> {
 
     fn annotations(&self) -> String {
         let mut text = String::new();
-        for report in self.tally.failures.iter().take(ANNOTATIONS_MAX) {
+        for (report, others) in self.tally.causes().take(ANNOTATIONS_MAX) {
             let name = line::name(&report.key, &report.partition);
-            let _ = write!(text, "::error title={}", property(&format!("{name} failed")));
+            let more = if others.is_empty() { String::new() } else { format!(", and {} more", others.len()) };
+            let _ = write!(text, "::error title={}", property(&format!("{name} failed{more}")));
             if let Some((file, line)) = (self.place_of)(&report.key) {
                 let _ = write!(text, ",file={},line={line}", property(&file));
             }

@@ -28,6 +28,8 @@ const IO_COLUMNS_MAX: usize = 12;
 /// Failures told again at the end, with their output and by name.
 const RETOLD_MAX: usize = 10;
 const NAMED_MAX: usize = 50;
+/// Assets that one cause stopped, beside the first of them.
+const SAME_MAX: usize = 20;
 /// After so many skipped assets the rest is only counted.
 pub const SKIPPED_SHOWN_MAX: usize = 20;
 
@@ -200,14 +202,22 @@ pub fn failures_again(tally: &Tally, retry: &str, columns: Columns, style: Style
     }
     let number = words::count(tally.failures.len(), "asset");
     let _ = writeln!(text, "\n{}", style.paint(Role::Bad, &format!("{number} failed:")));
-    for (index, report) in tally.failures.iter().take(NAMED_MAX).enumerate() {
+    for (index, (report, others)) in tally.causes().take(NAMED_MAX).enumerate() {
         let _ = writeln!(text, "{}", finished(report, columns, style, width));
         if index < RETOLD_MAX {
             text.push_str(&failure_details(report, style));
         }
+        if !others.is_empty() {
+            let mut names: Vec<String> = others.iter().take(SAME_MAX).map(|it| name(&it.key, &it.partition)).collect();
+            if others.len() > SAME_MAX {
+                names.push(format!("and {} more", words::thousands((others.len() - SAME_MAX) as u64)));
+            }
+            let _ = writeln!(text, "    {}: {}", style.paint(Role::Info, "the same stopped"), names.join(", "));
+        }
     }
-    if tally.failures.len() > NAMED_MAX {
-        let more = words::thousands((tally.failures.len() - NAMED_MAX) as u64);
+    let told: usize = tally.causes().take(NAMED_MAX).map(|it| 1 + it.1.len()).sum();
+    if tally.failures.len() > told {
+        let more = words::thousands((tally.failures.len() - told) as u64);
         let _ = writeln!(text, "{} and {more} more", " ".repeat(STATUS_COLUMNS));
     }
     text.push_str(&retry_line(retry, style));
@@ -235,7 +245,7 @@ pub mod tests {
 
     use super::*;
     use crate::model::{
-        event::StepError,
+        event::{RunEvent, StepError},
         staleness::{Reason, ReasonCode},
     };
 
@@ -308,18 +318,19 @@ pub mod tests {
 
     #[test]
     fn failures_are_told_again() {
-        let mut tally = Tally::new(980);
-        for number in 0..52 {
-            let failed = report(&format!("a{number}"), StepOutcome::Failed);
-            tally.counts.add(&failed);
-            tally.failures.push(failed);
-        }
+        let after = |failed: usize| {
+            let mut tally = Tally::new(980);
+            let reports = (0..failed).map(|it| report(&format!("a{it}"), StepOutcome::Failed)).collect();
+            tally.take(&RunEvent::StepFinished { step: 0, reports });
+            tally
+        };
+        let tally = after(52);
         let columns = Columns { key: 4, io: 5 };
         let many = failures_again(&tally, "assets retry", columns, Style::PLAIN, None);
         assert_eq!(many.matches("Failed").count(), NAMED_MAX);
         assert_eq!(many.matches("KeyError").count(), RETOLD_MAX);
         assert!(many.contains("\n             and 2 more\n"), "{many}");
-        tally.failures.truncate(1);
+        let tally = after(1);
         expect![[r#"
             |
             |1 asset failed:

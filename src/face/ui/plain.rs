@@ -100,10 +100,11 @@ impl PlainListener {
         let mut text = String::new();
         self.group(report.outcome == StepOutcome::Built || report.outcome == StepOutcome::Restored, &mut text);
         text.push_str(&self.counter());
-        text.push_str(&line::finished(report, self.setting.columns, self.style, None));
+        let report = self.tally.told(report);
+        text.push_str(&line::finished(&report, self.setting.columns, self.style, None));
         text.push('\n');
         if failed {
-            text.push_str(&line::failure_details(report, self.style));
+            text.push_str(&line::failure_details(&report, self.style));
         }
         self.write(&text);
         if failed {

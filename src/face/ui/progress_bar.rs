@@ -108,6 +108,7 @@ impl BarListener {
             return;
         }
         let style = self.err.style();
+        let report = &*self.tally.told(report);
         self.pending.push_str(&line::finished(report, self.setting.columns, style, self.err.line_width()));
         self.pending.push('\n');
         self.said_since_failure += 1;

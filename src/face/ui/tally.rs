@@ -1,8 +1,10 @@
 //! What a run came to so far: counts and failures, as every listener that talks to people keeps them.
 
+use std::{borrow::Cow, collections::HashMap};
+
 use crate::{
-    face::ui::words,
-    model::event::{RunEvent, StepOutcome, StepReport},
+    face::ui::{line, words},
+    model::event::{RunEvent, StepError, StepOutcome, StepReport},
 };
 
 /// How many assets ended in which way.
@@ -68,6 +70,10 @@ pub struct Tally {
     pub steps_done: usize,
     pub counts: Counts,
     pub failures: Vec<StepReport>,
+    /// By what is told of them, places of failures: a server that is down stops many assets, and is told of once.
+    causes: Vec<Vec<usize>>,
+    /// Message and help, and the place among the causes.
+    by_error: HashMap<(String, Vec<String>), usize>,
 }
 
 impl Tally {
@@ -84,11 +90,49 @@ impl Tally {
                 for report in reports {
                     self.counts.add(report);
                     if report.outcome == StepOutcome::Failed {
-                        self.failures.push(report.clone());
+                        self.fail(report);
                     }
                 }
             }
             _ => {}
         }
     }
+
+    fn fail(&mut self, report: &StepReport) {
+        let place = self.failures.len();
+        self.failures.push(report.clone());
+        let known = shared(report).map(|it| *self.by_error.entry(it).or_insert(self.causes.len()));
+        match known.and_then(|it| self.causes.get_mut(it)) {
+            Some(them) => them.push(place),
+            None => self.causes.push(vec![place]),
+        }
+    }
+
+    /// The failures, those of one cause together: the first, and the others.
+    pub fn causes(&self) -> impl Iterator<Item = (&StepReport, Vec<&StepReport>)> {
+        self.causes.iter().map(|them| {
+            let mut them = them.iter().map(|it| &self.failures[*it]);
+            (them.next().expect("a cause has a failure"), them.collect())
+        })
+    }
+
+    /// As it is told when it comes: what another failure has said is not said again.
+    pub fn told<'r>(&self, report: &'r StepReport) -> Cow<'r, StepReport> {
+        let cause = shared(report).and_then(|it| self.by_error.get(&it)).map(|it| &self.failures[self.causes[*it][0]]);
+        match cause.filter(|it| (&it.key, &it.partition) != (&report.key, &report.partition)) {
+            Some(first) => {
+                let message = format!("the same as {}", line::name(&first.key, &first.partition));
+                let error = Some(StepError { message, ..StepError::default() });
+                Cow::Owned(StepReport { error, ..report.clone() })
+            }
+            None => Cow::Borrowed(report),
+        }
+    }
+}
+
+/// What may be told of several failures: they have no output of their own.
+fn shared(report: &StepReport) -> Option<(String, Vec<String>)> {
+    let error = report.error.as_ref().filter(|_| report.outcome == StepOutcome::Failed)?;
+    let is_own = error.log.is_some() || !error.output_tail.is_empty() || !report.checks.is_empty();
+    (!is_own).then(|| (error.message.clone(), error.help.clone()))
 }
