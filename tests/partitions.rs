@@ -1,7 +1,7 @@
 //! Assets with partitions, end to end: late data rebuilds the partitions that it is in and those that are
 //! made from them, and nothing else.
 
-use crate::support::{Output, Project};
+use crate::support::{Output, Project, assert_document};
 
 /// 365 days of hours, cut down: `hours` of each day from 1 January 2025 on.
 fn write_hours(project: &Project, days: usize, hours: usize) {
@@ -479,6 +479,77 @@ partitions = "daily"
     assert!(why.stdout.contains("day.partitions"), "{}", why.stdout);
     project.run(&["materialize", "-q"]).succeeded();
     assert_eq!(project.read("data/form/2026-01-05.txt"), "file\n");
+}
+
+/// Days and regions, what reads them day by day, and a total.
+const RENAMED: &str = r#"
+[partitions.day]
+type = "static"
+keys = ["mon", "tue"]
+[partitions.region]
+type = "static"
+keys = ["jp", "us"]
+[partitions.both]
+type = "multi"
+dimensions = { day = "day", region = "region" }
+[asset.sold]
+command = "echo $ASSETS_PARTITION_KEY > {{ output }}"
+format = "txt"
+partitions = "both"
+[asset.by_day]
+command = "cat {{ inputs.sold }} > {{ output }}"
+deps = ["sold"]
+path = "by/{{ partition.key }}.txt"
+partitions = "day"
+[asset.same]
+command = "cp {{ inputs.by_day }} {{ output }}"
+deps = ["by_day"]
+format = "txt"
+partitions = "day"
+[asset.total]
+command = "cat {{ inputs.sold }} > {{ output }}"
+deps = ["sold"]
+format = "txt"
+"#;
+
+#[test]
+fn a_rename_keeps_every_partition_fresh() {
+    // Before the manifest is edited, and after.
+    for edited in [false, true] {
+        let project = Project::new().manifest(RENAMED);
+        project.run(&["materialize", "-q"]).succeeded();
+        let edit = || {
+            let body = project.read("assets.toml");
+            project.write("assets.toml", body.replace("sold", "sales").replace("by_day", "daily"));
+        };
+        if edited {
+            edit();
+        }
+        let moved = project.run(&["mv", "sold", "sales"]).succeeded();
+        let told = "sold is sales now\nmoved data/sold/day={{ partition.keys.day }}/region={{ partition.keys.region }}.txt \
+                    to data/sales/day={{ partition.keys.day }}/region={{ partition.keys.region }}.txt (4 partitions)\n";
+        assert_eq!(moved.stdout, told);
+        let document = project.run(&["mv", "by_day", "daily", "--json"]).succeeded().json();
+        assert_document("mv", &document);
+        assert_eq!(document["dependents"], serde_json::json!(["same"]));
+        if !edited {
+            edit();
+        }
+        assert_eq!(project.read("data/sales/day=mon/region=jp.txt"), "day=mon,region=jp\n");
+        assert!(!project.exists("data/sold/day=mon/region=jp.txt") && project.exists("data/by/mon.txt"));
+        let status = project.run(&["status"]);
+        assert_eq!(status.code, 0, "{edited}: {}", status.stdout);
+        project.run(&["materialize", "-q"]).succeeded();
+    }
+    let project = Project::new().manifest(RENAMED);
+    project.run(&["materialize", "-q"]).succeeded();
+    project.write("data/sold/day=mon/region=us.txt", "other\n");
+    let moved = project.run(&["mv", "sold", "sales"]).succeeded();
+    assert!(moved.stdout.contains("(3 partitions)"), "{}", moved.stdout);
+    let told = "the output stays at data/sold/day=mon/region=us.txt: it is not what was recorded";
+    assert!(moved.stderr.contains(told), "{}", moved.stderr);
+    let taken = project.run(&["mv", "total", "sales"]).exited(2);
+    assert!(taken.stderr.contains("`sales` was built already"), "{}", taken.stderr);
 }
 
 #[test]

@@ -19,6 +19,8 @@ use crate::{
     model::{
         fingerprint::{Fingerprint, Part, PartKind, PartValue},
         key::{AssetKey, PartitionKey},
+        partition::Definition,
+        partitioning::{self, path_of},
         project::{Asset, IoId, Shape},
         template,
     },
@@ -32,10 +34,10 @@ use crate::{
 /// What became of the name and of the output.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Renamed {
-    /// From where the output was moved to where.
-    pub moved: Option<(ProjectPath, ProjectPath)>,
-    /// Where the output stays although the new key belongs elsewhere, and why.
-    pub stays: Option<(ProjectPath, String)>,
+    /// From where outputs were moved to where, each partition by itself.
+    pub moved: Vec<(PartitionKey, ProjectPath, ProjectPath)>,
+    /// Where an output stays although the new key belongs elsewhere, and why.
+    pub stays: Vec<(ProjectPath, String)>,
     /// Assets whose records speak of the new key now.
     pub dependents: Vec<AssetKey>,
 }
@@ -71,7 +73,6 @@ pub fn rename(
     old: &AssetKey,
     new: &AssetKey,
 ) -> Result<Renamed, RenameError> {
-    let whole = PartitionKey::whole();
     let project = &*workspace.project;
     let declared = |key: &AssetKey| project.node(key.as_str());
     for key in [old, new] {
@@ -83,36 +84,49 @@ pub fn rename(
         return Err(RenameError::BothDeclared(old.clone(), new.clone()));
     }
     let others = speaking_of(workspace, old, new)?;
-    let mut keys = vec![old.clone(), new.clone()];
-    keys.extend(others.iter().map(|it| it.key.clone()));
-    let names: Vec<LockName> = keys.iter().map(|it| LockName::of(it, &whole)).collect();
+    let known = |key: &AssetKey| -> Result<Vec<Materialization>, StoreError> {
+        Ok(workspace.store.latest_all()?.into_iter().filter(|it| it.key == *key).collect())
+    };
+    let own = known(old)?;
+    let whole = [(old, PartitionKey::whole()), (new, PartitionKey::whole())];
+    let both = own.iter().flat_map(|it| [(old, it.partition.clone()), (new, it.partition.clone())]);
+    let theirs = others.iter().map(|it| (&it.key, it.partition.clone()));
+    let keys: Vec<(&AssetKey, PartitionKey)> = whole.into_iter().chain(both).chain(theirs).collect();
+    let mut names: Vec<LockName> = keys.iter().map(|(key, partition)| LockName::of(key, partition)).collect();
+    names.dedup();
     let _held = match locks.try_exclusive(&names)? {
         Locked::Held(guard) => guard,
         Locked::Busy(busy) => {
-            let held = names.iter().position(|it| *it == busy).unwrap_or(0);
-            return Err(RenameError::Busy(keys[held].clone(), locks.holder(busy)));
+            let held = keys.iter().find(|(key, partition)| LockName::of(key, partition) == busy).map_or(old, |it| it.0);
+            return Err(RenameError::Busy(held.clone(), locks.holder(busy)));
         }
     };
-    let record = workspace.store.latest(old, &whole)?.ok_or_else(|| RenameError::NothingKnown(old.clone()))?;
-    if workspace.store.latest(new, &whole)?.is_some() {
+    // Read again under the locks.
+    let (records, others) = (known(old)?, speaking_of(workspace, old, new)?);
+    if records.is_empty() {
+        return Err(RenameError::NothingKnown(old.clone()));
+    }
+    if !known(new)?.is_empty() {
         return Err(RenameError::Taken(new.clone()));
     }
-    // Read again under the locks.
-    let others = speaking_of(workspace, old, new)?;
-    let mut renamed =
-        Renamed { moved: None, stays: None, dependents: others.iter().map(|it| it.key.clone()).collect() };
-    let mut own = Materialization { key: new.clone(), ..respelled(&record, old, new) };
-    if let Some(place) = place_of(workspace, old, new) {
-        bring(workspace, &place, &record, &mut own, &mut renamed)?;
-    }
-    let mut changes = vec![Change::Renamed { old: old.clone(), new: new.clone() }, Change::Refreshed(Box::new(own))];
-    changes.extend(others.into_iter().map(|it| Change::Refreshed(Box::new(it))));
-    if let Err(error) = workspace.store.commit(&changes) {
-        if let Some((from, to)) = &renamed.moved {
-            // What was recorded stands, so it must find the output where it says.
-            move_output(&workspace.root, to, from)?;
+    let mut dependents: Vec<AssetKey> = others.iter().map(|it| it.key.clone()).collect();
+    dependents.dedup();
+    let mut renamed = Renamed { moved: Vec::new(), stays: Vec::new(), dependents };
+    let mut changes = vec![Change::Renamed { old: old.clone(), new: new.clone() }];
+    let brought = records.iter().try_for_each(|record| {
+        let mut own = Materialization { key: new.clone(), ..respelled(record, old, new) };
+        if let Some(place) = place_of(workspace, old, new, &record.partition) {
+            bring(workspace, &place, record, &mut own, &mut renamed)?;
         }
-        return Err(error.into());
+        changes.push(Change::Refreshed(Box::new(own)));
+        Ok::<_, RenameError>(())
+    });
+    changes.extend(others.into_iter().map(|it| Change::Refreshed(Box::new(it))));
+    let done = brought.and_then(|()| Ok(workspace.store.commit(&changes)?));
+    if let Err(error) = done {
+        // What was recorded stands, so it must find the outputs where it says.
+        renamed.moved.iter().try_for_each(|(_, from, to)| move_output(&workspace.root, to, from))?;
+        return Err(error);
     }
     // What checks said in the past is for people: it is not worth a failure.
     let _ = workspace.checked.rename(old, new);
@@ -132,17 +146,26 @@ fn speaking_of(workspace: &Workspace, old: &AssetKey, new: &AssetKey) -> Result<
 }
 
 fn respelled(record: &Materialization, old: &AssetKey, new: &AssetKey) -> Materialization {
-    if record.fingerprint.get(PartKind::Input, new.as_str().as_bytes()).is_some() {
+    let is_of = |part: &Part, key: &AssetKey| {
+        let rest = part.name.strip_prefix(key.as_str().as_bytes());
+        part.kind == PartKind::Input && rest.is_some_and(|it| matches!(it, [] | [b'@', ..]))
+    };
+    if record.fingerprint.parts().iter().any(|it| is_of(it, new)) {
         // It was made from both: as one they could hide that it was not made from the other.
         return record.clone();
     }
+    let mapping = format!("{old}.partitions");
     let own_checks = format!("{old}.checks.");
     let part = |part: &Part| match (part.kind, &part.value) {
-        (PartKind::Input, value) if *part.name == *old.as_str().as_bytes() => {
-            Part::new(PartKind::Input, new.as_str(), value.clone())
+        // Of one with partitions `<key>@<partition>`.
+        (PartKind::Input, value) if is_of(part, old) => {
+            let name = [new.as_str().as_bytes(), &part.name[old.as_str().len()..]].concat();
+            Part::new(PartKind::Input, &*name, value.clone())
         }
-        // `<key>.checks.<name>`, see `plan::observe`; keys hold no dots.
-        (PartKind::Config, value) if part.name.starts_with(own_checks.as_bytes()) => {
+        // `<key>.checks.<name>` and `<key>.partitions`, see `plan::observe`; keys hold no dots.
+        (PartKind::Config, value)
+            if part.name.starts_with(own_checks.as_bytes()) || *part.name == *mapping.as_bytes() =>
+        {
             let name = [new.as_str().as_bytes(), &part.name[old.as_str().len()..]].concat();
             Part::new(PartKind::Config, &*name, value.clone())
         }
@@ -178,35 +201,34 @@ struct Place {
 }
 
 /// What the manifest says of `new`; or, while it still has `old` at the default place, what it will say.
-fn place_of(workspace: &Workspace, old: &AssetKey, new: &AssetKey) -> Option<Place> {
+fn place_of(workspace: &Workspace, old: &AssetKey, new: &AssetKey, partition: &PartitionKey) -> Option<Place> {
     let project = &*workspace.project;
-    let whole = PartitionKey::whole();
     if let Some(node) = project.node(new.as_str()) {
         let asset = project.nodes[node].asset()?;
-        return Some(Place { io: asset.io, target: workspace.target(node, &whole), path: project.output_path(node)? });
+        let path = project.output_path_of(node, partition)?;
+        return Some(Place { io: asset.io, target: workspace.target(node, partition), path });
     }
     let node = project.node(old.as_str())?;
     let asset = project.nodes[node].asset()?;
-    if asset.path != default_path(asset, old) {
+    let cut = project.partitioning.of(node).map(|it| &project.partitioning.definitions[it].definition);
+    if asset.path.to_string() != default_path(asset, old, cut) {
         return None;
     }
-    let now = project.output_path(node)?;
-    let path = default_path(asset, new);
+    let below = |template: &str| ProjectPath::resolve(&ProjectPath::root(), path_of(template, partition)).ok();
+    let now = project.output_path_of(node, partition)?;
+    let path = below(&default_path(asset, new, cut))?;
     // Below the same root, which is what remains of the path without its own part.
-    let below = asset.path.as_path();
-    let root = now.as_path().ancestors().nth(below.components().count())?;
+    let own = below(&asset.path.to_string())?;
+    let root = now.as_path().ancestors().nth(own.as_path().components().count())?;
     let root = ProjectPath::resolve(&ProjectPath::root(), root).ok()?;
     let whole_path = ProjectPath::resolve(&root, path.as_path()).ok()?;
-    let target = Target { key: new.clone(), path, ..workspace.target(node, &whole) };
+    let target = Target { key: new.clone(), path, ..workspace.target(node, partition) };
     Some(Place { io: asset.io, target, path: whole_path })
 }
 
-fn default_path(asset: &Asset, key: &AssetKey) -> ProjectPath {
-    let name = match &asset.format {
-        Some(format) if asset.shape == Shape::File => format!("{key}.{format}"),
-        _ => key.to_string(),
-    };
-    ProjectPath::resolve(&ProjectPath::root(), name).expect("a key is a path that stays below")
+fn default_path(asset: &Asset, key: &AssetKey, cut: Option<&Definition>) -> String {
+    let format = asset.format.as_deref().filter(|_| asset.shape == Shape::File);
+    partitioning::default_path(key.as_str(), format, cut)
 }
 
 /// Moves the output to its place if it is still what was recorded and the place is free.
@@ -225,7 +247,7 @@ fn bring(
         // It may have been moved there by hand, or by a rename that was cut short.
         match io.adopt(&place.target, &record.content())? {
             Some(output) => own.output = output,
-            None => renamed.stays = Some((from, "it is not what was recorded".to_owned())),
+            None => renamed.stays.push((from, "it is not what was recorded".to_owned())),
         }
         return Ok(());
     }
@@ -234,18 +256,18 @@ fn bring(
         !declared_new && workspace.project.output_path(id).is_some_and(|it| overlaps(&it, &place.path))
     });
     if taken || io.current(&place.target)?.is_some() {
-        renamed.stays = Some((from, format!("{} is in the way", place.path)));
+        renamed.stays.push((from, format!("{} is in the way", place.path)));
         return Ok(());
     }
     move_output(&workspace.root, &from, &place.path)?;
     match io.adopt(&place.target, &record.content())? {
         Some(output) => {
             own.output = output;
-            renamed.moved = Some((from, place.path.clone()));
+            renamed.moved.push((record.partition.clone(), from, place.path.clone()));
         }
         None => {
             move_output(&workspace.root, &place.path, &from)?;
-            renamed.stays = Some((from, "it is not of the kind that the manifest declares".to_owned()));
+            renamed.stays.push((from, "it is not of the kind that the manifest declares".to_owned()));
         }
     }
     Ok(())

@@ -120,6 +120,30 @@ pub fn path_of(template: &str, partition: &PartitionKey) -> String {
     path
 }
 
+/// Such a template of a path, of which that is known.
+pub fn template_of(path: &str, partition: &PartitionKey) -> String {
+    let key = partition.as_str();
+    if path.contains(key) {
+        return path.replace(key, KEY_IN_PATH);
+    }
+    let dimensions = key.split(',').filter_map(|it| it.split_once('='));
+    dimensions.fold(path.to_owned(), |path, (name, value)| path.replace(value, &dimension_in_path(name)))
+}
+
+/// Where an asset lies if nobody says: partitions in a folder, named after their keys, or one below the other by
+/// dimension.
+pub fn default_path(key: &str, format: Option<&str>, cut: Option<&Definition>) -> String {
+    let ending = format.map_or_else(String::new, |it| format!(".{it}"));
+    match cut {
+        None => format!("{key}{ending}"),
+        Some(Definition::Multi(dimensions)) => {
+            let each = dimensions.iter().map(|it| format!("{}={}", it.name, dimension_in_path(&it.name)));
+            format!("{key}/{}{ending}", each.collect::<Vec<_>>().join("/"))
+        }
+        Some(_) => format!("{key}/{KEY_IN_PATH}{ending}"),
+    }
+}
+
 /// What of such a template is the same for all: the folders before the first that names a key.
 pub fn common_folder(template: &str) -> &str {
     match template.find("{{") {
@@ -138,6 +162,8 @@ mod tests {
         assert_eq!(path_of("a/{{ partition.key }}.csv", &key), "a/day=2026-01-02,region=jp.csv");
         let template = "a/{{ partition.keys.region }}/{{ partition.keys.day }}.csv";
         assert_eq!(path_of(template, &key), "a/jp/2026-01-02.csv");
+        assert_eq!(template_of("a/jp/2026-01-02.csv", &key), template);
+        assert_eq!(template_of("a/day=2026-01-02,region=jp.csv", &key), "a/{{ partition.key }}.csv");
         assert_eq!(common_folder(template), "a");
         assert_eq!(common_folder("x{{ partition.key }}.csv"), "");
     }

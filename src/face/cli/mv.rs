@@ -1,7 +1,7 @@
 //! `assets mv OLD NEW`: a rename that loses no history.
 
 use crate::{
-    base::suggest,
+    base::{path::ProjectPath, suggest},
     exec::{
         rename::{RenameError, Renamed, rename},
         run::recover::recover,
@@ -14,10 +14,14 @@ use crate::{
             json,
             upkeep::{MV, Moved, MvDocument},
         },
+        ui::words,
     },
-    model::key::AssetKey,
+    model::{key::AssetKey, partitioning::template_of},
     plan::store::folder::Access,
 };
+
+/// Outputs that stay are told one by one up to so many.
+const STAYS_TOLD_MAX: usize = 5;
 
 pub fn run(context: &Context, args: &MvArgs) -> Result<Exit, Failure> {
     let app = App::open(&context.opening, Access::Write, false, &context.ui)?;
@@ -25,12 +29,6 @@ pub fn run(context: &Context, args: &MvArgs) -> Result<Exit, Failure> {
     let (old, new) = (key(&args.old)?, key(&args.new)?);
     if old == new {
         return Err(Failure::usage("the two keys are the same"));
-    }
-    let cut = [&old, &new]
-        .into_iter()
-        .find(|it| app.project().node(it.as_str()).is_some_and(|it| app.workspace.partitions.cuts(it)));
-    if let Some(key) = cut {
-        return Err(Failure::usage(format!("{key} has partitions, which cannot be moved yet")));
     }
     let locks = app.locks()?;
     let recovery = recover(&app.workspace, &locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
@@ -40,12 +38,15 @@ pub fn run(context: &Context, args: &MvArgs) -> Result<Exit, Failure> {
         Err(error) => return Err(failure(&app, error)?),
     };
     app.keep_cache(&context.ui);
-    if let Some((path, why)) = &renamed.stays {
+    for (path, why) in renamed.stays.iter().take(STAYS_TOLD_MAX) {
         context.ui.warn(&format!("the output stays at {path}: {why}"));
+    }
+    if renamed.stays.len() > STAYS_TOLD_MAX {
+        context.ui.warn(&format!("and {} more stay where they are", renamed.stays.len() - STAYS_TOLD_MAX));
     }
     let is_declared = app.project().node(new.as_str()).is_some();
     if context.json {
-        let moved = renamed.moved.as_ref().map(|(from, to)| Moved { from: from.to_string(), to: to.to_string() });
+        let moved = moved(&renamed);
         let dependents = renamed.dependents.iter().map(ToString::to_string).collect();
         let (old, new) = (old.to_string(), new.to_string());
         context.ui.print(&json(&MvDocument { schema: MV, old, new, moved, dependents }))?;
@@ -62,10 +63,21 @@ pub fn run(context: &Context, args: &MvArgs) -> Result<Exit, Failure> {
 
 fn text(old: &AssetKey, new: &AssetKey, renamed: &Renamed) -> String {
     let mut text = format!("{old} is {new} now\n");
-    if let Some((from, to)) = &renamed.moved {
-        text.push_str(&format!("moved {from} to {to}\n"));
+    if let Some(Moved { from, to, partitions }) = moved(renamed) {
+        let many = partitions.map(|it| format!(" ({})", words::count(it, "partition"))).unwrap_or_default();
+        text.push_str(&format!("moved {from} to {to}{many}\n"));
     }
     text
+}
+
+/// Of partitions as the templates of their paths.
+fn moved(renamed: &Renamed) -> Option<Moved> {
+    let (partition, from, to) = renamed.moved.first()?;
+    let told = |path: &ProjectPath| match partition.name() {
+        Some(_) => template_of(&path.to_string(), partition),
+        None => path.to_string(),
+    };
+    Some(Moved { from: told(from), to: told(to), partitions: partition.name().map(|_| renamed.moved.len()) })
 }
 
 fn failure(app: &App, error: RenameError) -> Result<Failure, Failure> {

@@ -52,8 +52,11 @@ pub struct MvDocument {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Moved {
+    /// With partitions, the template of their paths.
     pub from: String,
     pub to: String,
+    /// How many were moved of one with partitions.
+    pub partitions: Option<usize>,
 }
 
 /// The answer to `assets gc`.
@@ -129,7 +132,7 @@ mod tests {
             "accept",
             &[AcceptDocument { schema: ACCEPT, reason: "checked".to_owned(), accepted, fresh: vec![name()] }],
         );
-        let moved = Some(Moved { from: "data/a.csv".to_owned(), to: "data/b.csv".to_owned() });
+        let moved = Some(Moved { from: "data/a.csv".to_owned(), to: "data/b.csv".to_owned(), partitions: None });
         let mv = |moved| MvDocument { schema: MV, old: name(), new: name(), moved, dependents: vec![name()] };
         check::<MvDocument>("mv", &[mv(moved), mv(None)]);
         check::<GcDocument>(

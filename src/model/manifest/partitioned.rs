@@ -17,7 +17,7 @@ use crate::{
     model::{
         partition::{CannotMap, Definition, DimensionMapping, Keys, Mapping, Moment, Names, TableRow},
         partitioning::{
-            Declared as DeclaredMapping, KEY_IN_PATH, KeyColumn, Partitions, PartitionsId, dimension_in_path,
+            self, Declared as DeclaredMapping, KEY_IN_PATH, KeyColumn, Partitions, PartitionsId, dimension_in_path,
         },
         project::{Asset, IoKind, Node, NodeId, Op, OpId},
         sql::Dialect,
@@ -194,19 +194,8 @@ impl<'a> Resolver<'a> {
 
     /// Where partitions lie if nobody says: a folder named after the key.
     pub fn default_path(&self, key: &str, format: Option<&str>, cut: Option<PartitionsId>) -> ProjectPath {
-        let ending = format.map_or_else(String::new, |it| format!(".{it}"));
-        let name = match cut {
-            None => format!("{key}{ending}"),
-            Some(cut) => {
-                let dimensions = self.dimensions(cut);
-                let parts: Vec<String> = match &dimensions[..] {
-                    [] => vec![KEY_IN_PATH.to_owned()],
-                    them => them.iter().map(|it| format!("{it}={}", dimension_in_path(it))).collect(),
-                };
-                format!("{key}/{}{ending}", parts.join("/"))
-            }
-        };
-        ProjectPath::resolve(&ProjectPath::root(), name).unwrap_or_default()
+        let cut = cut.map(|it| &self.partitioning.definitions[it].definition);
+        ProjectPath::resolve(&ProjectPath::root(), partitioning::default_path(key, format, cut)).unwrap_or_default()
     }
 
     /// How the op at `place` reads what `deps` say more of than their key.
