@@ -105,19 +105,19 @@ fn late_hours_of_a_year_in_files() {
 #[test]
 fn late_hours_of_a_year_in_sqlite() {
     let io = "default_io = \"db\"\n[io.db]\ntype = \"sqlite\"\npath = \"db.sqlite\"\n";
-    proven(&Project::new().manifest(&manifest(io, "", by_column, BY_QUERY)), 2);
+    proven(&Project::new().manifest(&manifest(io, "", by_column, BY_QUERY)), 24);
 }
 
 #[test]
 fn late_hours_of_a_year_in_duckdb() {
     let io = "default_io = \"db\"\n[io.db]\ntype = \"duckdb\"\npath = \"wh.duckdb\"\n";
     let project = Project::new().manifest(&manifest(io, "", by_column, BY_QUERY));
-    proven(&project.env("ASSETS_DUCKDB_LIBRARY", duckdb::library().to_str().unwrap()), 2);
+    proven(&project.env("ASSETS_DUCKDB_LIBRARY", duckdb::library().to_str().unwrap()), 24);
 }
 
 #[test]
 fn late_hours_of_a_year_in_postgres() {
     let database = Server::shared().database();
     let io = "default_io = \"db\"\n[io.db]\ntype = \"postgres\"\nurl = \"{{ env.DATABASE_URL }}\"\n";
-    proven(&Project::new().manifest(&manifest(io, "", by_column, BY_QUERY)).env("DATABASE_URL", &database.url()), 2);
+    proven(&Project::new().manifest(&manifest(io, "", by_column, BY_QUERY)).env("DATABASE_URL", &database.url()), 24);
 }

@@ -183,3 +183,38 @@ fn the_timeout_of_a_query_waits_while_the_tool_is_stopped() {
     run.signal(Signal::CONT);
     run.finish().succeeded();
 }
+
+#[test]
+fn gc_sweeps_wherever_the_paths_of_partitions_lead() {
+    let project = Project::new().manifest(
+        r#"
+[partitions.day]
+type = "static"
+keys = ["mon", "tue"]
+[partitions.region]
+type = "static"
+keys = ["jp", "us"]
+[partitions.both]
+type = "multi"
+dimensions = { day = "day", region = "region" }
+[asset.daily]
+command = "echo > {{ output }}"
+format = "txt"
+partitions = "day"
+[asset.deep]
+command = "echo > {{ output }}"
+path = "deep/{{ partition.keys.region }}/x/{{ partition.keys.day }}/a.txt"
+partitions = "both"
+"#,
+    );
+    project.run(&["materialize", "-q"]).succeeded();
+    let left = |folder: &str| format!("data/{folder}.assets-tmp-20200101-000000-abcd-0-1-a.txt");
+    let gone = [left("daily/"), left("deep/jp/x/mon/"), left("deep/us/x/tue/")];
+    // There no output lies, so nothing of ours does.
+    let stays = [left("deep/jp/"), left("deep/jp/y/mon/")];
+    gone.iter().chain(&stays).for_each(|it| project.write(it, "x"));
+    let told = project.run(&["gc", "--json"]).succeeded().json();
+    assert_eq!(told["leftovers"], serde_json::json!(gone));
+    assert!(gone.iter().all(|it| !project.exists(it)) && stays.iter().all(|it| project.exists(it)));
+    project.run(&["status", "-q"]).succeeded();
+}

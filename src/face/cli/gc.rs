@@ -31,13 +31,15 @@ use crate::{
         },
         ui::words,
     },
-    model::key::PartitionKey,
+    model::{partitioning::common_folder, project::NodeId},
     plan::{
         record::{AttemptId, RunId, RunRecord},
         store::{Change, folder::Access},
     },
 };
 
+/// Of so many partitions at most nobody may be at work while what they left is removed.
+const LOCKED_MAX: usize = 20_000;
 /// The folder of logs of sources that were asked.
 const SOURCES: &str = "sources";
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -168,14 +170,50 @@ fn scratch(app: &App, document: &mut GcDocument) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The folders that outputs of an asset lie in: of partitions those that are there, wherever their paths lead.
+fn folders_of(app: &App, node: NodeId) -> Result<Vec<ProjectPath>, Failure> {
+    let project = app.project();
+    let Some(path) = project.output_path(node) else { return Ok(Vec::new()) };
+    let Some(asset) = project.nodes[node].asset().filter(|_| app.workspace.partitions.cuts(node)) else {
+        return Ok(path.parent().into_iter().collect());
+    };
+    let template = asset.path.to_string();
+    let below: Vec<&str> = template[common_folder(&template).len()..].split('/').filter(|it| !it.is_empty()).collect();
+    let mut folders = vec![path];
+    for part in &below[..below.len().saturating_sub(1)] {
+        let mut deeper = Vec::new();
+        for folder in &folders {
+            if !part.contains("{{") {
+                deeper.push(folder.join(part));
+                continue;
+            }
+            for entry in fs::list(&folder.under(&app.workspace.root))?.unwrap_or_default() {
+                if entry.file_type().is_ok_and(|it| it.is_dir()) {
+                    deeper.push(folder.join(entry.file_name()));
+                }
+            }
+        }
+        folders = deeper;
+    }
+    Ok(folders)
+}
+
+/// What is held while an asset is made; of very many partitions the first.
+fn locks_of(app: &App, node: NodeId) -> Vec<LockName> {
+    let keys = app.workspace.partitions.of_node(node);
+    let all = keys.all();
+    let name = |it: u64| Some(LockName::of(app.project().key(node), &keys.key(it)?));
+    all.iter().take(LOCKED_MAX).filter_map(name).collect()
+}
+
 /// What attempts that are over left beside outputs. Only looked at without `locks`.
 fn leftovers(app: &App, locks: Option<&Arc<LockTable>>, document: &mut GcDocument) -> Result<(), Failure> {
     let project = app.project();
     let workspace = &app.workspace;
-    let mut folders: BTreeMap<ProjectPath, Vec<LockName>> = BTreeMap::new();
-    for (id, node, _) in project.assets() {
-        if let Some(folder) = project.output_path(id).and_then(|it| it.parent()) {
-            folders.entry(folder).or_default().push(LockName::of(&node.key, &PartitionKey::whole()));
+    let mut folders: BTreeMap<ProjectPath, Vec<NodeId>> = BTreeMap::new();
+    for (id, ..) in project.assets() {
+        for folder in folders_of(app, id)? {
+            folders.entry(folder).or_default().push(id);
         }
     }
     let unfinished: HashSet<AttemptId> = workspace.store.unfinished_attempts()?.into_iter().map(|it| it.id).collect();
@@ -185,12 +223,13 @@ fn leftovers(app: &App, locks: Option<&Arc<LockTable>>, document: &mut GcDocumen
         let lives = |it: Option<RunRecord>| it.is_some_and(|it| past::life(app, &it) == Life::Alive);
         unfinished.contains(attempt) || workspace.store.run(&run).map_or(true, lives)
     };
-    for (folder, names) in folders {
+    for (folder, nodes) in folders {
         let found = find_leftovers(&workspace.root, &folder, &is_live).map_err(io_failure)?;
         if found.is_empty() {
             continue;
         }
         // A run of another target writes here too, and only its locks tell.
+        let names: Vec<LockName> = nodes.iter().flat_map(|it| locks_of(app, *it)).collect();
         let _held = match locks {
             Some(locks) => match locks.try_exclusive(&names).map_err(|it| Failure::new(Exit::State, it.to_string()))? {
                 Locked::Held(guard) => Some(guard),
