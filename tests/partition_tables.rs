@@ -1,6 +1,6 @@
 //! Tables that are replaced partition by partition, in databases.
 
-use crate::support::{Project, adbc::driver, duckdb, postgres::Server};
+use crate::support::{Project, adbc::driver, duckdb, fakesnow, postgres::Server};
 
 /// Days in tables, their months, and a total; `io` is the database.
 fn roll_ups(io: &str) -> String {
@@ -175,6 +175,18 @@ fn tables_behind_any_driver_are_replaced_by_partition() {
 }
 
 /// Days that come as text, whose first one has no rows.
+#[test]
+fn tables_of_snowflake_are_replaced_by_partition() {
+    let io = fakesnow::Server::shared().io("db", "ROLLUPS");
+    // There a name that is not quoted is one in capitals, and that of a column of a file is not.
+    let manifest = roll_ups(&io)
+        .replace("as day, hour, n from raw", r#"as day, cast(\"hour\" as varchar) as hour, \"n\" as n from raw"#);
+    let project = Project::new().manifest(&manifest).env("SNOWFLAKE_PASSWORD", "not-so-secret");
+    late_data(&project, 4);
+    let total = project.run(&["query", "select cast(\"N\" as bigint) as n from total", "--format", "csv"]);
+    assert_eq!(total.succeeded().stdout, "n\n18\n");
+}
+
 fn empty_first(io: &str) -> String {
     format!(
         r#"default_io = "db"

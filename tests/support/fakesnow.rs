@@ -2,6 +2,7 @@
 //! driver that asks it.
 
 use std::{
+    collections::BTreeMap,
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -48,29 +49,33 @@ impl Server {
 
     /// `[io.NAME]` of a database of its own.
     pub fn io(&self, name: &str, database: &str) -> String {
+        let lines = self.options(database).into_iter().map(|(key, value)| format!("\"{key}\" = \"{value}\"\n"));
         format!(
-            r#"[io.{name}]
-type = "adbc"
-driver = "{}"
-dialect = "snowflake"
-[io.{name}.options]
-username = "tester"
-password = "{{{{ env.SNOWFLAKE_PASSWORD }}}}"
-"adbc.snowflake.sql.account" = "fakesnow"
-"adbc.snowflake.sql.uri.host" = "127.0.0.1"
-"adbc.snowflake.sql.uri.port" = "{}"
-"adbc.snowflake.sql.uri.protocol" = "http"
-"adbc.snowflake.sql.db" = "{database}"
-"adbc.snowflake.sql.schema" = "PUBLIC"
-"adbc.snowflake.sql.client_option.request_timeout" = "10s"
-"#,
+            "[io.{name}]\ntype = \"adbc\"\ndriver = \"{}\"\ndialect = \"snowflake\"\n[io.{name}.options]\n{}",
             driver().display(),
-            self.port
+            lines.collect::<String>()
         )
+    }
+
+    /// What the driver is told.
+    pub fn options(&self, database: &str) -> BTreeMap<String, String> {
+        let port = self.port.to_string();
+        let sql = [
+            ("account", "fakesnow"),
+            ("uri.host", "127.0.0.1"),
+            ("uri.port", &port),
+            ("uri.protocol", "http"),
+            ("db", database),
+            ("schema", "PUBLIC"),
+            ("client_option.request_timeout", "10s"),
+        ];
+        let sql = sql.map(|(key, value)| (format!("adbc.snowflake.sql.{key}"), value.to_owned()));
+        let who = [("username", "tester"), ("password", "{{ env.SNOWFLAKE_PASSWORD }}")];
+        who.map(|(key, value)| (key.to_owned(), value.to_owned())).into_iter().chain(sql).collect()
     }
 }
 
-fn driver() -> PathBuf {
+pub fn driver() -> PathBuf {
     let libraries = tools().join("fakesnow/lib");
     let packages = std::fs::read_dir(&libraries).into_iter().flatten().flatten();
     let file = packages
