@@ -360,12 +360,29 @@ command = ["cp", "{{ inputs.rows }}", "{{ output }}"]
 deps = ["rows"]
 format = "parquet"
 io = "warehouse"
+[asset.copied]
+sql = "SELECT * FROM Rows;"
+io = "warehouse"
+[asset.queried]
+sql = "select * from rows where true"
+io = "warehouse"
+[asset.fewer]
+sql = "select x, n from rows"
+io = "warehouse"
 "#;
     let project = Project::new().manifest(body).env("DATABASE_URL", &database.url());
-    let run = project.run(&["materialize", "--json"]).succeeded().json();
-    assert_eq!(run["steps"][0]["data_version"], run["steps"][1]["data_version"]);
+    project.run(&["materialize"]).succeeded();
+    for asset in ["kept", "copied", "queried"] {
+        assert_eq!(version(&project, asset), version(&project, "rows"), "{asset}");
+    }
+    assert_eq!(database.rows("select * from fewer where n is null"), ["NULL|NULL"]);
+    // What is written beside a table for as long as it is staged goes.
+    assert_eq!(database.rows("select count(*) from pg_description where description like 'assets version%'"), ["0"]);
     let status = project.run(&["status", "--verify", "--json"]).succeeded().json();
-    assert_eq!(status["counts"]["fresh"], 2, "{status}");
+    assert_eq!(status["counts"]["fresh"], 5, "{status}");
+    project.edit("assets.toml", "select x, n from", "select x, nn from");
+    let said = project.run(&["materialize"]).stderr;
+    assert!(said.contains("column \"nn\" does not exist"), "{said}");
 }
 
 #[test]

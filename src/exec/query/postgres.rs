@@ -2,6 +2,9 @@
 //!
 //! One transaction: a process that dies leaves nothing.
 
+use std::{collections::BTreeSet, sync::Arc};
+
+use arrow::record_batch::RecordBatchIterator;
 use postgres::{Client, Error};
 use serde::{Deserialize, Serialize};
 
@@ -19,10 +22,12 @@ use crate::{
                 connect::{Address, Session, is_same_database, position, words},
                 copy, rows,
                 table::{first_in_path, qualified, quoted},
+                version,
             },
         },
         table::{Rows, TableError},
     },
+    model::sql,
 };
 
 /// A query whose process was ended is ended too.
@@ -85,8 +90,11 @@ pub fn run(request: &Request, connection: &Connection, table: &str) -> Result<()
     let mut session = connection.open(&Environment::of_process())?;
     session.client.batch_execute("begin").map_err(|it| Failed::of_postgres(&it, "", ""))?;
     let old = request.old.iter().map(|it| Input { name: OLD.to_owned(), from: it.clone() });
-    lend(&mut session, connection, &request.inputs.iter().cloned().chain(old).collect::<Vec<_>>())?;
     let staged = qualified(&session.schema, table);
+    if let Some((name, rows)) = copied(request, connection)? {
+        return stage_copy(&mut session.client, &staged, rows).map_err(Failed::input(name));
+    }
+    lend(&mut session, connection, &request.inputs.iter().cloned().chain(old).collect::<Vec<_>>())?;
     if request.view {
         return stage_view(request, &mut session, connection, &staged);
     }
@@ -106,6 +114,35 @@ pub fn run(request: &Request, connection: &Connection, table: &str) -> Result<()
         add(client, &staged, &new, &request.unique_key)?;
     }
     client.batch_execute("commit").map_err(|it| Failed::of_postgres(&it, "", ""))
+}
+
+/// The rows of a query that only copies what is kept elsewhere, and the name of that.
+fn copied<'a>(request: &'a Request, own: &Connection) -> Result<Option<(&'a str, Rows)>, Failed> {
+    let is_plain = !request.view && request.old.is_none() && request.parts.is_empty() && request.unique_key.is_empty();
+    let Some(copied) = is_plain.then(|| sql::copied(&request.sql)).flatten() else { return Ok(None) };
+    let exact = request.inputs.iter().find(|it| it.name == copied.table);
+    let mut folded = request.inputs.iter().filter(|it| it.name.to_lowercase() == copied.table);
+    let Some(input) = exact.or_else(|| folded.next().filter(|_| folded.next().is_none())) else { return Ok(None) };
+    let Some(rows) = brought(input, own)? else { return Ok(None) };
+    let Some(columns) = copied.columns else { return Ok(Some((&input.name, rows))) };
+    let schema = rows.schema();
+    let place = |name: &String| schema.fields().iter().position(|it| it.name() == name);
+    let places = columns.iter().map(place).collect::<Option<Vec<_>>>();
+    // The server tells of a column that is not there, or that is there twice.
+    let Some(places) = places.filter(|it| it.iter().collect::<BTreeSet<_>>().len() == it.len()) else {
+        return Ok(None);
+    };
+    let schema = Arc::new(schema.project(&places).map_err(Failed::plain)?);
+    let rows = rows.map(move |batch| batch?.project(&places));
+    Ok(Some((&input.name, Box::new(RecordBatchIterator::new(rows, schema)))))
+}
+
+/// Rows that no query looks at go through the server once. Their identity is written beside them.
+fn stage_copy(client: &mut Client, staged: &str, rows: Rows) -> Result<(), TableError> {
+    if let Some(version) = copy::insert_hashed(client, staged, rows)? {
+        client.batch_execute(&version::note(staged, &version))?;
+    }
+    Ok(client.batch_execute("commit")?)
 }
 
 /// The rows of each partition into a table of its own; of one partition there is nothing to lay apart.
@@ -182,29 +219,23 @@ fn first(client: &mut Client, sql: &str) -> Result<Option<Vec<String>>, Failed> 
 /// # Errors
 /// Files that cannot be read, a server that cannot be reached.
 pub fn lend(session: &mut Session, own: &Connection, inputs: &[Input]) -> Result<(), Failed> {
-    let env = Environment::of_process();
     for (index, input) in inputs.iter().enumerate() {
-        let failed = Failed::input(&input.name);
-        let brought = match &input.from {
-            From::Query(_) => return Err(Failed::plain(format!("{}: it is staged in the database", input.name))),
-            From::Postgres { connection, .. } if !connection.is_beside(own) => Ok(input.rows(&env)?),
-            here @ (From::Table(_) | From::Postgres { .. }) => {
-                let (schema, table) = own_table(&mut session.client, &session.schema, own, here)?.expect("it is here");
-                Err(qualified(&schema, &table))
+        let table = match (brought(input, own)?, &input.from) {
+            (Some(rows), _) => {
+                let table = format!("pg_temp.{}", quoted(&format!("_assets_input_{index}")));
+                bring(&mut session.client, &table, rows).map_err(Failed::input(&input.name))?;
+                table
             }
-            From::Part { of, slices } => {
+            (None, From::Part { of, slices }) => {
                 let own = own_table(&mut session.client, &session.schema, own, of)?;
                 let (schema, table) = own.ok_or_else(|| Failed::plain("it is in another database"))?;
-                Err(format!("{} where {}", qualified(&schema, &table), Slice::any(slices)))
+                format!("{} where {}", qualified(&schema, &table), Slice::any(slices))
             }
-            From::Files { .. } | From::Sqlite { .. } => Ok(input.rows(&env)?),
-        };
-        let table = match brought {
-            Err(there) => there,
-            Ok(rows) => {
-                let table = format!("pg_temp.{}", quoted(&format!("_assets_input_{index}")));
-                bring(&mut session.client, &table, rows).map_err(failed)?;
-                table
+            (None, here) => {
+                let own = own_table(&mut session.client, &session.schema, own, here)?;
+                let (schema, table) =
+                    own.ok_or_else(|| Failed::plain(format!("{}: it is staged in the database", input.name)))?;
+                qualified(&schema, &table)
             }
         };
         let folded = input.name.to_lowercase();
@@ -218,6 +249,17 @@ pub fn lend(session: &mut Session, own: &Connection, inputs: &[Input]) -> Result
         }
     }
     Ok(())
+}
+
+/// The rows of what is kept elsewhere than in the database of the query.
+fn brought(input: &Input, own: &Connection) -> Result<Option<Rows>, Failed> {
+    match &input.from {
+        From::Postgres { connection, .. } if connection.is_beside(own) => Ok(None),
+        From::Table(_) | From::Part { .. } | From::Query(_) => Ok(None),
+        From::Postgres { .. } | From::Files { .. } | From::Sqlite { .. } => {
+            input.rows(&Environment::of_process()).map(Some)
+        }
+    }
 }
 
 /// Schema and name of a table of the same database; `None` for what is brought there. `schema` is where `own` looks.

@@ -3,6 +3,7 @@
 //! Knows no engine and runs nothing. Two views of one text: `tables` parses it, for dependencies;
 //! `tokens` cuts it up, for fingerprints, and is right also where parsing fails.
 
+mod copied;
 pub mod inputs;
 mod statements;
 mod tables;
@@ -16,6 +17,7 @@ use sqlparser::dialect::{
     SnowflakeDialect,
 };
 
+pub use copied::{Copied, copied};
 pub use statements::{check_statements, statements};
 pub use tables::{TableName, tables, tables_of_expression};
 pub use tokens::normal_form;

@@ -13,6 +13,7 @@ pub mod rows;
 mod slice;
 mod swap;
 pub mod table;
+pub mod version;
 
 use std::{
     collections::HashMap,
@@ -116,12 +117,17 @@ impl PostgresManager {
         result.map_err(|it| self.address.told(&it))
     }
 
-    /// What the command or query made; what a command handed over is loaded when it is first looked at, and its identity
-    /// may be known then.
+    /// What the command or query made, and its identity if that is known. What a command handed over is loaded when it
+    /// is first looked at.
     fn staged(&self, staged: &Staged, session: &mut Session) -> Result<(String, Option<TableVersion>), IoError> {
         let name = self.stage_table(&staged.target, &staged.attempt);
-        if self.told(table::find(&mut session.client, &session.schema, &name))?.is_some() {
-            return Ok((name, None));
+        match self.told(table::find(&mut session.client, &session.schema, &name))? {
+            Some(it) if it.kind == 'r' => {
+                let made = self.told(version::noted(&mut session.client, &session.schema, &name))?;
+                return Ok((name, made));
+            }
+            Some(_) => return Ok((name, None)),
+            None => {}
         }
         let missing = || IoError::OutputMissing(table_name(&staged.target));
         if staged.target.format.is_none() {

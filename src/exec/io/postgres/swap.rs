@@ -9,6 +9,7 @@ use super::{
     connect::words,
     row,
     table::{STAGE, Stamp, drop, find, qualified, quoted, stamp},
+    version,
 };
 use crate::{
     base::digest::Digest,
@@ -54,6 +55,9 @@ impl Swap<'_> {
             asked(client, &format!("index on {}", self.name), &made)?;
         }
         let stamp = if publishing.view { None } else { stamp(client, self.schema, self.stage)? };
+        if !publishing.view {
+            version::forget(client, self.schema, self.stage)?;
+        }
         let resting = self.resting(client)?;
         if publishing.view && !resting.is_empty() && self.in_place(client)? {
             return Ok((None, Vec::new()));
