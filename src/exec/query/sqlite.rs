@@ -36,7 +36,8 @@ pub fn run(request: &Request, database: &Path) -> Result<(), Failed> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&request.output, flags).map_err(Failed::plain)?;
     // Nobody but this attempt sees the output: it is whole, or thrown away.
-    connection.execute_batch("pragma journal_mode = off; pragma synchronous = off").map_err(Failed::plain)?;
+    let alone = "pragma main.locking_mode = exclusive; pragma journal_mode = off; pragma synchronous = off";
+    connection.execute_batch(alone).map_err(Failed::plain)?;
     let old = request.old.iter().map(|it| Input { name: OLD.to_owned(), from: it.clone() });
     let inputs: Vec<_> = request.inputs.iter().cloned().chain(old).collect();
     let apart = request.old.is_some() || !request.parts.is_empty();

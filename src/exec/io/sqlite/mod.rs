@@ -86,6 +86,8 @@ impl SqliteManager {
             Some(_) => {}
         }
         let connection = rows::open(&database).map_err(|it| self.error(&it))?;
+        // Nobody else looks at it: it is not locked anew for each statement.
+        connection.execute_batch("pragma main.locking_mode = exclusive").map_err(|it| self.error(&it))?;
         match table::exists(&connection, STAGED).map_err(|it| self.error(&it))? {
             true => Ok((database, connection)),
             false => Err(IoError::OutputMissing(table_name(&staged.target))),
@@ -143,7 +145,8 @@ impl SqliteManager {
             if let Some(from) = &from {
                 connection.execute("attach ? as stage", [from.to_string_lossy()]).map_err(error)?;
                 // Nothing is written to it. Without being told, SQLite would prepare to commit to both at once.
-                connection.execute_batch("pragma stage.synchronous = off").map_err(error)?;
+                let alone = "pragma stage.locking_mode = exclusive; pragma stage.synchronous = off";
+                connection.execute_batch(alone).map_err(error)?;
             }
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;
             let seal = Seal::taken(&transaction, &self.database).map_err(error)?;
