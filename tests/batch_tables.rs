@@ -55,15 +55,14 @@ fn made(project: &Project, arguments: &[&str]) -> BTreeMap<(String, String), (St
     document["steps"].as_array().unwrap().iter().map(step).collect()
 }
 
-/// How many queries were run for the asset: each leaves what it was asked beside its log.
+/// How many queries were run for the asset.
 fn queries(project: &Project, asset: &str) -> usize {
-    let asked = project.snapshot().into_iter().filter(|(name, _)| {
-        name.starts_with(".assets/logs/")
-            && name.contains(&format!("/{asset}."))
-            && name.ends_with(".json")
-            && !name.contains(".check-")
-    });
-    asked.count()
+    let logs = project.snapshot().into_iter().map(|it| it.0).filter(|it| it.ends_with("/events.jsonl"));
+    let lines: Vec<String> =
+        logs.flat_map(|it| project.read(&it).lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let events = lines.iter().map(|it| serde_json::from_str::<serde_json::Value>(it).unwrap());
+    let begun = |it: &serde_json::Value| it["event"] == "step_started" && it["key"] == asset;
+    events.filter(|it| begun(it) && it["together_with"].is_null()).count()
 }
 
 fn rows_are_laid_apart(project: &Project, io: &str) {

@@ -182,6 +182,8 @@ pub enum RunEvent {
         key: AssetKey,
         partition: PartitionKey,
         attempt: u32,
+        /// The first of several that one command or query makes at once.
+        together_with: Option<StepIndex>,
         median_ms: Option<u64>,
     },
     /// An attempt came to nothing and there will be another.

@@ -8,7 +8,7 @@ pub mod datafusion;
 pub mod postgres;
 pub mod sqlite;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// The hidden subcommand; followed by the path of a [`Request`].
+/// What a worker is told to do; followed by a [`Request`].
 pub const SUBCOMMAND: &str = "__check";
 /// Longer values are cut: rows are shown to tell which they are.
 const CELL_CHARACTERS_MAX: usize = 200;
@@ -110,10 +110,9 @@ pub struct Trouble {
 /// Reads what is asked.
 ///
 /// # Errors
-/// A file that is not there or holds something else.
-pub fn request(path: &Path) -> Result<Request, Failed> {
-    let bytes = fs::read(path).map_err(Failed::plain)?;
-    serde_json::from_slice(&bytes).map_err(Failed::plain)
+/// A text that is something else.
+pub fn request(text: &[u8]) -> Result<Request, Failed> {
+    serde_json::from_slice(text).map_err(Failed::plain)
 }
 
 /// Writes what was found.

@@ -26,11 +26,12 @@ use crate::exec::{
 /// The hidden subcommand of the binary that is a worker.
 pub const SUBCOMMAND: &str = "__work";
 
-/// What a worker is to do: the subcommand that would do it, and its argument.
+/// What a worker is to do.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Task {
     pub subcommand: String,
-    pub file: PathBuf,
+    /// What exactly, in its own form.
+    pub request: String,
 }
 
 /// What came of it.
@@ -82,8 +83,8 @@ impl Workers {
 
     /// Runs one step to its end: how it ended, and the milliseconds of CPU it took.
     pub fn run(&self, spec: &StepSpec, stop: &Stop, log: &mut StepLog) -> (StepExit, u64) {
-        let text = |at: usize| spec.argv.get(at).map(|it| std::ffi::OsStr::from_bytes(it)).unwrap_or_default();
-        let task = Task { subcommand: text(1).to_string_lossy().into_owned(), file: text(2).into() };
+        let text = |at: usize| spec.argv.get(at).map(|it| String::from_utf8_lossy(it).into_owned()).unwrap_or_default();
+        let task = Task { subcommand: text(1), request: text(2) };
         let mut worker = match self.take(spec) {
             Ok(it) => it,
             Err(error) => return (StepExit::NotStarted(error.to_string()), 0),

@@ -14,12 +14,12 @@ pub mod sqlite;
 mod total;
 pub mod view;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    base::{env::Environment, fs, places::Places},
+    base::{env::Environment, places::Places},
     exec::{
         io::{Slice, sqlite::rows},
         table::{Rows, TableError, read},
@@ -27,7 +27,7 @@ use crate::{
     model::{format::TableFormat, project::Home, sql::Dialect},
 };
 
-/// The hidden subcommand; followed by the path of a [`Request`].
+/// What a worker is told to do; followed by a [`Request`].
 pub const SUBCOMMAND: &str = "__query";
 
 /// Everything that a query needs.
@@ -141,6 +141,17 @@ pub enum From {
 
 impl Input {
     /// The rows, one after the other, of what is not in the engine's own database. Addresses of servers are in `env`.
+impl From {
+    /// The table of the engine's own database that is read.
+    pub fn table(&self) -> Option<&str> {
+        match self {
+            From::Table(table) => Some(table),
+            From::Part { of, .. } => of.table(),
+            _ => None,
+        }
+    }
+
+    /// The rows, one after the other.
     ///
     /// # Errors
     /// What cannot be read.
@@ -189,10 +200,9 @@ impl Failed {
 /// Reads what a step was asked for.
 ///
 /// # Errors
-/// A file that is not there or holds something else.
-pub fn request(path: &Path) -> Result<Request, Failed> {
-    let bytes = fs::read(path).map_err(Failed::plain)?;
-    serde_json::from_slice(&bytes).map_err(Failed::plain)
+/// A text that is something else.
+pub fn request(text: &[u8]) -> Result<Request, Failed> {
+    serde_json::from_slice(text).map_err(Failed::plain)
 }
 
 /// Runs it.

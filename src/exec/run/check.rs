@@ -2,10 +2,7 @@
 //!
 //! Knows where an asset is looked at, staged or published; not what is made of the answer.
 
-use std::{
-    os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use crate::{
     base::{fs, id::Id},
@@ -45,10 +42,10 @@ pub struct Subject<'a> {
     pub last: &'a dyn Fn(&Check) -> Option<f64>,
 }
 
-/// Program and arguments that run `checks`, and where it will answer. What is asked is written beside `log`.
+/// Program and arguments that run `checks`, and where it will answer, beside `log`.
 ///
 /// # Errors
-/// A place that cannot be written to.
+/// What cannot be told.
 pub fn check_argv(
     context: &RunContext<'_>,
     subject: &Subject<'_>,
@@ -81,12 +78,10 @@ pub fn check_argv(
     let asked = |check: &&Check| data(check).map(|it| asked(check, it, (subject.last)(check)));
     let checks = checks.iter().filter_map(asked).collect();
     let request = Request { engine, table, inputs, checks, answer, root: workspace.root.clone() };
-    let failed = |message: String| PrepareError::Render { message, help: Vec::new() };
-    let bytes = serde_json::to_vec_pretty(&request).map_err(|it| failed(it.to_string()))?;
-    let file = log.with_extension("json");
-    fs::write(&file, &bytes).map_err(|it| failed(it.to_string()))?;
+    let told = serde_json::to_vec(&request);
+    let told = told.map_err(|it| PrepareError::Render { message: it.to_string(), help: Vec::new() })?;
     let subcommand = if matches!(request.engine, Engine::Adbc { .. }) { INSIDE } else { SUBCOMMAND };
-    let argv = vec![b"/proc/self/exe".to_vec(), subcommand.into(), file.as_os_str().as_bytes().to_vec()];
+    let argv = vec![b"/proc/self/exe".to_vec(), subcommand.into(), told];
     Ok((argv, request.answer))
 }
 

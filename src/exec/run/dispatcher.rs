@@ -459,7 +459,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
                 step.attempting = Some(attempting);
                 step.phase = Phase::Running;
                 self.by_handle.insert(handle, index);
-                let event = self.started(index);
+                let event = self.started(index, None);
                 self.emit(event);
             }
             Err(error) => self.not_submitted(index, &attempting, error.to_string()),

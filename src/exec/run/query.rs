@@ -1,15 +1,13 @@
-//! A query as a step: this very program, told in a file what to run and what the names in it stand for.
+//! A query as a step: this very program, told what to run and what the names in it stand for.
 
 use std::{
     collections::BTreeMap,
     ops::Range,
-    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
 use crate::{
     base::{
-        fs,
         id::Id,
         places::{Piece, Places},
     },
@@ -38,7 +36,7 @@ use crate::{
 /// Program and arguments.
 ///
 /// # Errors
-/// A place that cannot be written to.
+/// Inputs that cannot be told.
 pub fn query_argv(
     context: &RunContext<'_>,
     sql: &Sql,
@@ -114,11 +112,10 @@ pub fn query_argv(
         parts: parts.together.iter().map(part).collect(),
         old,
     };
-    let file = workspace.root.join(parts.log).with_extension("json");
-    let failed = |message: String| PrepareError::Render { message, help: Vec::new() };
-    let bytes = serde_json::to_vec_pretty(&request).map_err(|it| failed(it.to_string()))?;
-    fs::write(&file, &bytes).map_err(|it| failed(it.to_string()))?;
-    Ok(vec![b"/proc/self/exe".to_vec(), subcommand.into(), file.as_os_str().as_bytes().to_vec()])
+    // A path that is no text cannot be told to a worker.
+    let told = serde_json::to_vec(&request);
+    let told = told.map_err(|it| PrepareError::Render { message: it.to_string(), help: Vec::new() })?;
+    Ok(vec![b"/proc/self/exe".to_vec(), subcommand.into(), told])
 }
 
 /// Where a query puts what does not fit into memory.

@@ -1,6 +1,4 @@
-//! The hidden subcommand that asks the rows of one asset, and writes into its log what it found.
-
-use std::{io::Write, path::Path};
+//! Asks the rows of one asset what a run wants to know of them, and says for its log what was found.
 
 use crate::{
     base::clock::{Clock, SystemClock},
@@ -11,28 +9,13 @@ use crate::{
         },
         query::Failed,
     },
-    face::{
-        cli::query_step::{drawn_by, placed, placed_within},
-        exit::Exit,
-    },
+    face::cli::query_step::{drawn_by, placed, placed_within},
     model::check::Finding,
 };
 
-/// Does what stands in the file at `request`, as a step of its own.
-pub fn step(request: Option<&Path>) -> Exit {
-    let (exit, said) = match run(request) {
-        Ok(said) => (Exit::Done, said),
-        Err(failed) => (Exit::Failed, format!("{}\n", failed.trim_end())),
-    };
-    // Into the log of the step; there is nowhere to say that this is gone.
-    let _ = write!(std::io::stderr(), "{said}");
-    exit
-}
-
-/// Does it, and says what came of it; or why not.
-pub fn run(request: Option<&Path>) -> Result<String, String> {
-    let asked = request.ok_or_else(|| Failed::plain("no check is given")).and_then(check::request);
-    asked.and_then(|it| look(&it)).map_err(|it| it.message)
+/// Does what `request` says, and says what came of it; or why not.
+pub fn run(request: &[u8]) -> Result<String, String> {
+    check::request(request).and_then(|it| look(&it)).map_err(|it| it.message)
 }
 
 fn look(request: &Request) -> Result<String, Failed> {

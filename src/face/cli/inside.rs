@@ -1,12 +1,6 @@
-//! Queries and checks as steps: some run in this process, all others in workers that do what the hidden
-//! subcommands would.
+//! Queries and checks as steps: some run in this process, all others in workers.
 
-use std::{
-    ffi::OsStr,
-    os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf, sync::Arc};
 
 use crate::{
     base::{
@@ -69,21 +63,20 @@ fn asked(spec: &StepSpec) -> &str {
 }
 
 fn here(spec: &StepSpec, stop: &Arc<Stop>, log: &mut StepLog) -> bool {
-    let file = spec.argv.get(2).map(|it| Path::new(OsStr::from_bytes(it)));
+    let request = spec.argv.get(2).map(Vec::as_slice).unwrap_or_default();
     let env: Environment =
         spec.env.iter().map(|(key, value)| (OsStr::from_bytes(key), OsStr::from_bytes(value))).collect();
-    let done = match file {
-        None => Err("nothing is asked".to_owned()),
-        Some(file) if asked(spec) == query::adbc::INSIDE => run_query(file, &env, stop),
-        Some(file) => run_checks(file, &env, stop, log).map_err(|it| it.message),
+    let done = match asked(spec) {
+        query::adbc::INSIDE => run_query(request, &env, stop),
+        _ => run_checks(request, &env, stop, log).map_err(|it| it.message),
     };
     let Err(message) = done else { return true };
     log.write(format!("{}\n", message.trim_end()).as_bytes());
     false
 }
 
-fn run_query(file: &Path, env: &Environment, stop: &Arc<Stop>) -> Result<(), String> {
-    let request = query::request(file).map_err(|it| it.message)?;
+fn run_query(request: &[u8], env: &Environment, stop: &Arc<Stop>) -> Result<(), String> {
+    let request = query::request(request).map_err(|it| it.message)?;
     let query::Engine::Adbc { database, table } = &request.engine else {
         return Err("it is to be run by a process of its own".to_owned());
     };
@@ -91,8 +84,8 @@ fn run_query(file: &Path, env: &Environment, stop: &Arc<Stop>) -> Result<(), Str
     query::with_secrets(&request, env, run).map_err(|it| told(&request, &it))
 }
 
-fn run_checks(file: &Path, env: &Environment, stop: &Arc<Stop>, log: &mut StepLog) -> Result<(), Failed> {
-    let request = check::request(file)?;
+fn run_checks(request: &[u8], env: &Environment, stop: &Arc<Stop>, log: &mut StepLog) -> Result<(), Failed> {
+    let request = check::request(request)?;
     let check::Engine::Adbc { database } = &request.engine else {
         return Err(Failed::plain("it is to be run by a process of its own"));
     };

@@ -69,8 +69,6 @@ use crate::{
     },
 };
 
-pub use check_step::step as check_step;
-pub use query_step::step as query_step;
 pub use work::work;
 
 /// What every command is given.

@@ -1,6 +1,6 @@
-//! The hidden subcommand that runs one query of a run, and tells what is wrong with it in its place.
+//! Runs one query of a run, and tells what is wrong with it in its place.
 
-use std::{io::Write, ops::Range, path::Path};
+use std::{ops::Range, path::Path};
 
 use crate::{
     base::{
@@ -9,25 +9,13 @@ use crate::{
         span::{SourceMap, Span},
     },
     exec::query::{self, Failed, Request, Written, foreign::first_word},
-    face::{
-        exit::Exit,
-        ui::{Style, diagnostic},
-    },
+    face::ui::{Style, diagnostic},
     model::{manifest::code, project::Home},
 };
 
-/// Runs what stands in the file at `request`, as a step of its own.
-pub fn step(request: Option<&Path>) -> Exit {
-    let Err(failed) = run(request) else { return Exit::Done };
-    // Into the log of the step; there is nowhere to say that this is gone.
-    let _ = writeln!(std::io::stderr(), "{}", failed.trim_end());
-    Exit::Failed
-}
-
-/// Runs it, or says why not.
-pub fn run(request: Option<&Path>) -> Result<(), String> {
-    let asked = request.ok_or_else(|| Failed::plain("no query is given"));
-    let request = asked.and_then(query::request).map_err(|it| it.message)?;
+/// Runs what `request` says, or says why not.
+pub fn run(request: &[u8]) -> Result<(), String> {
+    let request = query::request(request).map_err(|it| it.message)?;
     query::run(&request).map_err(|it| told(&request, &it))
 }
 

@@ -3,7 +3,6 @@
 use std::{
     io::{BufRead, Write},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
     sync::mpsc::{Receiver, channel},
 };
 
@@ -48,12 +47,13 @@ fn answer(tasks: &Receiver<Task>) {
 }
 
 fn done(task: &Task) -> (bool, String) {
-    let run = |file: &Path| match task.subcommand.as_str() {
-        query::SUBCOMMAND => query_step::run(Some(file)).map(|()| String::new()),
-        check::SUBCOMMAND => check_step::run(Some(file)),
+    let request = task.request.as_bytes();
+    let run = || match task.subcommand.as_str() {
+        query::SUBCOMMAND => query_step::run(request).map(|()| String::new()),
+        check::SUBCOMMAND => check_step::run(request),
         other => Err(format!("{other} is nothing that a worker does")),
     };
-    match catch_unwind(AssertUnwindSafe(|| run(&task.file))) {
+    match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(said)) => (true, said),
         Ok(Err(why)) => (false, format!("{}\n", why.trim_end())),
         Err(panic) => {

@@ -45,6 +45,9 @@ pub enum EventDocument {
         key: String,
         partition: Option<String>,
         attempt: u32,
+        /// The first of several steps that one command or query makes at once.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        together_with: Option<usize>,
     },
     Retrying {
         step: usize,
@@ -84,9 +87,9 @@ impl From<&RunEvent> for EventDocument {
         match event.clone() {
             RunEvent::RunStarted { run, steps, jobs } => EventDocument::RunStarted { run, steps, jobs },
             RunEvent::Waiting { step, key, holder } => EventDocument::Waiting { step, key: key.to_string(), holder },
-            RunEvent::StepStarted { step, key, partition, attempt, median_ms: _ } => {
+            RunEvent::StepStarted { step, key, partition, attempt, together_with, median_ms: _ } => {
                 let partition = partition.name().map(str::to_owned);
-                EventDocument::StepStarted { step, key: key.to_string(), partition, attempt }
+                EventDocument::StepStarted { step, key: key.to_string(), partition, attempt, together_with }
             }
             RunEvent::Retrying { step, key, attempt, of, delay_ms, reason } => {
                 EventDocument::Retrying { step, key: key.to_string(), attempt, of, delay_ms, reason }

@@ -263,7 +263,8 @@ pub mod tests {
 
     pub fn started(step: StepIndex, key: &str) -> RunEvent {
         let key = AssetKey::parse(key).unwrap();
-        RunEvent::StepStarted { step, key, partition: PartitionKey::whole(), attempt: 1, median_ms: Some(1_000) }
+        let partition = PartitionKey::whole();
+        RunEvent::StepStarted { step, key, partition, attempt: 1, together_with: None, median_ms: Some(1_000) }
     }
 
     pub fn finished(step: StepIndex, key: &str, outcome: StepOutcome) -> RunEvent {

@@ -310,7 +310,10 @@ impl IoManager for PostgresManager {
         self.told(cleared)?;
         let folder = self.folder(target, attempt);
         fs::remove(&folder)?;
-        fs::create_folder(&folder)?;
+        // A query writes into the database.
+        if target.format.is_some() {
+            fs::create_folder(&folder)?;
+        }
         let token = attempt.0.as_bytes().to_vec();
         Ok(Staged { target: target.clone(), attempt: attempt.clone(), path: folder.join(file_name(target)), token })
     }

@@ -181,7 +181,7 @@ impl Dispatcher<'_, '_> {
                     self.steps[*index].tried = Batch::tried(attempting);
                     self.steps[*index].phase = Phase::Running;
                     self.steps[*index].started_ms = self.now();
-                    let event = self.started(*index);
+                    let event = self.started(*index, Some(first).filter(|it| it != index));
                     self.emit(event);
                 }
                 self.unit(id).batch = Some(batch);
@@ -308,7 +308,7 @@ impl Dispatcher<'_, '_> {
         self.units.get_mut(&id).expect("a unit is there as long as one of its steps holds it")
     }
 
-    pub(super) fn started(&self, index: StepIndex) -> RunEvent {
+    pub(super) fn started(&self, index: StepIndex, together_with: Option<StepIndex>) -> RunEvent {
         let step = &self.steps[index];
         let node = self.context.workspace.project.ops[step.plan.op].outputs[0];
         RunEvent::StepStarted {
@@ -316,6 +316,7 @@ impl Dispatcher<'_, '_> {
             key: self.context.workspace.project.key(node).clone(),
             partition: step.plan.partition.clone(),
             attempt: step.attempts,
+            together_with,
             median_ms: step.median_ms,
         }
     }
