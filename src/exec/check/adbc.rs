@@ -23,7 +23,7 @@ use crate::{
     model::sql::Dialect,
 };
 
-/// Instead of the hidden subcommand: what is not to be a process of its own.
+/// The same in this very process.
 pub const INSIDE: &str = "__check_inside";
 
 /// A connection that sees the tables of one request.
@@ -51,7 +51,8 @@ impl AdbcExaminer {
             }
             database.hold(&stage, Held { session: None, content: held.content });
         }
-        let mut session = database.session()?;
+        let tables = request.inputs.iter().map(|it| it.from.table().unwrap_or_default());
+        let mut session = database.session_over(tables)?;
         session.stopped_by(stop);
         lend(&mut session, &request.inputs, env)?;
         Ok(AdbcExaminer { database, session: Mutex::new(session) })

@@ -2,7 +2,7 @@
 //!
 //! Run in the process that has the database open, on a thread of its own; see `executor::inside`.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use arrow::datatypes::Field;
 
@@ -13,7 +13,7 @@ use super::{
     view,
 };
 use crate::{
-    base::env::Environment,
+    base::{env::Environment, fs},
     exec::{
         io::{
             IoError,
@@ -22,14 +22,16 @@ use crate::{
                 database::{Database, Held},
                 session::{Refused, Session},
                 slice,
+                threads::SMALL_BYTES,
             },
         },
         stop::Stop,
         table::columns::kind,
     },
+    model::sql,
 };
 
-/// Instead of the hidden subcommand: what is not to be a process of its own.
+/// The same in this very process.
 pub const INSIDE: &str = "__query_inside";
 
 impl std::convert::From<IoError> for Failed {
@@ -57,7 +59,7 @@ pub fn run(
     stop: Option<Arc<Stop>>,
 ) -> Result<(), Failed> {
     let database = opened(database)?;
-    let mut session = database.session()?;
+    let mut session = session_for(request, &database)?;
     session.stopped_by(stop);
     session.brings_for(table);
     let plain = |it: Refused| Failed::plain(it);
@@ -80,6 +82,30 @@ pub fn run(
         session.run("commit").map_err(plain)?;
     }
     Ok(())
+}
+
+/// With one thread of the engine if the query reads only what is small, and makes no rows of its own.
+fn session_for(request: &Request, database: &Database) -> Result<Session, Failed> {
+    let mut session = database.session()?;
+    let dialect = database.place.engine.dialect;
+    let is_small = |it: &From| match it {
+        From::Files { paths, .. } => {
+            paths.iter().map(|it| size(it)).sum::<Option<u64>>().is_some_and(|it| it <= SMALL_BYTES)
+        }
+        other => other.table().is_some_and(|it| database.is_small([it])),
+    };
+    if !request.inputs.iter().map(|it| &it.from).chain(&request.old).all(is_small)
+        // Others are not ours.
+        || sql::tables(&request.sql, dialect).is_ok_and(|it| it.len() != request.inputs.len())
+        || sql::makes_rows(&request.sql, dialect)
+    {
+        database.widen(&mut session);
+    }
+    Ok(session)
+}
+
+fn size(path: &Path) -> Option<u64> {
+    fs::look_through(path).ok().flatten().map(|it| it.len())
 }
 
 /// Makes a view beside the tables, once it is known that it can be made.

@@ -139,8 +139,6 @@ pub enum From {
     Postgres { connection: postgres::Connection, table: String },
 }
 
-impl Input {
-    /// The rows, one after the other, of what is not in the engine's own database. Addresses of servers are in `env`.
 impl From {
     /// The table of the engine's own database that is read.
     pub fn table(&self) -> Option<&str> {
@@ -150,8 +148,10 @@ impl From {
             _ => None,
         }
     }
+}
 
-    /// The rows, one after the other.
+impl Input {
+    /// The rows, one after the other, of what is not in the engine's own database. Addresses of servers are in `env`.
     ///
     /// # Errors
     /// What cannot be read.

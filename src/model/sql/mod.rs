@@ -5,6 +5,7 @@
 
 mod copied;
 pub mod inputs;
+mod made_rows;
 mod statements;
 mod tables;
 mod tokens;
@@ -18,6 +19,7 @@ use sqlparser::dialect::{
 };
 
 pub use copied::{Copied, copied};
+pub use made_rows::makes_rows;
 pub use statements::{check_statements, statements};
 pub use tables::{TableName, tables, tables_of_expression};
 pub use tokens::normal_form;

@@ -22,6 +22,7 @@ use super::{
     engine::{Engine, Where},
     ledger::{Ledger, Versions},
     session::{Refused, Session},
+    threads::{SMALL_ROWS, Threads},
 };
 use crate::{
     base::{digest::Digest, fs},
@@ -93,6 +94,9 @@ struct State {
     left: Vec<String>,
     /// The tables of which something was written down in the database.
     written: BTreeSet<String>,
+    threads: Option<Arc<Threads>>,
+    /// How many rows tables have at most; what is staged too.
+    rows: BTreeMap<String, u64>,
 }
 
 static DATABASES: Mutex<BTreeMap<String, Weak<Database>>> = Mutex::new(BTreeMap::new());
@@ -168,7 +172,42 @@ impl Database {
         }
     }
 
-    /// A connection of its own.
+    /// A connection of its own to go through these tables.
+    ///
+    /// # Errors
+    /// As [`session`](Self::session).
+    pub fn session_over<'a>(&self, tables: impl IntoIterator<Item = &'a str>) -> Result<Session, IoError> {
+        let mut session = self.session()?;
+        if !self.is_small(tables) {
+            self.widen(&mut session);
+        }
+        Ok(session)
+    }
+
+    /// Lets all threads of the engine work, as long as `session` lives.
+    pub fn widen(&self, session: &mut Session) {
+        if let Some(threads) = &locked(&self.state).threads {
+            session.wide(threads);
+        }
+    }
+
+    /// Whether none of these tables takes more than a thread to go through. Of one that nobody here knows, it is not said.
+    pub fn is_small<'a>(&self, tables: impl IntoIterator<Item = &'a str>) -> bool {
+        let rows = &locked(&self.state).rows;
+        tables.into_iter().all(|it| rows.get(it).is_some_and(|it| *it <= SMALL_ROWS))
+    }
+
+    /// From now on a table has so many rows, as far as anybody here knows; `more`: beside those that it had.
+    pub fn has_rows(&self, table: &str, rows: Option<u64>, more: bool) {
+        let known = &mut locked(&self.state).rows;
+        let before = if more { known.get(table).copied() } else { Some(0) };
+        match rows.zip(before) {
+            Some((rows, before)) => drop(known.insert(table.to_owned(), before.saturating_add(rows))),
+            None => drop(known.remove(table)),
+        }
+    }
+
+    /// A connection of its own, for what is done in a moment.
     ///
     /// # Errors
     /// A library that is not there, a database that cannot be opened, or that another process has.
@@ -207,11 +246,13 @@ impl Database {
         if is_new {
             state.schema = Some(session.schema.clone());
             self.prepare(&mut session).map_err(refused)?;
+            state.threads = Some(session.threads().map_err(refused)?);
             if engine.holds {
                 state.left = session.tables().map_err(refused)?;
                 state.left.retain(|it| it.starts_with(STAGE));
                 let written = session.texts(&format!("select name from {}", session.qualified(OURS)));
                 state.written = written.map_err(refused)?.into_iter().flatten().flatten().collect();
+                state.rows = session.row_counts().map_err(refused)?;
             }
         }
         Ok(session)

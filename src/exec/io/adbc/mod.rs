@@ -26,6 +26,7 @@ pub mod open;
 pub mod session;
 pub mod slice;
 pub mod snowflake;
+pub mod threads;
 mod view;
 
 use std::{
@@ -46,6 +47,7 @@ use crate::{
 };
 use database::{Database, Held, OURS, STAGE};
 use session::{Refused, Session};
+use threads::SMALL_BYTES;
 
 /// The `duckdb` and `adbc` IO manager.
 pub struct AdbcManager {
@@ -99,11 +101,14 @@ impl AdbcManager {
         if let Some(held) = self.database.take(&name) {
             return Ok(held);
         }
+        let file = self.folder(target, &staged.attempt).join(file_name(target));
         let mut session = self.database.session()?;
+        if fs::look(&file)?.is_some_and(|it| it.len() > SMALL_BYTES) {
+            self.database.widen(&mut session);
+        }
         if session.kind_of(&name).map_err(&told)?.is_some() {
             return Ok(Held::default());
         }
-        let file = self.folder(target, &staged.attempt).join(file_name(target));
         match fs::look(&file)? {
             Some(it) if it.is_file() && target.format.is_some() => {}
             Some(it) if target.format.is_some() => {
@@ -158,7 +163,7 @@ impl AdbcManager {
         if !self.database.may_be_there()? {
             return Ok(None);
         }
-        let mut session = self.database.session()?;
+        let mut session = self.database.session_over([&*table_name(target)])?;
         let Some(condition) = self.holds(&mut session, target).map_err(self.told(target))? else { return Ok(None) };
         let content = self.content(&mut session, target, &table_name(target), &condition)?;
         self.database.learn(&target.ledger_name(), &content.data_version);
@@ -181,22 +186,28 @@ impl AdbcManager {
         Ok(is_there.then_some(condition))
     }
 
+    /// That of the query, if it is held. Statements of people's own may take long, and rows of a partition are copied.
+    fn session_to_publish(&self, staged: &Staged, held: Option<Session>) -> Result<Session, IoError> {
+        let mut session = held.map_or_else(|| self.database.session(), Ok)?;
+        let stage = self.stage_table(&staged.target, &staged.attempt);
+        let is_copied = staged.target.slice.is_some();
+        let is_small = |it: &Self| !is_copied || it.database.is_small([&*table_name(&staged.target), &stage]);
+        if staged.target.publishing.does_more() || !is_small(self) {
+            self.database.widen(&mut session);
+        }
+        Ok(session)
+    }
+
     /// Makes the staged table the visible one.
     fn swap(&self, staged: &Staged, content: &Content, held: Option<Session>) -> Result<(), IoError> {
         if let Some(slice) = &staged.target.slice {
             return self.put(staged, content, slice, held);
         }
-        let told = self.told(&staged.target);
-        let session = match held {
-            Some(session) => session,
-            None => {
-                let mut session = self.database.session()?;
-                if session.engine.transactional {
-                    session.run(session.engine.begin).map_err(&told)?;
-                }
-                session
-            }
-        };
+        let (told, is_begun) = (self.told(&staged.target), held.is_some());
+        let mut session = self.session_to_publish(staged, held)?;
+        if session.engine.transactional && !is_begun {
+            session.run(session.engine.begin).map_err(&told)?;
+        }
         match session.engine.transactional {
             true => self.swap_in(staged, content, session),
             false => self.replace(staged, content, session).map_err(told),
@@ -225,7 +236,7 @@ impl AdbcManager {
     fn put(&self, staged: &Staged, content: &Content, slice: &Slice, held: Option<Session>) -> Result<(), IoError> {
         let (told, publishing) = (self.told(&staged.target), &staged.target.publishing);
         let stage = self.stage_table(&staged.target, &staged.attempt);
-        let mut session = held.map_or_else(|| self.database.session(), Ok)?;
+        let mut session = self.session_to_publish(staged, held)?;
         let (session, name, engine) = (&mut session, table_name(&staged.target), self.database.place.engine);
         let one = self.database.alone();
         if !engine.transactional {
@@ -324,7 +335,10 @@ impl IoManager for AdbcManager {
         left.iter().try_for_each(|it| session.drop_table(it)).map_err(self.told(target))?;
         let folder = self.folder(target, attempt);
         fs::remove(&folder)?;
-        fs::create_folder(&folder)?;
+        // A query writes into the database.
+        if target.format.is_some() {
+            fs::create_folder(&folder)?;
+        }
         let token = attempt.0.as_bytes().to_vec();
         Ok(Staged { target: target.clone(), attempt: attempt.clone(), path: folder.join(file_name(target)), token })
     }
@@ -342,10 +356,11 @@ impl IoManager for AdbcManager {
         if held.content.is_none() {
             held.content = Some(match &mut held.session {
                 Some(session) => self.content_staged(session, &staged.target, &name)?,
-                None => self.content_staged(&mut self.database.session()?, &staged.target, &name)?,
+                None => self.content_staged(&mut self.database.session_over([&*name])?, &staged.target, &name)?,
             });
         }
         let content = held.content.clone().expect("set above");
+        self.database.has_rows(&name, content.rows, false);
         self.database.hold(&name, held);
         Ok(content)
     }
@@ -373,6 +388,7 @@ impl IoManager for AdbcManager {
             }
         }
         fs::remove(&self.folder(&staged.target, &staged.attempt))?;
+        self.database.has_rows(&table_name(&staged.target), content.rows, staged.target.slice.is_some());
         Ok(self.recorded(&content.data_version))
     }
 
@@ -455,7 +471,7 @@ impl IoManager for AdbcManager {
         if !self.database.may_be_there()? {
             return Err(missing());
         }
-        let mut session = self.database.session()?;
+        let mut session = self.database.session_over([&*table_name(target)])?;
         let condition = self.holds(&mut session, target).map_err(self.told(target))?.ok_or_else(missing)?;
         let query = format!("select * from {} where {condition}", session.qualified(&table_name(target)));
         session.rows(&query).map(Loaded::Rows).map_err(self.told(target))

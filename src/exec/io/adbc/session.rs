@@ -1,6 +1,6 @@
 //! One connection to a database: statements, their rows, and how to stop them.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use adbc_core::{
     Connection, Optionable, Statement,
@@ -19,6 +19,7 @@ use serde::Deserialize;
 use super::{
     database::STAGE,
     engine::{Engine, Where},
+    threads::{All, Threads},
 };
 use crate::{
     exec::{
@@ -58,6 +59,8 @@ pub struct Session {
     pub scratch: PathBuf,
     secrets: Arc<Vec<String>>,
     stop: Option<Arc<Stop>>,
+    /// Something large is to be done.
+    threads: Option<All>,
     /// Names that queries use, and what they stand for, where there are no views for that.
     lent: Vec<(String, String)>,
     /// What tables begin with that hold what was brought, and those that are there.
@@ -68,7 +71,26 @@ impl Session {
     pub fn new(connection: ManagedConnection, engine: &'static Engine, secrets: Arc<Vec<String>>) -> Session {
         let (schema, scratch) = (String::new(), PathBuf::new());
         let brought = (format!("{STAGE}for_{}", std::process::id()), Vec::new());
-        Session { connection, engine, schema, scratch, secrets, stop: None, lent: Vec::new(), brought }
+        Session { connection, engine, schema, scratch, secrets, stop: None, threads: None, lent: Vec::new(), brought }
+    }
+
+    /// The threads of an engine that was just opened in this process.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn threads(&mut self) -> Result<Arc<Threads>, Refused> {
+        let all = match self.engine.dialect {
+            Dialect::DuckDb => {
+                self.texts("select current_setting('threads')")?.pop().and_then(|mut it| it.pop().flatten())
+            }
+            _ => None,
+        };
+        Ok(Threads::of(&mut self.connection, all.and_then(|it| it.parse().ok())))
+    }
+
+    /// From now on all of them work, as long as this session lives.
+    pub fn wide(&mut self, threads: &Arc<Threads>) {
+        self.threads.get_or_insert_with(|| threads.all(&self.connection));
     }
 
     /// What is brought belongs to this attempt: whoever takes away what it has left takes that too.
@@ -244,6 +266,18 @@ impl Session {
     pub fn tables(&mut self) -> Result<Vec<String>, Refused> {
         let listed = self.tables_query();
         Ok(self.texts(&listed)?.into_iter().filter_map(|it| it.into_iter().next().flatten()).collect())
+    }
+
+    /// How many rows the tables have at most, as DuckDB tells without reading them.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn row_counts(&mut self) -> Result<BTreeMap<String, u64>, Refused> {
+        let schema = self.engine.literal(&self.schema);
+        let listed = "select table_name, estimated_size::varchar from duckdb_tables() where not temporary";
+        let found = self.texts(&format!("{listed} and schema_name = {schema}"))?;
+        let count = |row: Vec<Option<String>>| Some((row.first()?.clone()?, row.get(1)?.as_deref()?.parse().ok()?));
+        Ok(found.into_iter().filter_map(count).collect())
     }
 
     fn tables_query(&self) -> String {
