@@ -158,8 +158,9 @@ fn round(
     let log = log_of(parts.log, number);
     let output = parts.outputs.iter().position(|it| it.node == first.asset).expect("it is an output of its op");
     let nothing = Action::Argv(Vec::new());
+    let attempt = parts.attempt;
     let parts = SpecParts {
-        attempt: &format!("{}-check-{number}", parts.attempt),
+        attempt: &format!("{attempt}-check-{number}"),
         action: first.command().unwrap_or(&nothing),
         outputs: &parts.outputs[output..=output],
         log: &log,
@@ -173,6 +174,7 @@ fn round(
         let subject = Subject {
             node: first.asset,
             partition: &parts.step.partition,
+            attempt,
             staged,
             given: parts.given,
             last: audited.last,

@@ -27,13 +27,13 @@ use crate::{
         project::{Action, Asset, Check, CheckBody, IoKind, NodeId},
         sql::inputs::table_format,
     },
-    plan::record::RunId,
 };
 
 /// What is looked at.
 pub struct Subject<'a> {
     pub node: NodeId,
     pub partition: &'a PartitionKey,
+    pub attempt: &'a str,
     /// `None`: what is published.
     pub staged: Option<&'a Staged>,
     /// What other tables are given as.
@@ -133,13 +133,13 @@ fn looked_at(context: &RunContext<'_>, subject: &Subject<'_>, asset: &Asset) -> 
         }
     };
     let format = table_format(asset).expect("the manifest lets rows be asked of tables only");
-    let spill = spill(&workspace.root, &context.run, subject.node);
+    let spill = spill(&workspace.root, subject.attempt, subject.node);
     Ok((Engine::DataFusion { spill }, From::Files { paths: vec![path], format }))
 }
 
-/// Where checks put what does not fit into memory.
-pub fn spill(root: &Path, run: &RunId, node: NodeId) -> PathBuf {
-    root.join(".assets/tmp").join(format!("check-{}-{}", run.0, node.index()))
+/// Where the checks of an attempt put what does not fit into memory.
+pub fn spill(root: &Path, attempt: &str, node: NodeId) -> PathBuf {
+    root.join(".assets/tmp").join(format!("check-{attempt}-{}", node.index()))
 }
 
 fn data(check: &Check) -> Option<&DataCheck> {

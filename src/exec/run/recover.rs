@@ -119,7 +119,7 @@ fn finish_one(
 pub fn sweep(workspace: &Workspace, attempt: &Attempt) {
     // What did not fit into memory: of a worker that was killed it stays.
     let nodes = attempt.outputs.iter().filter_map(|it| workspace.project.node(it.as_str()));
-    let spills = nodes.map(|it| check::spill(&workspace.root, &attempt.run, it));
+    let spills = nodes.map(|it| check::spill(&workspace.root, &attempt.id.0, it));
     for spill in spills.chain([query::spill(&workspace.root, &attempt.id.0)]) {
         let _ = fs::remove(&spill);
     }
