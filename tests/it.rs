@@ -40,6 +40,7 @@ mod oracle;
 mod oracle_sql;
 mod partition;
 mod partition_oracle;
+mod partition_oracle_tables;
 mod partition_proof;
 mod partition_tables;
 mod partitions;
