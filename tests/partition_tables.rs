@@ -174,7 +174,6 @@ fn tables_behind_any_driver_are_replaced_by_partition() {
     assert!(refused.stderr.contains("its tables are not kept by partition"), "{}", refused.stderr);
 }
 
-/// Days that come as text, whose first one has no rows.
 #[test]
 fn tables_of_snowflake_are_replaced_by_partition() {
     let io = fakesnow::Server::shared().io("db", "ROLLUPS");
@@ -187,6 +186,7 @@ fn tables_of_snowflake_are_replaced_by_partition() {
     assert_eq!(total.succeeded().stdout, "n\n18\n");
 }
 
+/// Days that come as text, whose first one has no rows.
 fn empty_first(io: &str) -> String {
     format!(
         r#"default_io = "db"

@@ -110,6 +110,8 @@ fn what_the_engine_says_is_told_in_its_place() {
             &["there is no column `custmer`", "bad.sql:1:8", "^^^^^^^", "did you mean `customer`?"][..],
         ),
         ("select id,\n  nosuch(id) from orders", &["nosuch", "bad.sql:2:3"]),
+        ("select o.custmer from orders o", &["there is no column `custmer`", "bad.sql:1:8", " ^^^^^^^^^\n"]),
+        ("select total(id) from orders", &["there is no function `total`", "bad.sql:1:8", "it is written sum(n)"]),
         ("select 1 / 0 as a", &["ivi"]),
         ("select cast(customer as int) as a from orders", &["ann"]),
         ("select customer, sum(amount) from orders", &["customer"]),

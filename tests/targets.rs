@@ -189,3 +189,29 @@ fn what_stops_many_assets_is_told_once() {
     let told = run["steps"].as_array().unwrap().iter().filter(|it| it["error"].as_str().is_some_and(|it| it == down));
     assert_eq!(told.count(), 3, "each has its own: {run}");
 }
+
+#[test]
+fn a_file_that_is_no_table_is_not_made_one_by_a_target() {
+    let body = "[io.warehouse]\ntype = \"fs\"\nroot = \"build\"\n[io.pages]\ntype = \"fs\"\nroot = \"pages\"\n[defaults]\nio = \"warehouse\"\n\
+                [target.lite.io.warehouse]\ntype = \"sqlite\"\npath = \"lite.sqlite\"\n\
+                [asset.best]\ncommand = \"echo all > {{ output }}\"\nformat = \"txt\"\n\
+                [asset.given]\ncommand = \"echo n > {{ output }}\"\nformat = \"csv\"\n";
+    let project = Project::new().manifest(body);
+    project.run(&["validate"]).succeeded();
+    assert_eq!(
+        project.run(&["validate", "-t", "lite"]).exited(2).stderr,
+        "error[A0008]: a file of txt is no table, and this target keeps it in a database
+  --> assets.toml:16:1
+   |
+16 | format = \"txt\"
+   | ^^^^^^
+   |
+help: give it an `io` of its own that keeps files in every target
+
+1 error in assets.toml
+"
+    );
+    project.edit("assets.toml", "format = \"txt\"", "format = \"txt\"\nio = \"pages\"");
+    assert_eq!(project.materialized(&["-t", "lite"]).len(), 2);
+    assert_eq!(project.read("pages/best.txt"), "all\n");
+}

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     base::{fs, suggest},
-    exec::query::{Failed, Input, postgres::Connection},
+    exec::query::{Failed, Input, foreign::suggesting, postgres::Connection},
     model::{
         check::{
             Finding, Rule, Sample, Share,
@@ -161,7 +161,12 @@ fn look(
         rows(asked, subject, examiner)
     };
     looked.map_or_else(
-        |it| (failure(format!("it could not be looked at: {}", it.failed.message)), Some(it)),
+        |it| {
+            let failed = suggesting(it.failed, &it.sql, examiner.dialect());
+            let help = failed.help.as_ref().map(|it| format!("; {it}")).unwrap_or_default();
+            let why = format!("it could not be looked at: {}{help}", failed.message);
+            (failure(why), Some(Trouble { failed, ..it }))
+        },
         |it| (it, None),
     )
 }

@@ -328,6 +328,10 @@ fn refused(error: DataFusionError, sql: &str) -> Failed {
         Some((told, guess)) => (told.to_owned(), guess.split('\'').next().map(|it| format!("did you mean `{it}`?"))),
         None => (message, None),
     };
+    // As it is told before anything is run.
+    let unknown =
+        message.strip_prefix("Invalid function '").and_then(|it| it.strip_suffix("'.").or(it.strip_suffix('\'')));
+    let message = unknown.map_or(message.clone(), |it| format!("there is no function `{it}`"));
     let help = near.or(guess).or_else(|| told.as_ref().and_then(|it| it.helps.first()).map(|it| it.message.clone()));
     let at = at(told.and_then(|it| it.span)).or_else(|| match error.find_root() {
         DataFusionError::SchemaError(it, _) => match &**it {

@@ -93,7 +93,12 @@ fn whole_or_word(text: &str, place: Range<usize>) -> Range<usize> {
         return place;
     }
     let one = rest.chars().next().map_or(0, char::len_utf8);
-    place.start..place.start + first_word(rest).len().max(one)
+    let mut end = first_word(rest).len();
+    // With what it is of: some engines tell the place of the table, and mean the column.
+    while let Some(more) = rest[end..].strip_prefix('.').map(first_word).filter(|it| !it.is_empty()) {
+        end += 1 + more.len();
+    }
+    place.start..place.start + end.max(one)
 }
 
 fn marked(shown: &str, text: &str, place: Range<usize>, failed: &Failed, sources: &mut SourceMap) -> Diagnostic {

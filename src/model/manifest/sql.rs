@@ -137,6 +137,9 @@ impl<'a> Resolver<'a> {
             };
             self.report.push(told.help(help));
         }
+        if was_file && !is_query && handed_over.is_none() {
+            self.no_table(declared, &asset);
+        }
         let from_key =
             matches!(self.io_kinds.get(asset.io.index()), Some(IoKind::Postgres { schema_from_key: true, .. }));
         let name = match declared.key.rsplit_once('/').filter(|_| from_key) {
@@ -148,6 +151,19 @@ impl<'a> Resolver<'a> {
         let handed_over = handed_over.filter(|_| said).map_or(TABLE_FORMAT, TableFormat::name);
         let format = (!is_query).then(|| handed_over.to_owned());
         Asset { path, format, shape: Shape::File, identity: Identity::Rows, ..asset }
+    }
+
+    /// Tells of a command whose file is no table, where a target keeps it as one.
+    fn no_table(&mut self, declared: &Declared, asset: &Asset) {
+        let Some(entry) = ["format", "path", "folder"].iter().find_map(|it| declared.table.entry(it)) else { return };
+        let what = match (asset.shape, asset.format.as_deref()) {
+            (Shape::Folder, _) => "a folder".to_owned(),
+            (_, Some(format)) => format!("a file of {format}"),
+            (_, None) => "a file without a known form".to_owned(),
+        };
+        let message = format!("{what} is no table, and this target keeps it in a database");
+        let told = Diagnostic::error(code::BAD_VALUE, message).at(entry.place);
+        self.report.push(told.help("give it an `io` of its own that keeps files in every target"));
     }
 
     /// The query of an asset. What it reads is added to what its `deps` say.

@@ -330,7 +330,8 @@ fn of_duckdb(message: &str, sql: &str) -> Refused {
     let Ok(told) = serde_json::from_str::<Told>(json) else { return Refused::plain(message) };
     let candidates = told.candidates.filter(|it| !it.is_empty()).map(|it| format!("; there are: {it}"));
     let text = told.exception_message.split("\n\nLINE ").next().unwrap_or_default().trim();
-    let text = text.split("\nCandidate bindings").next().unwrap_or_default();
+    // What else there is stands below, for a function with each of its forms.
+    let text = text.lines().next().unwrap_or_default().trim_end();
     let at = told.position.and_then(|it| it.parse().ok()).filter(|it| *it <= sql.len());
     Refused { message: format!("{text} ({}){}", told.exception_type, candidates.unwrap_or_default()), at }
 }
