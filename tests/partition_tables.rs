@@ -267,6 +267,59 @@ fn a_partition_without_rows_does_not_settle_what_columns_hold() {
     }
 }
 
+/// A file without a row does not say that `n` is a number; those beside it do.
+#[test]
+fn a_day_without_rows_has_the_columns_of_its_neighbours() {
+    let database = Server::shared().database();
+    for io in [
+        "[io.db]\ntype = \"sqlite\"\npath = \"db.sqlite\"",
+        DUCKDB,
+        "[io.db]\ntype = \"postgres\"\nurl = \"{{ env.URL }}\"",
+        "[io.db]\ntype = \"fs\"\nroot = \"data\"",
+    ] {
+        let manifest = format!(
+            r#"default_io = "db"
+{io}
+[partitions.daily]
+type = "time"
+every = "day"
+start = "2025-01-01"
+end = "2025-01-04"
+[partitions.monthly]
+type = "time"
+every = "month"
+start = "2025-01-01"
+end = "2025-02-01"
+[source.raw]
+files = ["raw/{{{{ partition.key }}}}.csv"]
+partitions = "daily"
+[source.more]
+files = ["raw/{{{{ partition.key }}}}.jsonl"]
+partitions = "daily"
+[asset.daily]
+sql = "select '{{{{ partition.key }}}}' as day, sum(n) as n, sum(m) as m, count(*) as c from (select n, 0 as m from raw union all select 0, m from more) as t group by 1"
+partitions = "daily"
+partition_column = "day"
+[asset.month]
+sql = "select sum(n + m) as n from daily"
+"#
+        );
+        let project = Project::new()
+            .manifest(&manifest)
+            .env("URL", &database.url())
+            .env("ASSETS_DUCKDB_LIBRARY", duckdb::library().to_str().unwrap());
+        for day in ["2025-01-01", "2025-01-02", "2025-01-03"] {
+            let some = day != "2025-01-02";
+            project.write(&format!("raw/{day}.csv"), if some { "n\n2\n" } else { "n\n" });
+            project.write(&format!("raw/{day}.jsonl"), if some { "{\"m\": 3}\n" } else { "" });
+        }
+        let made = project.run(&["materialize"]);
+        assert_eq!(made.code, 0, "{io}: {}{}", made.stdout, made.stderr);
+        let sum = project.run(&["query", "select n from month", "--json"]).succeeded().json();
+        assert_eq!(sum["rows"][0]["n"].to_string().trim_matches('"'), "10", "{io}");
+    }
+}
+
 /// The first day reads no day before it.
 #[test]
 fn a_query_that_reads_none_of_the_partitions_has_their_columns() {

@@ -323,6 +323,11 @@ fn refused(error: DataFusionError, sql: &str) -> Failed {
         DataFusionError::SchemaError(it, _) => near(it),
         _ => None,
     };
+    // It takes what it cannot type for a mistake of its own, at length.
+    let message = match message.find("No function matches the given name") {
+        Some(at) => message[at..].split(" You might need").next().unwrap_or_default().to_owned(),
+        None => message,
+    };
     // The engine has a guess of its own, in its words.
     let (message, guess) = match message.split_once("\nDid you mean '") {
         Some((told, guess)) => (told.to_owned(), guess.split('\'').next().map(|it| format!("did you mean `{it}`?"))),

@@ -28,4 +28,5 @@ pub mod recover;
 pub mod render;
 mod rooms;
 pub mod step;
+mod vacant;
 pub mod version;

@@ -20,14 +20,14 @@ use crate::{
         relation::relation,
         run::{
             audit::{Audit, Audited},
-            context::RunContext,
+            context::{RunContext, Workspace},
             finish::{Restoring, restore},
             incremental::extent,
             partitions::{self, ReadParts},
             query,
             recover::{recover_held, sweep},
             render::{Given, Place, render},
-            version,
+            vacant, version,
         },
     },
     model::{
@@ -346,6 +346,16 @@ impl Now {
         }
     }
 
+    /// Which partitions are read of a dependency that has some.
+    fn places(&self, workspace: &Workspace, dep: NodeId) -> Option<Vec<u64>> {
+        if let Some(parts) = self.facts.partitions.get(&dep) {
+            return Some(parts.keys().copied().collect());
+        }
+        let keys = workspace.partitions.of_node(dep);
+        let place = |it: &Materialization| keys.place(it.partition.as_str()).ok();
+        Some(self.parts.get(&dep)?.there.iter().filter_map(|it| place(&it.0)).collect())
+    }
+
     fn settled(&self, context: &RunContext<'_>, step: &PlanStep, examined: &[(NodeId, Examined)]) -> Vec<StepReport> {
         let outcome = match step.action {
             StepAction::Maybe => StepOutcome::CutOff,
@@ -662,6 +672,10 @@ pub fn given_inputs(
                 let Some(SourceFacts::Known { observation, .. }) = now.facts.sources.get(dep) else { continue };
                 Given::One(observation.shown.clone().unwrap_or_default().into())
             }
+        };
+        let it = match now.places(workspace, *dep) {
+            Some(places) if matches!(op.action, Action::Sql(_)) => vacant::typed(context, *dep, &places, it, copies)?,
+            _ => it,
         };
         given.push((*dep, it));
     }

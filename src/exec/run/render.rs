@@ -24,7 +24,7 @@ pub enum Given {
     Many(Vec<OsString>),
     /// Partitions of a table that a query reads where it is.
     Slices(Vec<Slice>),
-    /// Of a dependency whose partitions a query reads none of: a file with its columns.
+    /// What a query reads, with its columns in a form that says their types: Arrow.
     Columns(OsString),
     /// Partitions: one argument each, and a folder with one entry each.
     Folder {

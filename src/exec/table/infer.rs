@@ -14,7 +14,7 @@ use std::{
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::{base::fs, exec::table::TableError};
+use crate::{base::fs, exec::table::TableError, model::format::TableFormat};
 
 /// What all values of a column are so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,6 +100,45 @@ fn time(text: &str) -> Option<Kind> {
 /// # Errors
 /// A file that is missing or no csv, with its line; files that do not have the same columns.
 pub fn csv(files: &[PathBuf]) -> Result<Schema, TableError> {
+    let fields = csv_kinds(files)?.into_iter().map(|(name, kind)| Field::new(name, kind.data_type(), true));
+    Ok(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The columns of text files that do not say all of what they are, as other files of the same kind tell it; `None` if
+/// they say it, or those do not tell either.
+///
+/// # Errors
+/// As [`csv`] and [`jsonl`].
+pub fn filled(
+    files: &[PathBuf],
+    others: &dyn Fn() -> Vec<PathBuf>,
+    format: TableFormat,
+) -> Result<Option<Schema>, TableError> {
+    if format == TableFormat::Jsonl {
+        // Without a line there is not even a name.
+        let is_told = !jsonl(files)?.fields().is_empty();
+        return if is_told {
+            Ok(None)
+        } else {
+            jsonl(&others()).map(|it| Some(it).filter(|it| !it.fields().is_empty()))
+        };
+    }
+    let mut own = csv_kinds(files)?;
+    if own.iter().all(|it| it.1 != Kind::Nothing) {
+        return Ok(None);
+    }
+    let others = csv_kinds(&others())?;
+    let mut any = false;
+    for (name, kind) in own.iter_mut().filter(|it| it.1 == Kind::Nothing) {
+        if let Some((_, told)) = others.iter().find(|it| it.0 == *name).filter(|it| it.1 != Kind::Nothing) {
+            (*kind, any) = (*told, true);
+        }
+    }
+    let fields = own.into_iter().map(|(name, kind)| Field::new(name, kind.data_type(), true));
+    Ok(any.then(|| Schema::new(fields.collect::<Vec<_>>())))
+}
+
+fn csv_kinds(files: &[PathBuf]) -> Result<Vec<(String, Kind)>, TableError> {
     let mut names: Option<::csv::StringRecord> = None;
     let mut kinds: Vec<Kind> = Vec::new();
     let odd = |it: ::csv::Error| TableError(format!("is not csv: {it}"));
@@ -127,8 +166,7 @@ pub fn csv(files: &[PathBuf]) -> Result<Schema, TableError> {
     }
     let names = names.filter(|it| !it.is_empty());
     let names = names.ok_or_else(|| TableError("a table has at least one column".to_owned()))?;
-    let fields = names.iter().zip(kinds).map(|(name, kind)| Field::new(name, kind.data_type(), true));
-    Ok(Schema::new(fields.collect::<Vec<_>>()))
+    Ok(names.iter().map(str::to_owned).zip(kinds).collect())
 }
 
 /// The columns of files with a JSON object a line.

@@ -47,7 +47,8 @@ pub fn chosen(app: &App, selected: &NodeSet, text: Option<&str>, ui: &Ui) -> Res
         return Err(why.help.into_iter().fold(failure, Failure::hint));
     }
     for (node, why) in refused {
-        ui.warn(&format!("{} is left out: {}", app.project().key(node), why.message));
+        let help = why.help.map(|it| format!("; {it}")).unwrap_or_default();
+        ui.warn(&format!("{} is left out: {}{help}", app.project().key(node), why.message));
         chosen.insert(node, PartitionSet::empty());
     }
     Ok(Some(chosen))
