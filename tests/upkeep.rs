@@ -146,6 +146,28 @@ fn what_did_not_fit_into_memory_does_not_stay() {
     assert!(others.iter().all(|it| !it.exists()) && own.exists());
 }
 
+/// Targets have states of their own, and share the folder for what does not fit into memory.
+#[test]
+fn gc_leaves_what_a_run_of_another_target_has_on_the_disk() {
+    let project = Project::new().manifest(&format!(
+        "{IO}[target.other.vars]\n[vars]\n[asset.a]\nsql = \"select count(*) as n from generate_series(1, 100000000000) as t(x)\"\n\
+         [asset.b]\ncommand = \"echo 1 > {{{{ output }}}}\"\nformat = \"txt\"\n"
+    ));
+    ran(&project, &["-s", "b"]);
+    let left = || -> Vec<String> {
+        let there = fs::read_dir(project.path(".assets/tmp")).into_iter().flatten().flatten();
+        there.map(|it| it.file_name().to_string_lossy().into_owned()).filter(|it| it.starts_with("query-")).collect()
+    };
+    let run = project.start(&["materialize", "-t", "other", "-s", "a"]);
+    while left().is_empty() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    project.run(&["gc"]).succeeded();
+    assert_eq!(left().len(), 1, "it is at work");
+    run.signal(Signal::INT);
+    run.finish();
+}
+
 #[test]
 fn show_tells_a_query_from_a_command() {
     let project = Project::new().manifest(&format!(

@@ -22,7 +22,10 @@ use crate::{
     exec::{
         io::registry,
         lock::LockTable,
-        run::context::{Connections, Workspace},
+        run::{
+            context::{Connections, Workspace},
+            recover::recover,
+        },
     },
     face::{cli::error::Failure, compiled, exit::Exit, ui::Ui},
     model::{
@@ -234,6 +237,13 @@ impl App {
     /// The locks of this project's assets.
     pub fn locks(&self) -> Result<Arc<LockTable>, Failure> {
         LockTable::open(&self.of_project.locks().join("assets")).map_err(|it| Failure::new(Exit::State, it.to_string()))
+    }
+
+    /// Ends what killed runs left half done, and says what that was.
+    pub fn recover(&self, locks: &Arc<LockTable>, ui: &Ui) -> Result<(), Failure> {
+        let recovery = recover(&self.workspace, locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
+        recovery.notes.iter().for_each(|it| ui.warn(it));
+        Ok(())
     }
 
     /// Opens a session of the given name in the state.

@@ -18,7 +18,6 @@ use crate::{
             keep::Kept,
         },
         lock::{LockName, LockTable, Locked},
-        run::recover::recover,
     },
     face::{
         app::App,
@@ -49,8 +48,7 @@ pub fn run(context: &Context, args: &GcArgs) -> Result<Exit, Failure> {
     let app = App::open(&context.opening, access, false, &context.ui)?;
     let locks = if args.dry_run { None } else { Some(app.locks()?) };
     if let Some(locks) = &locks {
-        let recovery = recover(&app.workspace, locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
-        recovery.notes.iter().for_each(|it| context.ui.warn(it));
+        app.recover(locks, &context.ui)?;
     }
     let before_ms = app.workspace.clock.now().as_millisecond().saturating_sub(i64::from(args.days) * DAY_MS);
     let mut document = GcDocument {
@@ -74,7 +72,7 @@ pub fn run(context: &Context, args: &GcArgs) -> Result<Exit, Failure> {
         let before_ns = before_ms.saturating_mul(1_000_000);
         (document.copies, document.copies_bytes) =
             copies::trim(&app.workspace.root, before_ns, args.dry_run).map_err(io_failure)?;
-        scratch(&app, &mut document)?;
+        scratch(&app, locks.as_ref(), &mut document)?;
     }
     leftovers(&app, locks.as_ref(), &mut document)?;
     if context.json {
@@ -145,8 +143,10 @@ fn older(folder: &Path, before_ms: i64) -> Result<Vec<PathBuf>, Failure> {
     Ok(there.into_iter().map(|it| it.path()).filter(is_old).collect())
 }
 
-/// What processes that are no more have put into the folder for that.
-fn scratch(app: &App, document: &mut GcDocument) -> Result<(), Failure> {
+/// What processes that are no more have put into the folder for that. Only looked at without `locks`.
+fn scratch(app: &App, locks: Option<&Arc<LockTable>>, document: &mut GcDocument) -> Result<(), Failure> {
+    let all = || app.project().assets().flat_map(|it| locks_of(app, it.0)).collect::<Vec<_>>();
+    let mut held = None;
     let folder = app.workspace.root.join(".assets/tmp");
     for entry in fs::list(&folder)?.unwrap_or_default() {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -155,8 +155,15 @@ fn scratch(app: &App, document: &mut GcDocument) -> Result<(), Failure> {
             Some(("memory", rest)) => {
                 rest.split('-').next().and_then(|it| it.parse().ok()).is_some_and(|it| !process::is_there(it))
             }
-            // Of runs: they were recovered, and none is at work.
-            Some(("query" | "check", _)) => true,
+            // Of runs: they were recovered, and none is at work. A run of another target has its own records, but the
+            // same locks.
+            Some(("query" | "check", _)) => match (locks, &held) {
+                (Some(locks), None) => {
+                    held = Some(locked(locks, &all())?);
+                    matches!(held, Some(Locked::Held(_)))
+                }
+                (_, held) => !matches!(held, Some(Locked::Busy(_))),
+            },
             _ => false,
         };
         if is_over {
@@ -231,7 +238,7 @@ fn leftovers(app: &App, locks: Option<&Arc<LockTable>>, document: &mut GcDocumen
         // A run of another target writes here too, and only its locks tell.
         let names: Vec<LockName> = nodes.iter().flat_map(|it| locks_of(app, *it)).collect();
         let _held = match locks {
-            Some(locks) => match locks.try_exclusive(&names).map_err(|it| Failure::new(Exit::State, it.to_string()))? {
+            Some(locks) => match locked(locks, &names)? {
                 Locked::Held(guard) => Some(guard),
                 Locked::Busy(_) => continue,
             },
@@ -246,6 +253,10 @@ fn leftovers(app: &App, locks: Option<&Arc<LockTable>>, document: &mut GcDocumen
         }
     }
     Ok(())
+}
+
+fn locked(locks: &Arc<LockTable>, names: &[LockName]) -> Result<Locked, Failure> {
+    locks.try_exclusive(names).map_err(|it| Failure::new(Exit::State, it.to_string()))
 }
 
 fn text(document: &GcDocument) -> String {
