@@ -1,10 +1,7 @@
 //! `assets accept`: what is stored counts as fresh, because a person says so.
 
 use crate::{
-    exec::{
-        accept::{Accepted, Refusal, accept},
-        run::recover::recover,
-    },
+    exec::accept::{Accepted, Refusal, accept},
     face::{
         app::App,
         cli::{Context, args::AcceptArgs, args::Selection, choosing, error::Failure, materialize, selecting},
@@ -30,8 +27,7 @@ pub fn run(context: &Context, args: &AcceptArgs) -> Result<Exit, Failure> {
     let asked = args.partition.as_deref().or(has_partitions.then_some("stale"));
     let chosen = choosing::chosen(&app, &selected, asked, &context.ui)?.unwrap_or_default();
     let locks = app.locks()?;
-    let recovery = recover(&app.workspace, &locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
-    recovery.notes.iter().for_each(|it| context.ui.warn(it));
+    app.recover(&locks, &context.ui)?;
     let session = RunId::new(app.workspace.clock.now(), materialize::random()?);
     app.open_session(&session.0)?;
     let mut document =

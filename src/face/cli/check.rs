@@ -6,10 +6,7 @@ use crate::{
     base::fs,
     exec::{
         executor::local::LocalExecutor,
-        run::{
-            recheck::{Part, Rechecked, recheck},
-            recover::recover,
-        },
+        run::recheck::{Part, Rechecked, recheck},
         signal::Signal,
     },
     face::{
@@ -96,8 +93,7 @@ fn look(
 ) -> Result<(Vec<CheckedAsset>, Option<Signal>), Failure> {
     let state_error = |it: String| Failure::new(Exit::State, it);
     let locks = app.locks()?;
-    let recovery = recover(&app.workspace, &locks).map_err(|it| state_error(it.to_string()))?;
-    recovery.notes.iter().for_each(|it| context.ui.warn(it));
+    app.recover(&locks, &context.ui)?;
     let signals = listen()?;
     let jobs = materialize::jobs_of(args.jobs);
     let jobs_folder = app.state.path().join("jobs").join(&run.0);

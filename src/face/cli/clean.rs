@@ -13,7 +13,6 @@ use crate::{
             keep::Kept,
         },
         lock::{LockName, LockTable, Locked},
-        run::recover::recover,
     },
     face::{
         app::App,
@@ -51,8 +50,7 @@ pub fn run(context: &Context, args: &CleanArgs) -> Result<Exit, Failure> {
             confirm(context, &goes)?;
         }
         let locks = app.locks()?;
-        let recovery = recover(&app.workspace, &locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
-        recovery.notes.iter().for_each(|it| context.ui.warn(it));
+        app.recover(&locks, &context.ui)?;
         for it in &goes {
             remove(&app, &locks, it, &mut document)?;
         }

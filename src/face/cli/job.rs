@@ -54,7 +54,8 @@ pub fn how(project: &Project, job: &Job, asked: &RunArgs) -> RunArgs {
     RunArgs { jobs: jobs.or(asked.jobs), ..asked.clone() }
 }
 
-fn named<'p>(project: &'p Project, name: &str) -> Result<&'p Job, Failure> {
+/// The job that is called so.
+pub fn named<'p>(project: &'p Project, name: &str) -> Result<&'p Job, Failure> {
     project.jobs.get(name).ok_or_else(|| {
         let failure = Failure::usage(format!("there is no job `{name}`"));
         match suggest::nearest(name, project.jobs.keys().map(String::as_str)) {

@@ -20,7 +20,6 @@ use crate::{
         run::{
             context::{Offline, RunContext},
             dispatcher::{Options, Summary, run as dispatch},
-            recover::recover,
         },
         signal::{self, Attention, Signal, SignalWatch},
     },
@@ -225,10 +224,7 @@ pub fn bring(context: &Context, app: &App, signals: &Signals, asked: &Asked<'_>)
     let Asked { selected, forced, .. } = *asked;
     progress_choice(context, asked.how)?;
     let locks = app.locks()?;
-    let recovery = recover(&app.workspace, &locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
-    for note in &recovery.notes {
-        context.ui.warn(note);
-    }
+    app.recover(&locks, &context.ui)?;
     refresh::sources(context, app, selected)?;
     let spared = asked.course.as_ref().map_or(&[][..], |it| it.spared);
     let world = World { spared, ..app.workspace.world() };

@@ -2,10 +2,7 @@
 
 use crate::{
     base::{path::ProjectPath, suggest},
-    exec::{
-        rename::{RenameError, Renamed, rename},
-        run::recover::recover,
-    },
+    exec::rename::{RenameError, Renamed, rename},
     face::{
         app::App,
         cli::{Context, args::MvArgs, error::Failure},
@@ -31,8 +28,7 @@ pub fn run(context: &Context, args: &MvArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage("the two keys are the same"));
     }
     let locks = app.locks()?;
-    let recovery = recover(&app.workspace, &locks).map_err(|it| Failure::new(Exit::State, it.to_string()))?;
-    recovery.notes.iter().for_each(|it| context.ui.warn(it));
+    app.recover(&locks, &context.ui)?;
     let renamed = match rename(&app.workspace, &locks, &old, &new) {
         Ok(it) => it,
         Err(error) => return Err(failure(&app, error)?),

@@ -7,7 +7,7 @@ use crate::{
     },
     face::{
         app::App,
-        cli::{args::Selection, codes, error::Failure, git},
+        cli::{args::Selection, codes, error::Failure, git, job},
         ui::Ui,
     },
     model::{
@@ -48,15 +48,7 @@ pub fn select(
 ) -> Result<NodeSet, Failure> {
     let mut included: Vec<String> = words.iter().chain(&selection.select).cloned().collect();
     if let Some(name) = &selection.job {
-        let job = project.jobs.get(name).ok_or_else(|| {
-            let near = crate::base::suggest::nearest(name, project.jobs.keys().map(String::as_str));
-            let failure = Failure::usage(format!("there is no job `{name}`"));
-            match near {
-                Some(near) => failure.hint(format!("did you mean `{near}`?")),
-                None => failure.hint("jobs are declared as `[job.NAME]`"),
-            }
-        })?;
-        included.push(job.select.clone());
+        included.push(job::named(project, name)?.select.clone());
     }
     let mut set =
         if included.is_empty() { NodeSet::all(project.len()) } else { evaluate(project, app, &included, ui)? };
