@@ -123,6 +123,17 @@ error[A0035]: there is no function `mine`
             "error[A0035]: there is no function `mine`",
         ]
     );
+    // Those of checks too.
+    let checks = "[[asset.orders.checks]]\nexpression = \"to_char(day, 'YYYY') <> '' and customer regexp 'n' and regexp('n', customer)\"\n\
+                  [[asset.orders.checks]]\nmetric = { value = \"sum(id) + median_of(id)\" }\n[asset.report]";
+    project.edit("assets.toml", "[asset.report]", checks);
+    let output = project.run(&["validate", "-t", "lite"]).exited(2);
+    let told: Vec<&str> =
+        output.stderr.lines().filter(|it| it.starts_with("error") || it.contains("--> assets")).collect();
+    assert_eq!(told.len(), 5 + 2 * 2, "{}", output.stderr);
+    for part in ["expression = \"to_char(day", "median_of", "assets.toml:"] {
+        assert!(output.stderr.contains(part), "{part}: {}", output.stderr);
+    }
     // The plan is no worse for it, and says so.
     let output = project.run(&["plan", "-t", "test"]).succeeded();
     assert!(output.stderr.contains("warning[A0035]: there is no function `mine`"), "{}", output.stderr);

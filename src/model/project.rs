@@ -320,6 +320,14 @@ impl Check {
         }
     }
 
+    /// What it asks of rows, if it does.
+    pub fn data(&self) -> Option<&DataCheck> {
+        match &self.body {
+            CheckBody::Data(it) => Some(it),
+            CheckBody::Command(_) => None,
+        }
+    }
+
     /// As the manifest calls what it does.
     pub fn kind(&self) -> &'static str {
         match &self.body {

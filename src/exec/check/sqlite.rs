@@ -28,10 +28,8 @@ impl SqliteExaminer {
     /// # Errors
     /// Tables that are not there, csv files that are none.
     pub fn of(request: &Request, database: &Path) -> Result<Self, Failed> {
-        let connection = Connection::open_in_memory().map_err(Failed::plain)?;
+        let connection = bare().map_err(Failed::plain)?;
         lend(&connection, database, &request.inputs)?;
-        let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-        connection.create_scalar_function("regexp", 2, pure, is_match).map_err(Failed::plain)?;
         // A column that is not there is a mistake, not a text; and nobody's data is changed.
         for config in [DbConfig::SQLITE_DBCONFIG_DQS_DML, DbConfig::SQLITE_DBCONFIG_DQS_DDL] {
             connection.set_db_config(config, false).map_err(Failed::plain)?;
@@ -39,6 +37,17 @@ impl SqliteExaminer {
         connection.execute_batch("pragma query_only = on").map_err(Failed::plain)?;
         Ok(SqliteExaminer { connection })
     }
+}
+
+/// The engine without any table, with what checks may call.
+///
+/// # Errors
+/// None in practice: it is a database in memory.
+pub fn bare() -> Result<Connection, Error> {
+    let connection = Connection::open_in_memory()?;
+    let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function("regexp", 2, pure, is_match)?;
+    Ok(connection)
 }
 
 impl Examiner for SqliteExaminer {

@@ -9,9 +9,12 @@ use ::datafusion::{error::DataFusionError, prelude::SessionContext};
 use rusqlite::Connection;
 
 use super::{Failed, datafusion};
-use crate::model::sql::{
-    Dialect,
-    words::{Use, Word, words, written_here},
+use crate::{
+    exec::check,
+    model::sql::{
+        Dialect,
+        words::{Use, Word, words, written_here},
+    },
 };
 
 /// `value::type`, where that is not known.
@@ -27,6 +30,11 @@ pub struct Engines {
 }
 
 impl Engines {
+    /// As they are asked by checks, which may call more.
+    pub fn of_checks() -> Engines {
+        Engines { sqlite: check::sqlite::bare().ok(), ..Engines::default() }
+    }
+
     /// What is wrong with a query whatever its tables are. Nothing, of an engine that cannot be asked.
     pub fn mistakes(&mut self, sql: &str, dialect: Dialect) -> Vec<Failed> {
         let mut found: Vec<Failed> = match dialect {

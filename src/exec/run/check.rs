@@ -24,7 +24,7 @@ use crate::{
     model::{
         check::{DataCheck, Finding},
         key::PartitionKey,
-        project::{Action, Asset, Check, CheckBody, IoKind, NodeId},
+        project::{Action, Asset, Check, IoKind, NodeId},
         sql::inputs::table_format,
     },
 };
@@ -65,7 +65,7 @@ pub fn check_argv(
     };
     let mut inputs: Vec<Input> = query.iter().map(|it| input(context, it, asset.io, subject.given)).collect();
     inputs.push(Input { name: table.clone(), from: own.clone() });
-    for (check, data) in checks.iter().filter_map(|it| Some((it, data(it)?))) {
+    for (check, data) in checks.iter().filter_map(|it| Some((it, it.data()?))) {
         debug_assert_eq!(check.asset, subject.node);
         for named in &data.tables {
             if inputs.iter().all(|it| !it.name.eq_ignore_ascii_case(&named.name)) {
@@ -75,7 +75,7 @@ pub fn check_argv(
             }
         }
     }
-    let asked = |check: &&Check| data(check).map(|it| asked(check, it, (subject.last)(check)));
+    let asked = |check: &&Check| check.data().map(|it| asked(check, it, (subject.last)(check)));
     let checks = checks.iter().filter_map(asked).collect();
     let request = Request { engine, table, inputs, checks, answer, root: workspace.root.clone() };
     let told = serde_json::to_vec(&request);
@@ -140,13 +140,6 @@ fn looked_at(context: &RunContext<'_>, subject: &Subject<'_>, asset: &Asset) -> 
 /// Where the checks of an attempt put what does not fit into memory.
 pub fn spill(root: &Path, attempt: &str, node: NodeId) -> PathBuf {
     root.join(".assets/tmp").join(format!("check-{attempt}-{}", node.index()))
-}
-
-fn data(check: &Check) -> Option<&DataCheck> {
-    match &check.body {
-        CheckBody::Data(it) => Some(it),
-        CheckBody::Command(_) => None,
-    }
 }
 
 fn asked(check: &Check, data: &DataCheck, last: Option<f64>) -> Asked {

@@ -5,10 +5,11 @@ use std::path::Path;
 use crate::{
     base::{diagnostic::Diagnostic, span::SourceMap},
     exec::query::{Failed, Written, foreign::Engines},
-    face::cli::query_step::{Asked, placed_where_written},
+    face::cli::query_step::{Asked, placed_where_written, placed_within},
     model::{
         manifest::code,
-        project::{Action, Op, Project, Sql},
+        project::{Action, Check, Op, Project, Sql},
+        sql::{self, Dialect},
     },
 };
 
@@ -19,25 +20,45 @@ pub fn mistakes<'a>(
     ops: impl Iterator<Item = &'a Op>,
     sources: &mut SourceMap,
 ) -> Vec<Diagnostic> {
-    let mut engines = Engines::default();
+    let (mut engines, mut of_checks) = (Engines::default(), None);
     let mut found: Vec<Diagnostic> = Vec::new();
+    let mut tell = |op: &Op, failed: &Failed, placed: Option<Diagnostic>| {
+        let told = placed.unwrap_or_else(|| {
+            let key = project.key(op.outputs[0]);
+            let told = Diagnostic::error(code::BAD_SQL, format!("{key}: {}", failed.message));
+            failed.help.iter().fold(told, |told, help| told.help(help.clone()))
+        });
+        // Both faces of an incremental query say most things.
+        if !found.contains(&told) {
+            found.push(told);
+        }
+    };
     for op in ops {
-        let Action::Sql(sql) = &op.action else { continue };
-        for sql in sql.faces() {
-            for failed in engines.mistakes(&sql.text, sql.dialect) {
-                let told = placed(root, sql, &failed, sources).unwrap_or_else(|| {
-                    let key = project.key(op.outputs[0]);
-                    let told = Diagnostic::error(code::BAD_SQL, format!("{key}: {}", failed.message));
-                    failed.help.iter().fold(told, |told, help| told.help(help.clone()))
-                });
-                // Both faces of an incremental query say most things.
-                if !found.contains(&told) {
-                    found.push(told);
+        if let Action::Sql(sql) = &op.action {
+            for sql in sql.faces() {
+                for failed in engines.mistakes(&sql.text, sql.dialect) {
+                    tell(op, &failed, placed(root, sql, &failed, sources));
+                }
+            }
+        }
+        for check in op.checks.iter().filter_map(Check::data) {
+            for home in &check.homes {
+                let text = asked(&home.text, check.dialect);
+                for failed in of_checks.get_or_insert_with(Engines::of_checks).mistakes(&text, check.dialect) {
+                    tell(op, &failed, placed_within(root, home, &text, &failed, sources));
                 }
             }
         }
     }
     found
+}
+
+/// A text of a check as a query: it may be an expression.
+fn asked(text: &str, dialect: Dialect) -> String {
+    match sql::tables(text, dialect) {
+        Ok(_) => text.to_owned(),
+        Err(_) => format!("select (\n{text}\n)"),
+    }
 }
 
 fn placed(root: &Path, sql: &Sql, failed: &Failed, sources: &mut SourceMap) -> Option<Diagnostic> {
