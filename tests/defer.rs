@@ -283,3 +283,96 @@ sql = "select amount + 1 as more from orders"
     assert_eq!(elsewhere.rows("select total from two.total"), ["2.5"]);
     assert_eq!(copied(&elsewhere), "1");
 }
+
+/// Days in a table and in files, and what is made of them.
+fn days() -> Project {
+    let body = r#"default_io = "files"
+[io.files]
+type = "fs"
+root = "build/dev"
+[io.warehouse]
+type = "sqlite"
+path = "dev.sqlite"
+[target.prod.io.files]
+root = "build/prod"
+[target.prod.io.warehouse]
+path = "prod.sqlite"
+
+[partitions.daily]
+type = "time"
+every = "day"
+start = "2025-01-01"
+end = "2025-01-04"
+[partitions.monthly]
+type = "time"
+every = "month"
+start = "2025-01-01"
+end = "2025-02-01"
+[source.raw]
+files = ["raw/{{ partition.key }}.csv"]
+partitions = "daily"
+
+[asset.table]
+sql = "select '{{ partition.key }}' as day, n from raw"
+io = "warehouse"
+partitions = "daily"
+partition_column = "day"
+[asset.file]
+sql = "select n + 10 as n from raw"
+format = "csv"
+partitions = "daily"
+[asset.month]
+sql = "select '{{ partition.key }}' as month, sum(n) as n from (select n from table_ union all select n from file)"
+io = "warehouse"
+partitions = "monthly"
+partition_column = "month"
+[asset.text]
+command = "cat {{ inputs.table_ }} {{ inputs.file }} > {{ output }}"
+deps = ["table_", "file"]
+format = "txt"
+partitions = "daily"
+[asset.total]
+sql = "select sum(n) as n from table_"
+"#;
+    // The name of a table that no database minds.
+    let body = body.replace("[asset.table]", "[asset.table_]");
+    let project = Project::new().manifest(&body);
+    for day in 1..=3 {
+        project.write(&format!("raw/2025-01-0{day}.csv"), format!("n\n{day}\n"));
+    }
+    project
+}
+
+#[test]
+fn partitions_that_are_not_made_here_are_read_there() {
+    let project = days();
+    assert_eq!(ran(&project, &["-t", "prod"]).len(), 3 + 3 + 1 + 3 + 1);
+    let before = of_prod(&project);
+    let selected = ["-s", "month", "-s", "text", "-s", "total", "--defer", "prod"];
+    let plan = project.run(&[&["plan"], &selected[..]].concat()).succeeded().stdout;
+    assert!(plan.ends_with("deferred to prod: file, table_\n"), "{plan}");
+    assert_eq!(ran(&project, &selected).len(), 1 + 3 + 1);
+    assert_eq!(project.read("build/dev/text/2025-01-02.txt"), "day,n\n2025-01-02,2\nn\n12\n");
+    let month = rusqlite::Connection::open(project.path("dev.sqlite")).unwrap();
+    let n = |sql: &str| month.query_row(sql, [], |it| it.get::<_, i64>(0)).unwrap();
+    assert_eq!(n("select n from month"), 6 + 36);
+    assert_eq!(n("select count(*) from sqlite_master where name = 'table_'"), 0);
+    let after = of_prod(&project);
+    let changed = after.iter().filter(|it| !before.contains(it)).map(|it| it.0.as_str());
+    assert_eq!(changed.collect::<Vec<_>>(), [""; 0]);
+    assert_eq!(ran(&project, &selected), [""; 0]);
+    let status = project.run(&["status", "--defer", "prod"]).succeeded().stdout;
+    assert!(status.ends_with("deferred to prod: file, table_\n"), "{status}");
+
+    // What came late there is made of here.
+    project.write("raw/2025-01-02.csv", "n\n5\n");
+    ran(&project, &["-t", "prod", "-s", "table_", "-s", "file"]);
+    assert_eq!(ran(&project, &selected), ["month built", "text built", "total built"]);
+    assert_eq!(n("select n from month"), 9 + 39);
+
+    // Of what has partitions here, those are read, and no others.
+    project.run(&["materialize", "-q", "-s", "table_", "--partition", "2025-01-01"]).succeeded();
+    assert_eq!(ran(&project, &["-s", "total", "--defer", "prod"]), ["total built"]);
+    let total = project.run(&["query", "select n from total", "--json"]).succeeded().json();
+    assert_eq!(total["rows"][0]["n"], 1);
+}

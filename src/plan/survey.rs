@@ -218,11 +218,13 @@ fn look_at(
     request: &Request<'_>,
     ops: &[OpId],
     (settled, each): (Vec<(OpId, Verdict)>, Each),
-    (mut records, attempts, recorded): Loaded,
+    (mut records, attempts, mut recorded): Loaded,
 ) -> Result<Survey, StoreError> {
     let project = world.project;
     let lent = world.deferred.into_iter().flatten();
     records.extend(lent.map(|(node, it)| (*node, it.clone())));
+    let lent = world.deferred_parts.into_iter().flatten();
+    recorded.records.extend(lent.map(|(node, them)| (*node, them.clone())));
     let sources = sources_of(world, ops);
     let facts = observe(world, ops, &sources, &load_observations(world, &sources)?);
     let survey = Survey {
@@ -470,7 +472,9 @@ impl Walk<'_, '_> {
         self.stored = stored;
         self.survey.refreshed = refreshed;
         let (mut places, mut pairs) = (Vec::new(), Vec::new());
-        for (node, them) in self.recorded.records.iter().filter(|it| wanted.contains(*it.0)) {
+        let is_lent = |it: &NodeId| self.world.deferred_parts.is_some_and(|lent| lent.contains_key(it));
+        let own = self.recorded.records.iter().filter(|it| wanted.contains(*it.0) && !is_lent(it.0));
+        for (node, them) in own {
             for (place, record) in them {
                 places.push((*node, *place));
                 pairs.push((*node, record));

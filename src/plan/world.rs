@@ -3,7 +3,7 @@
 //! Everything comes in from above; nothing here finds anything by itself.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     path::Path,
 };
 
@@ -66,6 +66,8 @@ pub struct World<'a> {
     pub partitions: &'a PartitionKeys,
     /// Assets that are read from another target, and what is recorded there.
     pub deferred: Option<&'a HashMap<NodeId, Materialization>>,
+    /// The same of those with partitions, by place.
+    pub deferred_parts: Option<&'a HashMap<NodeId, BTreeMap<u64, Materialization>>>,
     /// What these runs made is fresh, though everything is asked for again.
     pub spared: &'a [RunId],
 }

@@ -67,6 +67,7 @@ impl Workspace {
             doubted: &self.doubted,
             partitions: &self.partitions,
             deferred: self.deferred.as_ref().map(Deferred::records),
+            deferred_parts: self.deferred.as_ref().map(Deferred::parts),
             spared: &[],
         }
     }

@@ -59,6 +59,10 @@ pub fn recorded(
     let keys = workspace.partitions.of_node(dep);
     let key = workspace.project.key(dep);
     let wanted = places.count();
+    if let Some(lent) = workspace.deferred.as_ref().and_then(|it| it.parts().get(&dep)) {
+        let of_place = |it: &std::ops::Range<u64>| lent.range(it.clone()).map(|it| it.1.clone()).collect::<Vec<_>>();
+        return Ok(Some((places.ranges().iter().flat_map(of_place).collect(), wanted)));
+    }
     let mut found = Vec::new();
     if wanted > FEW {
         let of_dep = workspace.store.latest_all()?.into_iter().filter(|it| it.key == *key);
@@ -78,8 +82,9 @@ pub fn recorded(
 impl ReadParts {
     /// Looks at what is there.
     pub fn look(workspace: &Workspace, node: NodeId, records: Vec<Materialization>, wanted: u64) -> ReadParts {
-        let pairs: Vec<(NodeId, &Materialization)> = records.iter().map(|it| (node, it)).collect();
-        let (states, refreshed) = check_each(&workspace.world(), &pairs);
+        let (keeper, kept) = workspace.keeper(node);
+        let pairs: Vec<(NodeId, &Materialization)> = records.iter().map(|it| (kept, it)).collect();
+        let (states, refreshed) = check_each(&keeper.world(), &pairs);
         let mut there: Vec<(Materialization, OutputState)> = records.into_iter().zip(states).collect();
         for (index, record) in refreshed {
             there[index].0 = record;
@@ -121,15 +126,16 @@ impl ReadParts {
     /// Rows that cannot be read.
     pub fn rows_given(&self, context: &RunContext<'_>, io: IoId, copies: &mut Copies) -> Result<Given, PrepareError> {
         let workspace = context.workspace;
+        let (keeper, kept) = workspace.keeper(self.node);
         let is_here = workspace.project.nodes[self.node].asset().is_some_and(|it| it.io == io);
-        if is_here {
+        if is_here && std::ptr::eq(keeper, workspace) {
             let slice = |it: &(Materialization, OutputState)| workspace.target(self.node, &it.0.partition).slice;
             return Ok(Given::Slices(self.there.iter().filter_map(slice).collect()));
         }
         let mut paths = Vec::with_capacity(self.there.len());
         for (record, _) in &self.there {
             let name = format!("{}@{}", record.key, record.partition.as_str());
-            let path = match workspace.io_of(self.node).load(&workspace.target(self.node, &record.partition))? {
+            let path = match keeper.io_of(kept).load(&keeper.target(kept, &record.partition))? {
                 Loaded::Path(path) => path,
                 Loaded::Rows(rows) => {
                     copies.of_rows(&name, rows, TableFormat::Arrow).map_err(|it| unread(&name, it))?
@@ -145,12 +151,12 @@ impl ReadParts {
     /// # Errors
     /// Content that cannot be loaded.
     pub fn given(&self, context: &RunContext<'_>, step: &PlanStep, copies: &mut Copies) -> Result<Given, PrepareError> {
-        let workspace = context.workspace;
+        let (keeper, kept) = context.workspace.keeper(self.node);
         let mut entries = Vec::with_capacity(self.there.len());
         for (record, _) in &self.there {
-            let target = workspace.target(self.node, &record.partition);
+            let target = keeper.target(kept, &record.partition);
             let name = format!("{}@{}", record.key, record.partition.as_str());
-            let loaded = workspace.io_of(self.node).load(&target)?;
+            let loaded = keeper.io_of(kept).load(&target)?;
             let path = copies.file(&name, loaded).map_err(|it| unread(&name, it))?;
             entries.push((record.partition.clone(), vec![path]));
         }
@@ -227,9 +233,12 @@ pub fn nothing_given(
 ) -> Result<Given, PrepareError> {
     let project = &*context.workspace.project;
     let io = |node: NodeId| project.nodes[node].asset().map(|it| it.io);
-    let is_here = project.is_in_database(dep) && io(dep) == io(project.ops[step.op].outputs[0]);
+    let (keeper, kept) = context.workspace.keeper(dep);
+    let is_here = project.is_in_database(dep)
+        && io(dep) == io(project.ops[step.op].outputs[0])
+        && std::ptr::eq(keeper, context.workspace);
     let key = context.workspace.project.key(dep).as_str();
-    let columns = match relation(context.workspace, dep) {
+    let columns = match relation(keeper, kept) {
         Ok(Relation::Files { paths, .. }) if paths.is_empty() => None,
         Ok(it) => Some(it.rows().map_err(|it| unread(key, it))?.schema()),
         Err(RelationError::Missing(_)) => None,

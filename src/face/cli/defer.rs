@@ -23,9 +23,6 @@ pub fn apply(context: &Context, app: &mut App, args: &DeferArgs, selected: &Node
 /// The same for a question about everything: whatever is not made here.
 pub fn from(context: &Context, app: &mut App, args: &DeferArgs, wanted: &NodeSet) -> Result<(), Failure> {
     let Some(name) = &args.defer else { return Ok(()) };
-    if !app.project().partitioning.is_empty() {
-        return Err(Failure::usage("`--defer` does not read partitions of another target yet"));
-    }
     let target = Some(name.clone()).filter(|it| it != DEFAULT);
     if target == app.project().target {
         return Err(Failure::usage(format!("--defer {name}: that is the target in use"))
@@ -45,15 +42,15 @@ pub fn from(context: &Context, app: &mut App, args: &DeferArgs, wanted: &NodeSet
 pub fn without(app: &App, nodes: &NodeSet) -> NodeSet {
     let mut left = nodes.clone();
     if let Some(deferred) = &app.workspace.deferred {
-        left.subtract(&NodeSet::of(app.project().len(), deferred.records().keys().copied()));
+        left.subtract(&NodeSet::of(app.project().len(), deferred.lent()));
     }
     left
 }
 
 /// Where it is read, and the keys of what is; `None` if that is nothing.
 pub fn told(app: &App) -> Option<(String, Vec<String>)> {
-    let deferred = app.workspace.deferred.as_ref().filter(|it| !it.records().is_empty())?;
-    let mut keys: Vec<String> = deferred.records().keys().map(|it| app.project().key(*it).to_string()).collect();
+    let deferred = app.workspace.deferred.as_ref().filter(|it| it.lent().next().is_some())?;
+    let mut keys: Vec<String> = deferred.lent().map(|it| app.project().key(it).to_string()).collect();
     keys.sort();
     Some((deferred.target.clone(), keys))
 }
