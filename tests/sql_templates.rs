@@ -65,6 +65,11 @@ fn mistakes_in_templates_are_told_in_their_place() {
         ("select * from {{ ref(vars.least) }}", &["`ref` takes one key: `ref(\"KEY\")`"]),
         ("select * from {{ ref('a', 'b') }}", &["`ref` takes one key"]),
         ("select {{ vars.lest }}", &["`vars.lest` is not declared", "did you mean `vars.least`?"]),
+        (
+            "{{ config(materialized='table') }} select 1 as n",
+            &["`config` is not known", "models/large.sql:1:4", "[asset.KEY] materialized"],
+        ),
+        ("select {{ var('least') }} as n", &["`var` is not known", "models/large.sql:1:11", "write `vars.NAME`"]),
         ("select {{ partition.key }}", &["there are no partitions here", "models/large.sql:1:11"]),
         ("select {{ inputs.large }}", &["a query is known before anything is run"]),
         ("select '{{ env.STAGE }}'", &["environment variable STAGE is not set", "default("]),

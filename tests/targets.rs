@@ -226,3 +226,28 @@ help: give it an `io` of its own that keeps files in every target
     assert_eq!(project.materialized(&["-t", "lite"]).len(), 2);
     assert_eq!(project.read("pages/best.txt"), "all\n");
 }
+
+#[test]
+fn a_database_that_is_not_said_is_the_one_mistake() {
+    let mut project = shop();
+    project.write("models/extra.sql", "select id from orders");
+    project.edit("assets.toml", "[asset.report]", "[asset.extra]\nchecks = [{ unique = [\"id\"] }]\n[asset.report]");
+    assert_eq!(
+        project.run(&["validate"]).exited(2).stderr,
+        "error[A0030]: environment variable DATABASE_URL is not set
+ --> assets.toml:6:11
+  |
+6 | url = \"{{ env.DATABASE_URL }}\"
+  |           ^^^^^^^^^^^^^^^^
+  |
+help: set it, or write `{{ env.DATABASE_URL | default(\"...\") }}`
+
+1 error in assets.toml
+"
+    );
+    project.run(&["validate", "-t", "lite"]).succeeded();
+    project.set_env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
+    project.edit("assets.toml", "type = \"postgres\"", "type = \"postgress\"");
+    let told = project.run(&["validate"]).exited(2).stderr;
+    assert!(told.contains("did you mean \"postgres\"?") && told.contains("1 error in assets.toml"), "{told}");
+}

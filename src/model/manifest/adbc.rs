@@ -21,7 +21,7 @@ const RESERVED: &str = "_assets_";
 const POSTGRES_BYTES_MAX: usize = 63;
 
 impl Resolver<'_> {
-    /// What is wrong was reported; then the kind does not matter.
+    /// What is wrong was reported: it stays such a database, so that no more is told than that.
     pub fn adbc(&mut self, io: &Declared, is_duckdb: bool) -> IoKind {
         let schema = self.tried(io, "schema").map(|it| it.1);
         let entrypoint = self.tried(io, "entrypoint").map(|it| it.1);
@@ -44,8 +44,9 @@ impl Resolver<'_> {
         }
         let dialect = self.required(io, "io", "dialect").and_then(|it| Dialect::named(it.text()?));
         self.required(io, "io", "driver");
-        let (Some(dialect), Some((driver, _))) = (dialect, self.tried(io, "driver")) else { return IoKind::Memory };
-        IoKind::Adbc(Box::new(AdbcDatabase { driver: Some(driver), entrypoint, dialect, file: None, schema, options }))
+        let dialect = dialect.unwrap_or(Dialect::Ansi);
+        let driver = self.tried(io, "driver").map(|it| it.0);
+        IoKind::Adbc(Box::new(AdbcDatabase { driver, entrypoint, dialect, file: None, schema, options }))
     }
 
     /// A template, as it stands and as it is now.

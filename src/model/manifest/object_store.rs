@@ -19,8 +19,13 @@ use super::{
     resolve::Resolver,
 };
 
+/// Of an IO manager whose mistake was told: it may keep whatever it is given.
+pub fn unknown_place() -> IoKind {
+    IoKind::ObjectStore { url: ObjectUrl::Memory, options: ObjectOptions::default() }
+}
+
 impl Resolver<'_> {
-    /// What is wrong was reported; then the kind does not matter.
+    /// What is wrong was reported: it stays an object store, so that no more is told than that.
     pub fn object_store(&mut self, io: &Declared) -> IoKind {
         let options = ObjectOptions {
             endpoint: self.option_text(io, "endpoint"),
@@ -31,12 +36,12 @@ impl Resolver<'_> {
         let folder = self.from.origins[io.origin].folder.clone();
         let url = self.required(io, "io", "url").and_then(|it| Some((it.text()?, it.place)));
         let url = url.and_then(|(text, place)| Some((self.render(text, place)?, place)));
-        let Some((text, place)) = url else { return IoKind::Memory };
+        let Some((text, place)) = url else { return unknown_place() };
         let url = match ObjectUrl::parse(&text, &folder) {
             Ok(url) => url,
             Err(bad) => {
                 self.report.push(Diagnostic::error(code::BAD_VALUE, bad.message).at(place).help(bad.help));
-                return IoKind::Memory;
+                return unknown_place();
             }
         };
         if let ObjectUrl::Project(path) = &url

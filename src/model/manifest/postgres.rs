@@ -19,7 +19,7 @@ const HELP: &str =
     "postgres://USER:PASSWORD@HOST:PORT/DATABASE; keep it in a variable: url = \"{{ env.DATABASE_URL }}\"";
 
 impl Resolver<'_> {
-    /// What is wrong was reported; then the kind does not matter.
+    /// What is wrong was reported: it stays such a database, so that no more is told than that.
     pub fn postgres(&mut self, io: &Declared) -> IoKind {
         let schema = io.table.get("schema").and_then(|it| Some((self.render(it.text()?, it.place)?, it.place)));
         if let Some((schema, place)) = &schema
@@ -28,19 +28,21 @@ impl Resolver<'_> {
             self.report.push(too_long("schema", schema).at(*place));
         }
         let url = self.required(io, "io", "url").and_then(|it| Some((it.text()?.clone(), it.place)));
-        let Some((url, place)) = url else { return IoKind::Memory };
-        let Some(rendered) = self.render(&url, place) else { return IoKind::Memory };
-        if !["postgres://", "postgresql://"].iter().any(|it| rendered.starts_with(it)) {
+        if let Some((url, place)) = &url
+            && let Some(rendered) = self.render(url, *place)
+        {
+            let is_address = ["postgres://", "postgresql://"].iter().any(|it| rendered.starts_with(it));
             // Not shown: it may hold a password all the same.
-            let told = Diagnostic::error(code::BAD_VALUE, "this is not the address of a Postgres database").at(place);
-            self.report.push(told.help(HELP));
-        } else if has_password(&url) {
-            let told = Diagnostic::error(code::BAD_VALUE, "a password stands in the manifest").at(place);
-            self.report.push(told.help(HELP));
+            let wrong = match is_address {
+                false => Some("this is not the address of a Postgres database"),
+                true => has_password(url).then_some("a password stands in the manifest"),
+            };
+            let told = wrong.map(|it| Diagnostic::error(code::BAD_VALUE, it).at(*place).help(HELP));
+            told.into_iter().for_each(|it| self.report.push(it));
         }
         let from_key = io.table.get("schema_from_key").map(|it| &it.data);
         IoKind::Postgres {
-            url: url.to_string(),
+            url: url.map(|it| it.0.to_string()).unwrap_or_default(),
             schema: schema.map(|it| it.0.to_string()),
             schema_from_key: matches!(from_key, Some(Data::Boolean(true))),
         }

@@ -13,6 +13,7 @@ use crate::{
         id::{Id, IdVec},
         path::ProjectPath,
         span::{SourceMap, Span},
+        suggest,
     },
     model::{
         format::TableFormat,
@@ -238,14 +239,18 @@ impl<'a> Resolver<'a> {
     }
 
     fn io_kind(&mut self, io: &Declared) -> IoKind {
-        let Some(kind) = self.required(io, "io", "type") else { return IoKind::Memory };
+        let Some(kind) = self.required(io, "io", "type") else { return object_store::unknown_place() };
         let kind = kind.text().map(|it| &**it).unwrap_or_default();
         let own = options_of(kind);
-        if IO_TYPES.now.contains(&kind) {
+        let is_known = IO_TYPES.now.contains(&kind);
+        if is_known {
             for entry in io.table.entries.iter().filter(|it| !own.contains(&&*it.key)) {
                 self.not_of_type(entry, kind, own);
             }
         }
+        // A slip was told; what follows is told of what was meant.
+        let meant = if is_known { None } else { suggest::nearest(kind, IO_TYPES.now.iter().copied()) };
+        let kind = meant.unwrap_or(kind);
         let folder = &self.from.origins[io.origin].folder;
         if kind == "sqlite" {
             let path = self.required(io, "io", "path").and_then(|it| Some((it.text()?, it.place)));
@@ -262,15 +267,18 @@ impl<'a> Resolver<'a> {
         if kind == "duckdb" || kind == "adbc" {
             return self.adbc(io, kind == "duckdb");
         }
-        if kind != "fs" {
+        if kind == "memory" {
             return IoKind::Memory;
+        }
+        if kind != "fs" {
+            return object_store::unknown_place();
         }
         let root = io.table.get("root");
         let Some((root, place)) = root.and_then(|it| Some((it.text()?, it.place))) else {
             if root.is_none() {
                 return IoKind::Fs { root: folder.join(DEFAULT_IO.1) };
             }
-            return IoKind::Memory;
+            return object_store::unknown_place();
         };
         let root = self.render(root, place).and_then(|it| pattern::path(folder, &it, place, self.report));
         IoKind::Fs { root: root.unwrap_or_default() }

@@ -216,6 +216,19 @@ pub(super) fn unknown_root(text: &str, word: String) -> TemplateError {
     TemplateError { message, at, unknown: Some(word), help: Some(help) }
 }
 
+/// A function that is not there. People who come from dbt have its names in their fingers.
+pub(super) fn unknown_function(name: &str, at: Option<Range<usize>>) -> TemplateError {
+    let help = match name {
+        "config" => Some("say it in assets.toml: [asset.KEY] materialized = \"..\""),
+        "source" => Some("write `ref(\"KEY\")`: a source has a key of its own, [source.KEY]"),
+        "var" => Some("write `vars.NAME`"),
+        "env_var" => Some("write `env.NAME`"),
+        _ => None,
+    };
+    let message = format!("`{name}` is not known");
+    TemplateError { help: help.map(str::to_owned), ..TemplateError::new(message, at) }
+}
+
 /// A key that `ref` was called with. `told` is what the engine says, with the place of the call.
 pub(super) fn unknown_ref<'k>(
     text: &str,

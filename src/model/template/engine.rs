@@ -277,6 +277,13 @@ impl Scope<'_> {
 }
 
 fn told(text: &str, error: &Error) -> TemplateError {
+    // minijinja counts one byte on from where it stands, which may be past the end or inside a character.
+    let at = error.range().map(|it| text.floor_char_boundary(it.start)..text.ceil_char_boundary(it.end));
+    if error.kind() == ErrorKind::UnknownFunction
+        && let Some(name) = error.detail().and_then(|it| it.strip_suffix(" is unknown"))
+    {
+        return check::unknown_function(name, at);
+    }
     let message = match (error.kind(), error.detail()) {
         (ErrorKind::OutOfFuel, _) => "the template takes too long".to_owned(),
         (ErrorKind::SyntaxError, Some(detail)) => format!("cannot read the template: {detail}"),
@@ -285,7 +292,5 @@ fn told(text: &str, error: &Error) -> TemplateError {
         (_, Some(detail)) => detail.to_owned(),
         (kind, None) => kind.to_string(),
     };
-    // minijinja counts one byte on from where it stands, which may be past the end or inside a character.
-    let at = error.range().map(|it| text.floor_char_boundary(it.start)..text.ceil_char_boundary(it.end));
     TemplateError::new(message, at)
 }

@@ -124,7 +124,7 @@ fn what_is_not_there_is_refused_by_name() {
         ("{{ project.name }}", "project.name: `project.name` is not known"),
         ("{{ run }}", "run: `run` is not known"),
         ("{{ vars.n ", "n: cannot read the template: unexpected end of input, expected end of variable block"),
-        ("{{ debug() }}", "debug is unknown"),
+        ("{{ debug() }}", "`debug` is not known"),
         ("{{ vars.n | nope }}", "nope: filter nope is unknown"),
     ] {
         let found = refused(text);
