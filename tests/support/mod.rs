@@ -307,7 +307,16 @@ impl Running {
         let status = self.child.wait().expect("it is our child");
         let code = status.code().unwrap_or_else(|| 128 + status.signal().expect("it did not exit"));
         let clean = |text: &str| filter::clean(text, &[(&self.root, "[ROOT]"), (&self.folder, "[TEMP]")]);
-        Output { stdout: clean(&stdout), stderr: clean(&stderr), code, raw_stdout: stdout, shown: self.shown }
+        let shown = std::mem::take(&mut self.shown);
+        Output { stdout: clean(&stdout), stderr: clean(&stderr), code, raw_stdout: stdout, shown }
+    }
+}
+
+impl Drop for Running {
+    /// What a test that has failed does not wait for must not go on for hours.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
