@@ -138,8 +138,9 @@ def beside_copy(asked, binary, folder):
                     if kind == "command":
                         os.link(folder / "rows.parquet", at / "rows.parquet")
                         (at / "assets.toml").write_text(
-                            f'[project]\nname = "bench"\n{io}[asset.made]\ncommand = ["ln", "rows.parquet", "{{{{ output }}}}"]\n'
-                            f'deps = ["rows.parquet"]\nformat = "parquet"\nversion = "{version}"\n'
+                            f'[project]\nname = "bench"\n{io}[source.rows]\nfiles = ["rows.parquet"]\n'
+                            f'[asset.made]\ncommand = ["ln", "rows.parquet", "{{{{ output }}}}"]\n'
+                            f'deps = ["rows"]\nformat = "parquet"\nversion = "{version}"\n'
                         )
                     subprocess.run(server.ask("set client_min_messages = warning; drop table if exists made; drop table if exists _assets_tables"), check=True)
                     told = f"a {kind}" if version == "content" else f"a {kind}, rows not hashed"
