@@ -355,6 +355,15 @@ sql = """select * from (values
   (9223372036854775807, null, 'NaN'::double, 'e\u0301 \r\n', cast(0 as decimal(9, 2)), cast('9999-12-31' as date), null, X'5c'),
   (null, null, 'Infinity'::double, null, null, null, cast('2100-01-01' as timestamp), null)
 ) as t (n, b, f, t, d, day, at, x)"""
+[asset.numbers]
+sql = """select * from (values
+  (cast(0 as decimal(38, 0)), cast(0.00000001 as decimal(38, 20)), cast(-12345.6 as decimal(10, 1)), cast('12:34:56.789' as time)),
+  (cast('99999999999999999999999999999999999999' as decimal(38, 0)), cast('-123456789012345678.12345678901234567890' as decimal(38, 20)), cast(10000 as decimal(10, 1)), null),
+  (cast('-10000000000000000000000000000000000000' as decimal(38, 0)), cast('0.00010000' as decimal(38, 20)), cast(99999999.9 as decimal(10, 1)), cast('00:00:00' as time))
+) as t (whole, small, d, at)"""
+[asset.numbers_kept]
+sql = "select * from numbers"
+io = "warehouse"
 [asset.kept]
 command = ["cp", "{{ inputs.rows }}", "{{ output }}"]
 deps = ["rows"]
@@ -375,11 +384,16 @@ io = "warehouse"
     for asset in ["kept", "copied", "queried"] {
         assert_eq!(version(&project, asset), version(&project, "rows"), "{asset}");
     }
+    assert_eq!(version(&project, "numbers_kept"), version(&project, "numbers"));
+    assert_eq!(
+        database.rows("select small::text, d::text from numbers_kept where whole = 0"),
+        ["0.00000001000000000000|-12345.6"]
+    );
     assert_eq!(database.rows("select * from fewer where n is null"), ["NULL|NULL"]);
     // What is written beside a table for as long as it is staged goes.
     assert_eq!(database.rows("select count(*) from pg_description where description like 'assets version%'"), ["0"]);
     let status = project.run(&["status", "--verify", "--json"]).succeeded().json();
-    assert_eq!(status["counts"]["fresh"], 5, "{status}");
+    assert_eq!(status["counts"]["fresh"], 7, "{status}");
     project.edit("assets.toml", "select x, n from", "select x, nn from");
     let said = project.run(&["materialize"]).stderr;
     assert!(said.contains("column \"nn\" does not exist"), "{said}");

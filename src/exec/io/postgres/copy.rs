@@ -1,22 +1,23 @@
-//! Arrow into a Postgres table, streamed by COPY in its text form.
+//! Arrow into a Postgres table, streamed by COPY in its binary form.
 
-use std::{fmt::Write as _, io::Write as _, sync::Arc};
+use std::io::Write as _;
 
-use arrow::{
-    array::{Array, ArrayRef, AsArray},
-    compute::cast,
-    datatypes::{DataType, Float64Type, Int64Type, TimeUnit},
-    util::display::{ArrayFormatter, FormatOptions},
-};
+use arrow::datatypes::{DataType, TimeUnit};
 use postgres::GenericClient;
 
-use super::{rows::of_stream, table::quoted};
+use super::{
+    rows::of_stream,
+    table::quoted,
+    values::{Values, plain},
+};
 use crate::exec::table::{
     Rows, TableError,
     digest::{TableDigest, TableVersion},
 };
 
 const NAME_BYTES_MAX: usize = 63;
+/// With which it begins; no flags, and nothing more before the rows.
+const SIGNATURE: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// Makes `table`, as it is written in a statement, of `rows`; `create` is how that begins.
 ///
@@ -67,26 +68,25 @@ fn send(
         columns.push(format!("{} {declared}", quoted(name)));
     }
     client.batch_execute(&format!("{create} {table} ({})", columns.join(", ")))?;
-    let mut to = client.copy_in(&format!("copy {table} from stdin"))?;
-    let mut text = String::new();
+    let mut to = client.copy_in(&format!("copy {table} from stdin (format binary)"))?;
+    let mut bytes = SIGNATURE.to_vec();
+    let fields = u16::try_from(columns.len()).map_err(TableError::new)?.to_be_bytes();
     for batch in rows {
         let batch = batch?;
         if let Some(digest) = &mut digest {
             digest.add(&batch)?;
         }
         let columns = batch.columns().iter().map(plain).collect::<Result<Vec<_>, _>>()?;
-        let options = FormatOptions::default();
-        let columns = columns.iter().map(|it| Values::of(it, &options)).collect::<Result<Vec<_>, _>>()?;
-        text.clear();
+        let columns = columns.iter().map(Values::of).collect::<Result<Vec<_>, _>>()?;
         for row in 0..batch.num_rows() {
-            for (index, column) in columns.iter().enumerate() {
-                text.push_str(if index > 0 { "\t" } else { "" });
-                column.write(row, &mut text)?;
-            }
-            text.push('\n');
+            bytes.extend(fields);
+            columns.iter().try_for_each(|it| it.write(row, &mut bytes))?;
         }
-        to.write_all(text.as_bytes()).map_err(|it| of_stream(&it))?;
+        to.write_all(&bytes).map_err(|it| of_stream(&it))?;
+        bytes.clear();
     }
+    bytes.extend((-1i16).to_be_bytes());
+    to.write_all(&bytes).map_err(|it| of_stream(&it))?;
     to.finish()?;
     Ok(())
 }
@@ -129,106 +129,4 @@ fn declared(data_type: &DataType) -> Option<String> {
         DataType::Dictionary(_, values) => return declared(values),
         _ => return None,
     })
-}
-
-/// The same values in one of the few forms that are written.
-fn plain(array: &ArrayRef) -> Result<ArrayRef, TableError> {
-    Ok(match array.data_type() {
-        DataType::UInt64 => {
-            let signed = cast(array, &DataType::Int64)?;
-            if signed.null_count() > array.null_count() {
-                return Err(TableError("an integer is beyond the 64 bits that Postgres has".to_owned()));
-            }
-            signed
-        }
-        DataType::Float16 | DataType::Float32 => cast(array, &DataType::Float64)?,
-        DataType::Utf8 | DataType::LargeUtf8 => cast(array, &DataType::Utf8View)?,
-        DataType::Binary | DataType::LargeBinary | DataType::FixedSizeBinary(_) => {
-            cast(&cast(array, &DataType::Binary)?, &DataType::BinaryView)?
-        }
-        DataType::Date64 => cast(array, &DataType::Date32)?,
-        DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
-            whole_microseconds(array)?;
-            cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone.as_ref().map(|_| "+00:00".into())))?
-        }
-        DataType::Timestamp(unit, Some(_)) => cast(array, &DataType::Timestamp(*unit, Some("+00:00".into())))?,
-        DataType::Time64(TimeUnit::Nanosecond) => {
-            whole_microseconds(array)?;
-            Arc::clone(array)
-        }
-        DataType::Dictionary(_, values) => return plain(&cast(array, values)?),
-        _ => Arc::clone(array),
-    })
-}
-
-/// Postgres would round silently.
-fn whole_microseconds(array: &ArrayRef) -> Result<(), TableError> {
-    let counts = cast(array, &DataType::Int64)?;
-    let finer = counts.as_primitive::<Int64Type>().iter().flatten().any(|it| it % 1000 != 0);
-    if finer { Err(TableError("a time is finer than the microseconds that Postgres has".to_owned())) } else { Ok(()) }
-}
-
-enum Values<'a> {
-    Int(&'a ArrayRef),
-    Float(&'a ArrayRef),
-    Text(&'a ArrayRef),
-    Bytes(&'a ArrayRef),
-    Shown(&'a ArrayRef, ArrayFormatter<'a>),
-}
-
-impl<'a> Values<'a> {
-    fn of(array: &'a ArrayRef, options: &'a FormatOptions<'a>) -> Result<Values<'a>, TableError> {
-        Ok(match array.data_type() {
-            DataType::Int64 => Values::Int(array),
-            DataType::Float64 => Values::Float(array),
-            DataType::Utf8View => Values::Text(array),
-            DataType::BinaryView => Values::Bytes(array),
-            _ => Values::Shown(array, ArrayFormatter::try_new(array, options)?),
-        })
-    }
-
-    fn write(&self, row: usize, out: &mut String) -> Result<(), TableError> {
-        let (Values::Int(array)
-        | Values::Float(array)
-        | Values::Text(array)
-        | Values::Bytes(array)
-        | Values::Shown(array, _)) = self;
-        // An array of nulls has no list of which are.
-        if array.is_null(row) || *array.data_type() == DataType::Null {
-            out.push_str("\\N");
-            return Ok(());
-        }
-        match self {
-            Values::Int(it) => write!(out, "{}", it.as_primitive::<Int64Type>().value(row)).map_err(TableError::new)?,
-            Values::Float(it) => match it.as_primitive::<Float64Type>().value(row) {
-                it if it.is_infinite() => out.push_str(if it > 0.0 { "Infinity" } else { "-Infinity" }),
-                it => write!(out, "{it:?}").map_err(TableError::new)?,
-            },
-            Values::Text(it) => escaped(it.as_string_view().value(row), out),
-            Values::Bytes(it) => {
-                out.push_str("\\\\x");
-                for byte in it.as_binary_view().value(row) {
-                    write!(out, "{byte:02x}").map_err(TableError::new)?;
-                }
-            }
-            Values::Shown(_, it) => it.value(row).write(out)?,
-        }
-        Ok(())
-    }
-}
-
-fn escaped(text: &str, out: &mut String) {
-    let mut rest = text;
-    // What is escaped is one byte long, and no part of any other character.
-    while let Some(at) = rest.bytes().position(|it| matches!(it, b'\\' | b'\n' | b'\r' | b'\t')) {
-        out.push_str(&rest[..at]);
-        out.push_str(match rest.as_bytes()[at] {
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            _ => "\\t",
-        });
-        rest = &rest[at + 1..];
-    }
-    out.push_str(rest);
 }

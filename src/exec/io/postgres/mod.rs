@@ -13,6 +13,7 @@ pub mod rows;
 mod slice;
 mod swap;
 pub mod table;
+mod values;
 pub mod version;
 
 use std::{

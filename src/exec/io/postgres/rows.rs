@@ -30,8 +30,8 @@ use crate::exec::{
 
 const DIGITS_MAX: u8 = 38;
 /// Days from 1970 to 2000, where Postgres counts from.
-const DAYS: i32 = 10_957;
-const MICROSECONDS: i64 = 946_684_800_000_000;
+pub(super) const DAYS: i32 = 10_957;
+pub(super) const MICROSECONDS: i64 = 946_684_800_000_000;
 
 impl std::convert::From<postgres::Error> for TableError {
     fn from(error: postgres::Error) -> TableError {
