@@ -214,7 +214,8 @@ pub fn list(of: &BackfillsDocument, layout: Layout) -> String {
         };
         let (name, state) = (words::pad_right(&words::visible(&it.name), width), words::pad_right(it.state, states));
         let assets = words::visible(&it.assets.join(", ")).into_owned();
-        format!("{name}  {state}  {}  {count} partitions of {assets}\n", ago(&it.since, layout.now))
+        let noun = if it.total == 1 { "partition" } else { "partitions" };
+        format!("{name}  {state}  {}  {count} {noun} of {assets}\n", ago(&it.since, layout.now))
     };
     of.backfills.iter().map(line).collect()
 }

@@ -221,7 +221,8 @@ fn row_line(row: &StatusRow, by_key: &HashMap<&str, &StatusRow>, columns: Column
     let mut cause = Vec::new();
     if let Some(it) = &row.partitions {
         let (fresh, total) = (words::thousands(it.fresh), words::thousands(it.total - it.waiting));
-        cause.push(format!("{fresh} of {total} partitions fresh"));
+        let noun = if total == "1" { "partition" } else { "partitions" };
+        cause.push(format!("{fresh} of {total} {noun} fresh"));
         cause.extend(ranges(row, it, layout.verbose));
     }
     let by_range = row.partitions.as_ref().is_some_and(|it| !it.ranges.is_empty());
