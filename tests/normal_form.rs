@@ -111,7 +111,16 @@ const PIECES: [&str; 62] = [
 ];
 
 /// Whole texts, cut where something may be put between.
-const SENTENCES: [&[&str]; 37] = [
+const SENTENCES: [&[&str]; 39] = [
+    &[
+        "select", " ", "b", " ", "from", " ", "t", " ", "where", " ", "a", ">=", "(", "select", " ", "max", "(", "a",
+        ")", " ", "-", "1", " ", "from", " ", "t", ")", " ", "order", " ", "by", " ", "1",
+    ],
+    &[
+        "select", " ", "exists", "(", "select", " ", "a", "+", "1", " ", "from", " ", "t", ")", " ", "and", " ", "2",
+        " ", "in", " ", "(", "select", " ", "a", "*", "1", " ", "from", " ", "t", " ", "union", " ", "select", " ",
+        "min", "(", "a", ")", " ", "from", " ", "t", ")", " ", "as", " ", "x",
+    ],
     &["select", " ", "sum", "(", "a", ")", " ", "as", " ", "s", " ", "from", " ", "t"],
     &[
         "select", " ", "max", "(", "b", ")", " ", "Big", " ", "from", " ", "t", " ", "as", " ", "U", " ", "group", " ",

@@ -4,11 +4,12 @@
 //! keywords and functions does not count where that was put to the engine, that of names does: columns keep it in
 //! results. No rewriting. Any doubt, and the text as it stands is its own normal form.
 
-use std::{borrow::Cow, ops::ControlFlow};
+use std::{borrow::Cow, collections::HashSet, ops::ControlFlow};
 
 use sqlparser::{
     ast::{
-        Expr, Function, ObjectName, ObjectNamePart, Query, Select, SelectItem, Visit, VisitMut, Visitor, VisitorMut,
+        Expr, Function, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Visit, VisitMut, Visitor,
+        VisitorMut,
     },
     tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace},
 };
@@ -142,13 +143,36 @@ fn names_columns_by_text(text: &str) -> bool {
     query(text, Dialect::Sqlite).map_or(true, |it| has_unnamed(&it))
 }
 
-/// Whether some column is an expression without a name.
+/// Whether some column that can be seen is an expression without a name.
 fn has_unnamed(query: &Query) -> bool {
-    struct Unnamed;
+    /// The queries that are values of an expression: nobody sees what their columns are called.
+    struct Unnamed(HashSet<*const Select>);
+    impl Unnamed {
+        fn unseen(&mut self, body: &SetExpr) {
+            match body {
+                SetExpr::Select(it) => drop(self.0.insert(std::ptr::from_ref(&**it))),
+                SetExpr::Query(it) => self.unseen(&it.body),
+                SetExpr::SetOperation { left, right, .. } => [left, right].into_iter().for_each(|it| self.unseen(it)),
+                _ => {}
+            }
+        }
+    }
     impl Visitor for Unnamed {
         type Break = ();
 
+        fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<()> {
+            if let Expr::Subquery(it) | Expr::InSubquery { subquery: it, .. } | Expr::Exists { subquery: it, .. } =
+                expression
+            {
+                self.unseen(&it.body);
+            }
+            ControlFlow::Continue(())
+        }
+
         fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+            if self.0.contains(&std::ptr::from_ref(select)) {
+                return ControlFlow::Continue(());
+            }
             let unnamed = |it: &SelectItem| match it {
                 // What is in double quotes may turn out to be a string.
                 SelectItem::UnnamedExpr(Expr::Identifier(it)) => it.quote_style.is_some(),
@@ -158,7 +182,7 @@ fn has_unnamed(query: &Query) -> bool {
             if select.projection.iter().any(unnamed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
     }
-    Visit::visit(query, &mut Unnamed).is_break()
+    Visit::visit(query, &mut Unnamed(HashSet::new())).is_break()
 }
 
 fn is_plain(token: &Token) -> bool {
@@ -214,6 +238,7 @@ mod tests {
                 "select cast(a as bigint) as n from t where b is null",
                 "select CAST(a AS BigInt) as n from t where b IS NULL",
             ),
+            ("select a from t where a >= (select max(a) from t)", "SELECT a FROM t WHERE a >= (SELECT MAX(a) FROM t)"),
             ("select row_number() over (order by a) as n from t", "select ROW_NUMBER() OVER (ORDER BY a) as n from t"),
         ] {
             for dialect in Dialect::ALL {
@@ -230,6 +255,11 @@ mod tests {
             ("select sum(a) as s from t", "select sum(a) as S from t"),
             ("select sum(a) as s from t", "SELECT sum(A) as s from t"),
             ("select sum(a) from t", "select SUM(a) from t"),
+            ("select * from (select sum(a) from t) x", "select * from (select SUM(a) from t) x"),
+            (
+                "select 1 in (select x.* from (select sum(a) from t) x) as y",
+                "select 1 in (select x.* from (select SUM(a) from t) x) as y",
+            ),
             ("select 'a' as b from t", "SELECT 'A' as b from t"),
             ("select \"a\" as b from t", "SELECT \"A\" as b from t"),
             ("with sum as (select a from t) select * from sum", "with Sum as (select a from t) select * from sum"),
