@@ -300,7 +300,11 @@ impl Session {
         }
         let Some(kind) = self.kind_of(name)? else { return Ok(()) };
         let what = if kind.contains("view") { "view" } else { "table" };
-        self.run(&format!("drop {what} {}", self.qualified(name)))
+        // A server takes away the views of a connection that was closed when it gets to it, and nobody else knows a
+        // stage.
+        let is_staged = self.engine.dialect == Dialect::Postgres && name.starts_with(STAGE);
+        let with_them = if is_staged { " cascade" } else { "" };
+        self.run(&format!("drop {what} {}{with_them}", self.qualified(name)))
     }
 
     fn refused(&self, error: &Error, sql: &str) -> Refused {

@@ -122,11 +122,9 @@ pub fn shape(session: &mut Session, (name, stage): (&str, &str), slice: &Slice) 
         session.drop_table(&shaped).map_err(said)?;
         return Err(error);
     }
-    for statement in
-        [format!("drop table {staged}"), format!("alter table {to} rename to {}", engine.quoted(&engine.stored(stage)))]
-    {
-        session.run(&statement).map_err(said)?;
-    }
+    session.drop_table(stage).map_err(said)?;
+    let renamed = format!("alter table {to} rename to {}", engine.quoted(&engine.stored(stage)));
+    session.run(&renamed).map_err(said)?;
     Ok(())
 }
 
