@@ -147,6 +147,10 @@ fn verdict(why: &Why, layout: Layout) -> String {
     let own: Vec<&Cause> = why.causes.iter().filter(|it| it.reason.code != ReasonCode::UpstreamStale).collect();
     let total = own.len() + why.roots.len();
     let cause = match (own.first(), why.roots.first()) {
+        // What is missing has no name of its own, but words.
+        (Some(own), _) if own.reason.subject == why.name && own.reason.code == ReasonCode::UpstreamMissing => {
+            format!(", {}", told(&own.reason))
+        }
         (Some(own), _) => format!(", {}", reason::one(&own.reason, &why.name)),
         (None, Some(root)) => {
             let key = root.chain.last().unwrap_or(&why.name);
