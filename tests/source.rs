@@ -282,6 +282,8 @@ impl Executor for AtOnce {
         self.0.lock().unwrap().pop_front()
     }
 
+    fn wake(&self) {}
+
     fn cancel(&self, _handle: &StepHandle, _how: CancelKind) -> Result<(), ExecutorError> {
         Ok(())
     }

@@ -37,6 +37,7 @@ pub fn check_bookkeeping(bench: &Bench<'_>) {
     attempts_are_known_afterwards(bench);
     cancel_ends_a_step_and_is_fine_afterwards(bench);
     waiting_for_nothing_ends(bench);
+    a_wait_is_ended_once(bench);
 }
 
 /// What only an executor that runs commands can keep.
@@ -174,6 +175,29 @@ fn waiting_for_nothing_ends(bench: &Bench<'_>) {
     let start = SystemClock.monotonic_ms();
     assert_eq!(executor.next_event(Duration::from_millis(20)), None, "nothing happens without a step");
     assert!((15..PATIENCE_MS).contains(&(SystemClock.monotonic_ms() - start)), "it waits as long as it was told");
+}
+
+fn a_wait_is_ended_once(bench: &Bench<'_>) {
+    let executor = (bench.make)();
+    let nothing = |wait_ms| {
+        let start = SystemClock.monotonic_ms();
+        assert_eq!(executor.next_event(Duration::from_millis(wait_ms)), None, "nothing happens");
+        SystemClock.monotonic_ms() - start
+    };
+    for attempt in [None, Some("woken")] {
+        if let Some(attempt) = attempt {
+            run(&*executor, &spec(bench.folder, attempt, &["true"]));
+        }
+        executor.wake();
+        assert!(nothing(PATIENCE_MS) < PATIENCE_MS, "who comes to wait next goes on at once");
+        assert!(nothing(20) >= 15, "whoever comes after that waits");
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| nothing(PATIENCE_MS));
+            std::thread::sleep(Duration::from_millis(20));
+            executor.wake();
+            assert!(waits.join().is_ok_and(|it| it < PATIENCE_MS), "who waits goes on at once");
+        });
+    }
 }
 
 fn exits_are_told_apart(bench: &Bench<'_>) {

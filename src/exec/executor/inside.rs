@@ -63,6 +63,8 @@ struct State {
     /// Ours, by their attempt.
     steps: HashMap<String, Step>,
     over: bool,
+    /// Whoever waits for an event is to go on without one.
+    woken: bool,
     /// Since when everything stands still.
     paused: Option<u64>,
     /// How long it did before that, in all.
@@ -236,9 +238,17 @@ impl Executor for InsideExecutor {
     }
 
     fn next_event(&self, wait: Duration) -> Option<ExecutorEvent> {
-        let nothing = |it: &mut State| it.events.is_empty();
+        let nothing = |it: &mut State| it.events.is_empty() && !it.woken;
         let waited = self.shared.changed.wait_timeout_while(self.shared.state(), wait, nothing);
-        waited.unwrap_or_else(PoisonError::into_inner).0.events.pop_front()
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let event = state.events.pop_front();
+        state.woken &= event.is_some();
+        event
+    }
+
+    fn wake(&self) {
+        self.shared.state().woken = true;
+        self.shared.changed.notify_all();
     }
 
     fn cancel(&self, handle: &StepHandle, how: CancelKind) -> Result<(), ExecutorError> {
@@ -268,6 +278,7 @@ impl Executor for InsideExecutor {
 impl Drop for InsideExecutor {
     fn drop(&mut self) {
         self.shared.state().over = true;
+        self.inner.wake();
         let listener = self.listener.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // The other executor ends when this one does, not when a thread of it lets go.
         if let Some(Err(panic)) = listener.map(JoinHandle::join) {

@@ -8,17 +8,17 @@ use std::{
     collections::HashMap,
     io::{Read, Write},
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use rustix::{
-    event::{PollFd, PollFlags, Timespec},
+    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd},
     process::{Pid, Signal, kill_process_group},
 };
 
@@ -47,11 +47,18 @@ struct State {
     locks: Option<OwnedFd>,
     supervisor: Supervisor,
     attempts: HashMap<String, Attempt>,
+    /// Before there is a bell: whoever waits for the supervisor is to go on without it.
+    woken: bool,
 }
 
 enum Supervisor {
     NotStarted,
-    Running { process: Child, link: UnixStream },
+    /// What is written to `bell` ends a wait for news.
+    Running {
+        process: Child,
+        link: UnixStream,
+        bell: Arc<OwnedFd>,
+    },
     Gone(String),
 }
 
@@ -64,7 +71,7 @@ enum Attempt {
 
 #[derive(Default)]
 struct Reading {
-    link: Option<UnixStream>,
+    link: Option<(UnixStream, Arc<OwnedFd>)>,
     inbox: Inbox,
 }
 
@@ -73,7 +80,12 @@ impl LocalExecutor {
     pub fn new(program: PathBuf, locks: Option<OwnedFd>) -> Self {
         LocalExecutor {
             program,
-            state: Mutex::new(State { locks, supervisor: Supervisor::NotStarted, attempts: HashMap::new() }),
+            state: Mutex::new(State {
+                locks,
+                supervisor: Supervisor::NotStarted,
+                attempts: HashMap::new(),
+                woken: false,
+            }),
             changed: Condvar::new(),
             reading: Mutex::new(Reading::default()),
         }
@@ -96,6 +108,8 @@ impl LocalExecutor {
         let failed = |it: std::io::Error| ExecutorError::Submit(format!("the supervisor did not start: {it}"));
         let (link, theirs) = UnixStream::pair().map_err(failed)?;
         let reading = link.try_clone().map_err(failed)?;
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let bell = Arc::new(bell.map_err(|it| failed(it.into()))?);
         let locks = match &state.locks {
             Some(it) => Stdio::from(it.try_clone().map_err(failed)?),
             None => Stdio::null(),
@@ -108,8 +122,8 @@ impl LocalExecutor {
             .stdout(locks)
             .spawn()
             .map_err(failed)?;
-        self.reading.lock().unwrap_or_else(PoisonError::into_inner).link = Some(reading);
-        state.supervisor = Supervisor::Running { process, link };
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner).link = Some((reading, Arc::clone(&bell)));
+        state.supervisor = Supervisor::Running { process, link, bell };
         self.changed.notify_all();
         Ok(())
     }
@@ -145,7 +159,7 @@ impl LocalExecutor {
         let mut state = self.state();
         let mut message = format!("the supervisor is gone: {why}");
         let gone = Supervisor::Gone(message.clone());
-        if let Supervisor::Running { mut process, link } = std::mem::replace(&mut state.supervisor, gone) {
+        if let Supervisor::Running { mut process, link, .. } = std::mem::replace(&mut state.supervisor, gone) {
             drop(link);
             // It lives only if it sent junk; it ends its commands itself once the link is closed.
             if let Ok(status) = process.wait() {
@@ -166,9 +180,10 @@ impl LocalExecutor {
     /// Waits for the supervisor to be there; `false` if it is not by then.
     fn wait_for_start(&self, wait: Duration) -> bool {
         let state = self.state();
-        let waits = |it: &mut State| !matches!(it.supervisor, Supervisor::Running { .. });
-        let (state, _) = self.changed.wait_timeout_while(state, wait, waits).unwrap_or_else(PoisonError::into_inner);
-        matches!(state.supervisor, Supervisor::Running { .. })
+        let waits = |it: &mut State| !matches!(it.supervisor, Supervisor::Running { .. }) && !it.woken;
+        let waited = self.changed.wait_timeout_while(state, wait, waits);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        !std::mem::take(&mut state.woken) && matches!(state.supervisor, Supervisor::Running { .. })
     }
 }
 
@@ -203,10 +218,16 @@ impl Executor for LocalExecutor {
                     return Some(self.on_broken(&why));
                 }
             }
-            let link = reading.link.as_mut()?;
+            let (link, bell) = reading.link.as_mut()?;
             let left = until.saturating_sub(SystemClock.monotonic_ms());
-            if !is_readable(link, left) {
-                return None;
+            match readable([link.as_fd(), bell.as_fd()], left) {
+                [true, _] => {}
+                [false, is_rung] => {
+                    if is_rung {
+                        let _ = rustix::io::read(&*bell, &mut [0; 8]);
+                    }
+                    return None;
+                }
             }
             let ended = match link.read(&mut buffer) {
                 Ok(0) => "it closed the link".to_owned(),
@@ -220,6 +241,15 @@ impl Executor for LocalExecutor {
             reading.link = None;
             return Some(self.on_broken(&ended));
         }
+    }
+
+    fn wake(&self) {
+        let mut state = self.state();
+        match &state.supervisor {
+            Supervisor::Running { bell, .. } => drop(rustix::io::write(bell, &1u64.to_ne_bytes())),
+            Supervisor::NotStarted | Supervisor::Gone(_) => state.woken = true,
+        }
+        self.changed.notify_all();
     }
 
     fn cancel(&self, handle: &StepHandle, how: CancelKind) -> Result<(), ExecutorError> {
@@ -249,11 +279,11 @@ impl Drop for LocalExecutor {
     fn drop(&mut self) {
         let mut state = self.state();
         state.locks = None;
-        let Supervisor::Running { process, link } = &mut state.supervisor else { return };
+        let Supervisor::Running { process, link, .. } = &mut state.supervisor else { return };
         let until = SystemClock.monotonic_ms() + FAREWELL_MS_MAX;
         let mut told = link.shutdown(std::net::Shutdown::Write).is_ok();
         let mut unheard = [0; 4096];
-        while told && is_readable(link, until.saturating_sub(SystemClock.monotonic_ms())) {
+        while told && readable([link.as_fd()], until.saturating_sub(SystemClock.monotonic_ms())) == [true] {
             told = matches!(link.read(&mut unheard), Ok(1..));
             if !told {
                 let _ = process.wait();
@@ -262,12 +292,14 @@ impl Drop for LocalExecutor {
     }
 }
 
-fn is_readable(link: &UnixStream, wait_ms: u64) -> bool {
+/// Which of them can be read, as soon as one can be; none, if it takes longer than `wait_ms`.
+fn readable<const N: usize>(them: [BorrowedFd<'_>; N], wait_ms: u64) -> [bool; N] {
     let timeout = Timespec {
         tv_sec: i64::try_from(wait_ms / 1000).unwrap_or(i64::MAX),
         tv_nsec: i64::try_from(wait_ms % 1000 * 1_000_000).expect("is below a second"),
     };
-    let mut them = [PollFd::from_borrowed_fd(link.as_fd(), PollFlags::IN)];
+    let mut them = them.map(|it| PollFd::from_borrowed_fd(it, PollFlags::IN));
     // Interrupted by a signal: somebody may want to look at it.
-    rustix::event::poll(&mut them, Some(&timeout)).is_ok_and(|it| it > 0)
+    let _ = rustix::event::poll(&mut them, Some(&timeout));
+    them.map(|it| !it.revents().is_empty())
 }

@@ -139,6 +139,9 @@ pub trait Executor: Send + Sync {
     /// Waits up to `wait` for the next event; `None` if there was none.
     fn next_event(&self, wait: Duration) -> Option<ExecutorEvent>;
 
+    /// Lets go whoever waits in [`next_event`](Self::next_event), or comes to wait there next: once, without an event.
+    fn wake(&self);
+
     /// Asks a step to end. Fine if it ended already.
     fn cancel(&self, handle: &StepHandle, how: CancelKind) -> Result<(), ExecutorError>;
 

@@ -43,6 +43,7 @@ struct State {
     /// `None` while it hangs.
     attempts: HashMap<String, Option<StepResult>>,
     gone: Option<String>,
+    woken: bool,
     submitted: Vec<StepSpec>,
 }
 
@@ -109,9 +110,17 @@ impl Executor for ScriptedExecutor {
     }
 
     fn next_event(&self, wait: Duration) -> Option<ExecutorEvent> {
-        let nothing = |it: &mut State| it.events.is_empty();
+        let nothing = |it: &mut State| it.events.is_empty() && !it.woken;
         let waited = self.arrived.wait_timeout_while(self.state(), wait, nothing);
-        waited.unwrap_or_else(PoisonError::into_inner).0.events.pop_front()
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let event = state.events.pop_front();
+        state.woken &= event.is_some();
+        event
+    }
+
+    fn wake(&self) {
+        self.state().woken = true;
+        self.arrived.notify_all();
     }
 
     fn cancel(&self, handle: &StepHandle, _how: CancelKind) -> Result<(), ExecutorError> {

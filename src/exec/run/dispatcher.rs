@@ -89,6 +89,9 @@ pub struct Summary {
     pub duration_ms: u64,
 }
 
+/// The end of the run ends the wait for news.
+const NEWS_WAIT: Duration = Duration::from_secs(60);
+
 /// Runs `plan` to its end, or to the end that `signals` ask for.
 pub fn run(
     context: &RunContext<'_>,
@@ -113,7 +116,7 @@ pub fn run(
         let (events, over) = (sender.clone(), &over);
         scope.spawn(move || {
             while !over.load(std::sync::atomic::Ordering::Acquire) {
-                if let Some(event) = executor.next_event(Duration::from_millis(200))
+                if let Some(event) = executor.next_event(NEWS_WAIT)
                     && events.send(Message::Executor(event)).is_err()
                 {
                     return;
@@ -123,6 +126,7 @@ pub fn run(
         let mut dispatcher = Dispatcher::new(context, plan, durations, options, executor, work, listener);
         dispatcher.run(&messages, signals);
         over.store(true, std::sync::atomic::Ordering::Release);
+        executor.wake();
         dispatcher.summary()
     });
     context.workspace.io.values().for_each(|it| it.rest());
