@@ -94,11 +94,10 @@ fn session_for(request: &Request, database: &Database) -> Result<Session, Failed
         }
         other => other.table().is_some_and(|it| database.is_small([it])),
     };
-    if !request.inputs.iter().map(|it| &it.from).chain(&request.old).all(is_small)
+    let is_small = request.inputs.iter().map(|it| &it.from).chain(&request.old).all(is_small)
         // Others are not ours.
-        || sql::tables(&request.sql, dialect).is_ok_and(|it| it.len() != request.inputs.len())
-        || sql::makes_rows(&request.sql, dialect)
-    {
+        && sql::tables_alone(&request.sql, dialect).is_some_and(|it| it.len() == request.inputs.len());
+    if !is_small {
         database.widen(&mut session);
     }
     Ok(session)

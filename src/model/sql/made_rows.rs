@@ -1,4 +1,4 @@
-//! Whether a query makes rows of its own, or only of those of the tables that it names.
+//! Queries that make no rows of their own, only of those of the tables that they name.
 //!
 //! What it makes of small tables is taken to be small: a product of them is not thought of.
 
@@ -6,15 +6,19 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{Expr, Query, TableFactor, Visit, Visitor};
 
-use super::{Dialect, tables::query};
+use super::{
+    Dialect,
+    tables::{TableName, query, tables_of},
+};
 
 /// What makes many rows, or long lists, of a number or of one value.
 const MAKERS: [&str; 6] =
     ["unnest", "range", "generate_series", "generate_subscripts", "repeat_row", "regexp_split_to_table"];
 
-/// Whether it does; a query in doubt does.
-pub fn makes_rows(text: &str, dialect: Dialect) -> bool {
-    query(text, dialect).map_or(true, |it| it.visit(&mut Makers).is_break())
+/// The tables that all rows come from; `None`: the query makes some itself, or it is in doubt.
+pub fn tables_alone(text: &str, dialect: Dialect) -> Option<Vec<TableName>> {
+    let query = query(text, dialect).ok()?;
+    if query.visit(&mut Makers).is_break() { None } else { tables_of(&query, text).ok() }
 }
 
 struct Makers;
@@ -56,7 +60,7 @@ mod tests {
             "select * from (a join b using (n)) where n in (select max(n) from c)",
             "values (1), (2)",
         ] {
-            assert!(!makes_rows(text, Dialect::DuckDb), "{text}");
+            assert!(tables_alone(text, Dialect::DuckDb).is_some(), "{text}");
         }
         for text in [
             "select * from range(10)",
@@ -67,7 +71,7 @@ mod tests {
             "select * from a where n in (select * from read_csv('b.csv'))",
             "not a query",
         ] {
-            assert!(makes_rows(text, Dialect::DuckDb), "{text}");
+            assert!(tables_alone(text, Dialect::DuckDb).is_none(), "{text}");
         }
     }
 }

@@ -19,7 +19,7 @@ use sqlparser::dialect::{
 };
 
 pub use copied::{Copied, copied};
-pub use made_rows::makes_rows;
+pub use made_rows::tables_alone;
 pub use statements::{check_statements, statements};
 pub use tables::{TableName, tables, tables_of_expression};
 pub use tokens::normal_form;

@@ -41,7 +41,11 @@ const DEPTH_MAX: usize = 50;
 /// # Errors
 /// Anything but one query: a mistake of syntax, several statements, one that changes something.
 pub fn tables(text: &str, dialect: Dialect) -> Result<Vec<TableName>, SqlError> {
-    let query = query(text, dialect)?;
+    tables_of(&*query(text, dialect)?, text)
+}
+
+/// The same of a query that was parsed of `text`.
+pub(super) fn tables_of(query: &Query, text: &str) -> Result<Vec<TableName>, SqlError> {
     let mut reader = Reader { text, own: HashMap::new(), scopes: Vec::new(), found: Vec::new() };
     match query.visit(&mut reader) {
         ControlFlow::Continue(()) => Ok(reader.found),
