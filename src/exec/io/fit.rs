@@ -25,6 +25,12 @@ impl Column {
 /// How staged rows are copied: columns of the table, and those that go there. One that is left out is NULL.
 pub type Copied = Vec<(String, String)>;
 
+/// Where the column `name` is among these: spelt so, or else but for its letter case.
+pub fn place_of<'a>(name: &str, among: impl Iterator<Item = &'a str> + Clone) -> Option<usize> {
+    let (mut exact, mut alike) = (among.clone(), among);
+    exact.position(|it| it == name).or_else(|| alike.position(|it| it.eq_ignore_ascii_case(name)))
+}
+
 /// `None` if they can be taken as they are. `count` tells how many of the staged rows fulfil a condition, in which `$`
 /// stands for a column of theirs.
 ///
@@ -35,16 +41,11 @@ pub fn fit(
     (old, new): (&[Column], &[Column]),
     count: &mut dyn FnMut(&Column, &str) -> Result<i64, IoError>,
 ) -> Result<Option<Copied>, IoError> {
-    let named = |them: &'_ [Column], it: &Column| {
-        them.iter()
-            .position(|other| other.name == it.name)
-            .or_else(|| them.iter().position(|other| other.name.eq_ignore_ascii_case(&it.name)))
-    };
     let names = |them: &[Column]| them.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
     same_names(what, &names(old), &names(new))?;
     let (mut copied, mut as_is) = (Vec::new(), true);
     for (place, column) in old.iter().enumerate() {
-        let at = named(new, column).unwrap_or(place);
+        let at = place_of(&column.name, new.iter().map(|it| &*it.name)).unwrap_or(place);
         let staged = &new[at];
         as_is &= at == place && staged.name == column.name;
         if alike(&column.data_type, &staged.data_type) {

@@ -14,7 +14,10 @@ use arrow::{
 
 use super::{Failed, Part, Request, all_in_parts};
 use crate::{
-    exec::table::{Rows, write::TableWriter},
+    exec::{
+        io::fit::place_of,
+        table::{Rows, write::TableWriter},
+    },
     model::format::TableFormat,
 };
 
@@ -53,14 +56,10 @@ pub fn lay(request: &Request, format: TableFormat, read: &dyn Fn() -> Result<Row
 /// Where the columns are that hold the key.
 fn columns(schema: &Schema, parts: &[Part]) -> Result<Vec<usize>, Failed> {
     let slice = &parts[0].slice;
-    let place = |name: &String| {
-        let exact = schema.fields().iter().position(|it| it.name() == name);
-        exact.or_else(|| schema.fields().iter().position(|it| it.name().eq_ignore_ascii_case(name)))
-    };
-    let found: Option<Vec<usize>> = slice.columns.iter().map(|it| place(&it.0)).collect();
+    let names = schema.fields().iter().map(|it| &**it.name());
+    let found: Option<Vec<usize>> = slice.columns.iter().map(|it| place_of(&it.0, names.clone())).collect();
     found.ok_or_else(|| {
-        let help =
-            format!("there are: {}", schema.fields().iter().map(|it| &**it.name()).collect::<Vec<_>>().join(", "));
+        let help = format!("there are: {}", names.collect::<Vec<_>>().join(", "));
         let message = format!("the rows have no column {}, which tells partitions apart", slice.names());
         Failed { help: Some(help), ..Failed::plain(message) }
     })

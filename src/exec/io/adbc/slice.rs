@@ -9,7 +9,7 @@ use super::session::{Refused, Session};
 use crate::{
     exec::io::{
         IoError, Slice,
-        fit::{Column, Copied, fit, lossy},
+        fit::{Column, Copied, fit, lossy, place_of},
         sqlite::table::lost,
     },
     model::sql::Dialect,
@@ -26,9 +26,7 @@ pub fn condition(session: &mut Session, table: &str, slice: &Slice) -> Result<Op
 
 /// The same, where the names of all columns are known.
 pub fn by_name(session: &Session, there: &[String], slice: &Slice) -> Option<String> {
-    let found = |name: &String| {
-        there.iter().find(|it| *it == name).or_else(|| there.iter().find(|it| it.eq_ignore_ascii_case(name)))
-    };
+    let found = |name: &String| place_of(name, there.iter().map(String::as_str)).map(|it| &there[it]);
     let engine = session.engine;
     let one =
         |(name, value): &(String, String)| Some(format!("{} = {}", engine.quoted(found(name)?), engine.literal(value)));
