@@ -102,14 +102,15 @@ impl AdbcManager {
             return Ok(held);
         }
         let file = self.folder(target, &staged.attempt).join(file_name(target));
+        let handed_over = fs::look(&file)?;
         let mut session = self.database.session()?;
-        if fs::look(&file)?.is_some_and(|it| it.len() > SMALL_BYTES) {
+        if handed_over.as_ref().is_some_and(|it| it.len() > SMALL_BYTES) {
             self.database.widen(&mut session);
         }
         if session.kind_of(&name).map_err(&told)?.is_some() {
             return Ok(Held::default());
         }
-        match fs::look(&file)? {
+        match handed_over {
             Some(it) if it.is_file() && target.format.is_some() => {}
             Some(it) if target.format.is_some() => {
                 let found = if it.is_dir() { "a folder" } else { "a link" };
@@ -389,6 +390,7 @@ impl IoManager for AdbcManager {
         }
         fs::remove(&self.folder(&staged.target, &staged.attempt))?;
         self.database.has_rows(&table_name(&staged.target), content.rows, staged.target.slice.is_some());
+        self.database.has_rows(&self.stage_table(&staged.target, &staged.attempt), None, false);
         Ok(self.recorded(&content.data_version))
     }
 
