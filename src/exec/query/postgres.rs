@@ -22,7 +22,6 @@ use crate::{
                 connect::{Address, Session, is_same_database, position, words},
                 copy, rows,
                 table::{first_in_path, qualified, quoted},
-                version,
             },
         },
         table::{Rows, TableError},
@@ -139,9 +138,7 @@ fn copied<'a>(request: &'a Request, own: &Connection) -> Result<Option<(&'a str,
 
 /// Rows that no query looks at go through the server once. Their identity is written beside them.
 fn stage_copy(client: &mut Client, staged: &str, rows: Rows) -> Result<(), TableError> {
-    if let Some(version) = copy::insert_hashed(client, staged, rows)? {
-        client.batch_execute(&version::note(staged, &version))?;
-    }
+    copy::insert_noted(client, staged, rows)?;
     Ok(client.batch_execute("commit")?)
 }
 

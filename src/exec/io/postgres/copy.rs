@@ -9,11 +9,9 @@ use super::{
     rows::of_stream,
     table::quoted,
     values::{Values, plain},
+    version,
 };
-use crate::exec::table::{
-    Rows, TableError,
-    digest::{TableDigest, TableVersion},
-};
+use crate::exec::table::{Rows, TableError, digest::TableDigest};
 
 const NAME_BYTES_MAX: usize = 63;
 /// With which it begins; no flags, and nothing more before the rows.
@@ -27,22 +25,19 @@ pub fn insert(client: &mut impl GenericClient, create: &str, table: &str, rows: 
     send(client, create, table, rows, None)
 }
 
-/// The same; gives the identity of what is there then, if that is known without reading it again.
+/// The same, with the identity of what is there then written beside it, if that is known without reading it again. To
+/// be called in a transaction.
 ///
 /// # Errors
 /// As [`insert`].
-pub fn insert_hashed(
-    client: &mut impl GenericClient,
-    table: &str,
-    rows: Rows,
-) -> Result<Option<TableVersion>, TableError> {
+pub fn insert_noted(client: &mut impl GenericClient, table: &str, rows: Rows) -> Result<(), TableError> {
     let schema = rows.schema();
     if !schema.fields().iter().all(|it| is_kept(it.data_type())) {
-        return send(client, "create table", table, rows, None).map(|()| None);
+        return insert(client, "create table", table, rows);
     }
     let mut digest = TableDigest::new(&schema)?;
     send(client, "create table", table, rows, Some(&mut digest))?;
-    Ok(Some(digest.finish()))
+    Ok(client.batch_execute(&version::note(table, &digest.finish()))?)
 }
 
 fn send(

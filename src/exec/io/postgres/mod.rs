@@ -14,7 +14,7 @@ mod slice;
 mod swap;
 pub mod table;
 mod values;
-pub mod version;
+mod version;
 
 use std::{
     collections::HashMap,
@@ -29,7 +29,7 @@ use crate::{
     base::{digest::Digest, fs},
     exec::{
         io::{Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target, strangers},
-        table::{TableError, digest::TableVersion, read},
+        table::{TableError, read},
     },
     model::project::table_at,
     plan::record::{AttemptId, StoredOutput},
@@ -118,17 +118,12 @@ impl PostgresManager {
         result.map_err(|it| self.address.told(&it))
     }
 
-    /// What the command or query made, and its identity if that is known. What a command handed over is loaded when it
-    /// is first looked at.
-    fn staged(&self, staged: &Staged, session: &mut Session) -> Result<(String, Option<TableVersion>), IoError> {
+    /// The table or view that the command or query made. What a command handed over is loaded when it is first looked
+    /// at.
+    fn staged(&self, staged: &Staged, session: &mut Session) -> Result<String, IoError> {
         let name = self.stage_table(&staged.target, &staged.attempt);
-        match self.told(table::find(&mut session.client, &session.schema, &name))? {
-            Some(it) if it.kind == 'r' => {
-                let made = self.told(version::noted(&mut session.client, &session.schema, &name))?;
-                return Ok((name, made));
-            }
-            Some(_) => return Ok((name, None)),
-            None => {}
+        if self.told(table::find(&mut session.client, &session.schema, &name))?.is_some() {
+            return Ok(name);
         }
         let missing = || IoError::OutputMissing(table_name(&staged.target));
         if staged.target.format.is_none() {
@@ -144,11 +139,11 @@ impl PostgresManager {
             Some(_) => {}
         }
         let mut transaction = self.told(session.client.transaction())?;
-        let made = read::open(&[file], staged.target.handed_over())
-            .and_then(|it| copy::insert_hashed(&mut transaction, &qualified(&session.schema, &name), it));
-        let made = made.map_err(|it| self.table_error(&staged.target, &it))?;
+        read::open(&[file], staged.target.handed_over())
+            .and_then(|it| copy::insert_noted(&mut transaction, &qualified(&session.schema, &name), it))
+            .map_err(|it| self.table_error(&staged.target, &it))?;
         self.told(transaction.commit())?;
-        Ok((name, made))
+        Ok(name)
     }
 
     fn content(&self, session: Session, target: &Target, table: &str, condition: &str) -> Result<Content, IoError> {
@@ -321,7 +316,7 @@ impl IoManager for PostgresManager {
 
     fn inspect(&self, staged: &Staged) -> Result<Content, IoError> {
         let mut session = self.connect(&staged.target)?;
-        let (name, made) = self.staged(staged, &mut session)?;
+        let name = self.staged(staged, &mut session)?;
         if staged.target.publishing.view {
             let found = swap::content_of_view(&mut session.client, &session.schema, &name);
             return self.told(found)?.ok_or_else(|| IoError::OutputMissing(table_name(&staged.target)));
@@ -334,7 +329,7 @@ impl IoManager for PostgresManager {
             }
             let names = (&*table_name(&staged.target), &*name);
             slice::shape(&mut session.client, &session.schema, names, slice, &self.address)?;
-        } else if let Some(made) = made {
+        } else if let Some(made) = self.told(version::noted(&mut session.client, &session.schema, &name))? {
             return Ok(made.into());
         }
         self.content(session, &staged.target, &name, "true")

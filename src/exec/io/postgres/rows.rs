@@ -28,7 +28,7 @@ use crate::exec::{
     },
 };
 
-const DIGITS_MAX: u8 = 38;
+pub(super) const DIGITS_MAX: u8 = 38;
 /// Days from 1970 to 2000, where Postgres counts from.
 pub(super) const DAYS: i32 = 10_957;
 pub(super) const MICROSECONDS: i64 = 946_684_800_000_000;

@@ -56,7 +56,7 @@ impl Swap<'_> {
         }
         let stamp = if publishing.view { None } else { stamp(client, self.schema, self.stage)? };
         if !publishing.view {
-            version::forget(client, self.schema, self.stage)?;
+            client.batch_execute(&version::forgotten(&qualified(self.schema, self.stage)))?;
         }
         let resting = self.resting(client)?;
         if publishing.view && !resting.is_empty() && self.in_place(client)? {

@@ -14,7 +14,7 @@ use arrow::{
     },
 };
 
-use super::rows::{DAYS, MICROSECONDS};
+use super::rows::{DAYS, DIGITS_MAX, MICROSECONDS};
 use crate::exec::table::TableError;
 
 /// A number is kept in groups of so many digits.
@@ -64,8 +64,6 @@ pub fn plain(array: &ArrayRef) -> Result<ArrayRef, TableError> {
         other => Err(TableError(format!("{other} is not kept in Postgres"))),
     }
 }
-
-const DIGITS_MAX: u8 = 38;
 
 /// Postgres would not have the rest.
 fn whole_microseconds(array: &ArrayRef) -> Result<(), TableError> {

@@ -24,15 +24,9 @@ pub fn noted(client: &mut impl GenericClient, schema: &str, table: &str) -> Resu
     Ok(found.as_deref().and_then(parsed))
 }
 
-/// Takes it away, if there is one.
-///
-/// # Errors
-/// What the server says.
-pub fn forget(client: &mut impl GenericClient, schema: &str, table: &str) -> Result<(), Error> {
-    match noted(client, schema, table)? {
-        Some(_) => client.batch_execute(&format!("comment on table {} is null", qualified(schema, table))),
-        None => Ok(()),
-    }
+/// The statement that takes it away; `table` as it is written in a statement.
+pub fn forgotten(table: &str) -> String {
+    format!("comment on table {table} is null")
 }
 
 fn parsed(text: &str) -> Option<TableVersion> {
