@@ -349,3 +349,49 @@ fn a_folder_can_be_used_like_a_bucket() {
     assert_eq!(project.ran(), ["b"]);
     project.settled(&[]);
 }
+
+/// A lake in a folder, and what writes the same bytes, the same rows or the same name at several places of it.
+fn equals(url: &str) -> String {
+    let made = |key: &str, rest: &str, command: &str| format!("[asset.{key}]\ncommand = {command:?}\n{rest}\n\n");
+    let text = "format = \"txt\"";
+    format!("default_io = \"lake\"\n[io.lake]\ntype = \"object_store\"\nurl = \"{url}\"\n\n")
+        + "[io.files]\ntype = \"fs\"\nroot = \"data\"\n\n"
+        + &made("a", text, "echo same > {{ output }}")
+        + &made("b", text, "echo same > {{ output }}")
+        + &made(
+            "n",
+            "deps = [\"a\", \"b\"]\nio = \"files\"",
+            "cat {{ inputs.a }} {{ inputs.b }} | wc -l | tr -d ' ' > {{ output }}",
+        )
+        + &made("x", "path = \"x/c.csv\"\nversion = \"canonical\"", "printf 'v\\n1\\n2\\n' > {{ output }}")
+        + &made("y", "path = \"y/c.csv\"\nversion = \"canonical\"", "printf 'v\\n2\\n1\\n' > {{ output }}")
+        + &made("z", "deps = [\"x\", \"y\"]\nio = \"files\"", "cat {{ inputs.x }} {{ inputs.y }} > {{ output }}")
+        + "[asset.s]\nsql = \"select 1 as id\"\nformat = \"csv\"\n\n[asset.t]\nsql = \"select 1 as id\"\nformat = \"csv\"\n\n"
+        + "[asset.j]\nsql = \"select s.id + t.id as two from s join t on s.id = t.id\"\nformat = \"csv\"\nio = \"files\"\n"
+}
+
+/// Copies belong to the objects that they are copies of, and never to what happens to be equal to them.
+#[test]
+fn outputs_with_the_same_content_or_name_do_not_disturb_each_other() {
+    for url in ["file://lake", "memory://"] {
+        let project = Project::new().manifest(&equals(url));
+        for run in 0..3 {
+            project.run(&["materialize", "-f", "-j4"]).succeeded();
+            assert_eq!(project.read("data/n"), "2\n", "{url}, {run}");
+            assert_eq!(project.read("data/z"), "v\n1\n2\nv\n2\n1\n", "{url}, {run}");
+            assert_eq!(project.read("data/j.csv"), "two\n2\n", "{url}, {run}");
+        }
+    }
+}
+
+/// What is asked is answered from the object itself, not from an old copy of it.
+#[test]
+fn a_query_does_not_answer_of_an_object_that_was_written_over() {
+    let project = Project::new().manifest(&equals("file://lake"));
+    project.run(&["materialize"]).succeeded();
+    let current: serde_json::Value = serde_json::from_str(&project.read("lake/s.csv/.current.json")).unwrap();
+    let object = format!("lake/s.csv/.versions/{}/s.csv", text(&current["current"]["name"]));
+    project.write(&object, "id\n7\n");
+    let asked = project.run(&["query", "select * from s"]).exited(1);
+    assert!(asked.stderr.contains("its content is not what was published"), "{}", asked.stderr);
+}

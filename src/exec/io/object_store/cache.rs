@@ -1,8 +1,11 @@
 //! Copies of objects on this machine: commands read files.
 //!
-//! `.assets/cache/objects/<digest>/<name>`. Everything here may be deleted at any time, and nothing is trusted
-//! by its name: what is given out was read in full before. Beside the copies lie the pointers as they were
-//! seen last, so that a question which may ask nobody can guess what is kept.
+//! `.assets/cache/objects/<digest>/<name>`, where the digest is of the objects themselves: where they lie, and
+//! what tells them from others that were put in their place. So no two outputs ever share a copy, however equal
+//! they are. Nothing is trusted by its name: what is given out was read in full before. And nothing is removed
+//! here, for a command may be reading it: a copy that a command wrote to is passed over and another one made
+//! beside it; `gc` removes them. Beside the copies lie the pointers as they were seen last, so that a question
+//! which may ask nobody can guess what is kept.
 
 use std::{
     path::PathBuf,
@@ -44,15 +47,20 @@ impl Cache {
         }
     }
 
-    /// The copy of a version, if it is one.
-    pub fn find(&self, version: &Digest, name: &str, reading: Reading) -> Result<Option<PathBuf>, IoError> {
-        let folder = copies::objects().join(version.hex());
-        let measured = self.measure(&folder, name, reading)?;
-        if measured.is_some_and(|it| it.data_version == *version) {
-            return Ok(Some(folder.join(name).under(&self.root)));
+    /// The copy of certain objects, if there is one that still has this version.
+    pub fn find(
+        &self,
+        objects: &Digest,
+        version: &Digest,
+        (name, reading): (&str, Reading),
+    ) -> Result<Option<PathBuf>, IoError> {
+        for number in 0.. {
+            let folder = copy_folder(objects, number);
+            let Some(measured) = self.measure(&folder, name, reading)? else { break };
+            if measured.data_version == *version {
+                return Ok(Some(folder.join(name).under(&self.root)));
+            }
         }
-        // A command may have written to what it was given to read.
-        fs::remove(&folder.under(&self.root))?;
         Ok(None)
     }
 
@@ -65,17 +73,35 @@ impl Cache {
         Ok(folder)
     }
 
-    /// Takes a folder that holds a version, and nothing else, for the copy of it.
-    pub fn take(&self, folder: &ProjectPath, version: &Digest) -> Result<(), IoError> {
-        let to = copies::objects().join(version.hex()).under(&self.root);
-        if let Some(parent) = to.parent() {
-            fs::create_folder(parent)?;
+    /// Takes a folder that holds a version, and nothing else, for a copy of certain objects: where it lies then.
+    pub fn take(
+        &self,
+        folder: &ProjectPath,
+        objects: &Digest,
+        version: &Digest,
+        (name, reading): (&str, Reading),
+    ) -> Result<PathBuf, IoError> {
+        let mut number = 0;
+        loop {
+            let to = copy_folder(objects, number);
+            if let Some(parent) = to.parent() {
+                fs::create_folder(&parent.under(&self.root))?;
+            }
+            let moved = fs::rename(&folder.under(&self.root), &to.under(&self.root));
+            if moved.is_ok() {
+                return Ok(to.join(name).under(&self.root));
+            }
+            match self.measure(&to, name, reading)? {
+                // Somebody else was first.
+                Some(theirs) if theirs.data_version == *version => {
+                    fs::remove(&folder.under(&self.root))?;
+                    return Ok(to.join(name).under(&self.root));
+                }
+                // It was no copy that was in the way.
+                None => moved?,
+                Some(_) => number += 1,
+            }
         }
-        if fs::rename(&folder.under(&self.root), &to).is_err() {
-            // Somebody else was first; theirs is read before it is given out.
-            fs::remove(&folder.under(&self.root))?;
-        }
-        Ok(())
     }
 
     /// Remembers what was seen at a place. Only a guess depends on it.
@@ -94,4 +120,10 @@ impl Cache {
     fn note_path(&self, place: &str) -> PathBuf {
         copies::objects().join(format!("{}.json", Digest::of(place.as_bytes()).short())).under(&self.root)
     }
+}
+
+/// Where a copy of certain objects lies; `number` counts those that commands wrote to.
+fn copy_folder(objects: &Digest, number: u32) -> ProjectPath {
+    let name = objects.hex();
+    copies::objects().join(if number == 0 { name } else { format!("{name}-{number}") })
 }

@@ -140,15 +140,28 @@ impl ObjectStoreManager {
         }
         let stamp = place.stamp(&name, target.shape)?.ok_or_else(|| IoError::NotFound(self.shown(target)))?;
         let version = Version::of(target, &staged.attempt, content, stamp);
+        let objects = self.objects(target, &version.name, &version.stamp);
         let pointer = place.commit(version, sight, OLDER_MAX)?;
         self.seen(target, &pointer);
         // Whoever reads it next need not fetch it.
-        self.cache.take(&self.stage_folder(target, &staged.attempt), &content.data_version)?;
+        let folder = self.stage_folder(target, &staged.attempt);
+        self.cache.take(&folder, &objects, &content.data_version, (place.name, place.reading))?;
         Ok(self.recorded(target, &pointer.current.version))
     }
 
-    /// Fetches a version, whatever it holds by now; `None` if it is gone.
-    fn fetched(&self, place: &Place<'_>, version: &Version) -> Result<Option<(ProjectPath, Measured)>, IoError> {
+    /// What tells the objects of a version from all others, and from what is put in their place.
+    fn objects(&self, target: &Target, name: &str, stamp: &str) -> Digest {
+        Digest::of([self.shown(target).as_str(), name, stamp].join("\0").as_bytes())
+    }
+
+    /// Fetches a version, whatever it holds by now, and where the copy lies; `None` if it is gone.
+    fn fetched(
+        &self,
+        target: &Target,
+        place: &Place<'_>,
+        version: &Version,
+    ) -> Result<Option<(PathBuf, Measured)>, IoError> {
+        let Some(stamp) = place.stamp(&version.name, version.shape())? else { return Ok(None) };
         let folder = self.cache.partial()?;
         let to = folder.join(place.name).under(&self.root);
         let fetched = match version.shape() {
@@ -157,7 +170,12 @@ impl ObjectStoreManager {
         };
         let measured = fetched.and_then(|()| self.cache.measure(&folder, place.name, place.reading));
         match measured {
-            Ok(Some(measured)) => Ok(Some((folder, measured))),
+            Ok(Some(measured)) => {
+                let objects = self.objects(target, &version.name, &stamp);
+                let named = (place.name, place.reading);
+                let path = self.cache.take(&folder, &objects, &measured.data_version, named)?;
+                Ok(Some((path, measured)))
+            }
             Ok(None) | Err(IoError::NotFound(_)) => {
                 fs::remove(&folder.under(&self.root))?;
                 Ok(None)
@@ -170,20 +188,19 @@ impl ObjectStoreManager {
     }
 
     /// Whether a version's objects are still what was put there.
-    fn holds(&self, place: &Place<'_>, version: &Version) -> Result<Probed, IoError> {
+    fn holds(&self, target: &Target, place: &Place<'_>, version: &Version) -> Result<Probed, IoError> {
         match place.stamp(&version.name, version.shape())? {
             None => Ok(Probed::Missing),
             Some(stamp) if stamp == version.stamp => Ok(Probed::Same),
             // A folder that was copied has other stamps and the same content; asking it costs little.
-            Some(_) if !self.bucket.reach.url.is_remote() => self.holds_by_content(place, version),
+            Some(_) if !self.bucket.reach.url.is_remote() => self.holds_by_content(target, place, version),
             Some(_) => Ok(Probed::Modified),
         }
     }
 
     /// The same by the objects themselves, which are fetched.
-    fn holds_by_content(&self, place: &Place<'_>, version: &Version) -> Result<Probed, IoError> {
-        let Some((folder, measured)) = self.fetched(place, version)? else { return Ok(Probed::Missing) };
-        self.cache.take(&folder, &measured.data_version)?;
+    fn holds_by_content(&self, target: &Target, place: &Place<'_>, version: &Version) -> Result<Probed, IoError> {
+        let Some((_, measured)) = self.fetched(target, place, version)? else { return Ok(Probed::Missing) };
         Ok(if measured.data_version == version.digest() { Probed::Same } else { Probed::Modified })
     }
 
@@ -208,19 +225,20 @@ impl ObjectStoreManager {
     /// A file with the content of a version, fetched if need be.
     fn copy_of(&self, target: &Target, place: &Place<'_>, wanted: &Version) -> Result<Option<PathBuf>, IoError> {
         let version = wanted.digest();
-        if let Some(path) = self.cache.find(&version, place.name, place.reading)? {
+        let Some(stamp) = place.stamp(&wanted.name, wanted.shape())? else { return Ok(None) };
+        let objects = self.objects(target, &wanted.name, &stamp);
+        if let Some(path) = self.cache.find(&objects, &version, (place.name, place.reading))? {
             return Ok(Some(path));
         }
-        let Some((folder, measured)) = self.fetched(place, wanted)? else { return Ok(None) };
-        self.cache.take(&folder, &measured.data_version)?;
-        if measured.data_version != version {
-            return Err(IoError::Store {
+        match self.fetched(target, place, wanted)? {
+            Some((path, measured)) if measured.data_version == version => Ok(Some(path)),
+            Some(_) => Err(IoError::Store {
                 place: self.shown(target),
                 cause: "its content is not what was published".to_owned(),
                 help: "somebody wrote over it: materialize the asset to make it anew, or `assets accept` it as it is",
-            });
+            }),
+            None => Ok(None),
         }
-        self.cache.find(&version, place.name, place.reading)
     }
 }
 
@@ -257,9 +275,8 @@ impl IoManager for ObjectStoreManager {
     fn current(&self, target: &Target) -> Result<Option<Content>, IoError> {
         let place = self.place(target)?;
         let Some(pointer) = place.sight()?.pointer else { return Ok(None) };
-        let Some((folder, measured)) = self.fetched(&place, &pointer.current)? else { return Ok(None) };
-        self.cache.take(&folder, &measured.data_version)?;
-        Ok(Some(content_of(&measured)))
+        let fetched = self.fetched(target, &place, &pointer.current)?;
+        Ok(fetched.map(|(_, measured)| content_of(&measured)))
     }
 
     fn publish(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
@@ -275,7 +292,7 @@ impl IoManager for ObjectStoreManager {
         let Some(pointer) = &sight.pointer else { return Ok(None) };
         let all = std::iter::once(&pointer.current).chain(&pointer.older);
         let Some(version) = all.into_iter().find(|it| it.digest() == *data_version) else { return Ok(None) };
-        if self.holds(&place, version)? != Probed::Same {
+        if self.holds(target, &place, version)? != Probed::Same {
             return Ok(None);
         }
         if *version != pointer.current {
@@ -299,11 +316,11 @@ impl IoManager for ObjectStoreManager {
     }
 
     fn probe(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
-        self.looked_at(target, stored, |place, version| self.holds(place, version))
+        self.looked_at(target, stored, |place, version| self.holds(target, place, version))
     }
 
     fn probe_in_full(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
-        self.looked_at(target, stored, |place, version| self.holds_by_content(place, version))
+        self.looked_at(target, stored, |place, version| self.holds_by_content(target, place, version))
     }
 
     fn believes(&self, target: &Target, stored: &StoredOutput) -> Probed {
@@ -318,13 +335,12 @@ impl IoManager for ObjectStoreManager {
         if current.shape() != target.shape {
             return Ok(None);
         }
-        if self.holds(&place, current)? == Probed::Same {
+        if self.holds(target, &place, current)? == Probed::Same {
             let same = current.digest() == *data_version;
             return Ok(same.then(|| self.recorded(target, &current.version)));
         }
         // Somebody wrote over the objects themselves: the pointer tells of what is no longer there.
-        let Some((folder, measured)) = self.fetched(&place, current)? else { return Ok(None) };
-        self.cache.take(&folder, &measured.data_version)?;
+        let Some((_, measured)) = self.fetched(target, &place, current)? else { return Ok(None) };
         let Some(stamp) = place.stamp(&current.name, current.shape())? else { return Ok(None) };
         if measured.data_version != *data_version {
             return Ok(None);
@@ -342,7 +358,7 @@ impl IoManager for ObjectStoreManager {
         let now = place.sight()?;
         if let Some(pointer) = &now.pointer
             && pointer.current.digest() == content.data_version
-            && self.holds(&place, &pointer.current)? == Probed::Same
+            && self.holds(target, &place, &pointer.current)? == Probed::Same
         {
             return Ok(Recovered::Published(self.recorded(target, &pointer.current.version)));
         }
