@@ -111,7 +111,96 @@ const PIECES: [&str; 62] = [
 ];
 
 /// Whole texts, cut where something may be put between.
-const SENTENCES: [&[&str]; 39] = [
+const SENTENCES: [&[&str]; 41] = [
+    &[
+        "select",
+        " ",
+        "user",
+        " ",
+        "as",
+        " ",
+        "a",
+        ",",
+        "current_user",
+        " ",
+        "as",
+        " ",
+        "b",
+        ",",
+        "session_user",
+        " ",
+        "as",
+        " ",
+        "c",
+        ",",
+        "current_catalog",
+        " ",
+        "as",
+        " ",
+        "d",
+        " ",
+        "from",
+        " ",
+        "u",
+    ],
+    // What is no name of a column is the time, which is another each time.
+    &[
+        "select",
+        " ",
+        "current_time",
+        " ",
+        "is",
+        " ",
+        "null",
+        " ",
+        "as",
+        " ",
+        "a",
+        ",",
+        "current_date",
+        " ",
+        "is",
+        " ",
+        "null",
+        " ",
+        "as",
+        " ",
+        "b",
+        ",",
+        "current_timestamp",
+        " ",
+        "is",
+        " ",
+        "null",
+        " ",
+        "as",
+        " ",
+        "c",
+        ",",
+        "localtime",
+        " ",
+        "is",
+        " ",
+        "null",
+        " ",
+        "as",
+        " ",
+        "d",
+        ",",
+        "localtimestamp",
+        " ",
+        "is",
+        " ",
+        "null",
+        " ",
+        "as",
+        " ",
+        "e",
+        " ",
+        "from",
+        " ",
+        "u",
+    ],
     &[
         "select", " ", "b", " ", "from", " ", "t", " ", "where", " ", "a", ">=", "(", "select", " ", "max", "(", "a",
         ")", " ", "-", "1", " ", "from", " ", "t", ")", " ", "order", " ", "by", " ", "1",
@@ -333,6 +422,30 @@ fn put_to(dialect: Dialect, run: &mut dyn FnMut(&str) -> Option<Vec<String>>) {
 
 const ROWS: [(i64, &str); 4] = [(1, "x"), (2, "y"), (2, "A"), (-3, "it's")];
 
+/// Names of columns that are also something else, if they are not quoted; in `u` every second of them is NULL.
+const SPECIAL: [&str; 9] = [
+    "user",
+    "current_user",
+    "session_user",
+    "current_catalog",
+    "current_time",
+    "current_date",
+    "current_timestamp",
+    "localtime",
+    "localtimestamp",
+];
+
+/// The table `u` with a column for each, and where the case of names counts one for each in other letters.
+fn special(case_counts: bool) -> [String; 2] {
+    let other = SPECIAL.iter().filter(|_| case_counts).map(|it| it.to_ascii_uppercase());
+    let names: Vec<String> = SPECIAL.iter().map(|it| (*it).to_owned()).chain(other).collect();
+    let columns: Vec<String> = names.iter().map(|it| format!("\"{it}\" text")).collect();
+    let values: Vec<String> =
+        (0..names.len()).map(|it| if it % 2 == 0 { format!("'{it}'") } else { "null".to_owned() }).collect();
+    let create = format!("create table u ({})", columns.join(", "));
+    [create, format!("insert into u values ({})", values.join(", "))]
+}
+
 #[test]
 fn sqlite_means_the_same() {
     let connection = rusqlite::Connection::open_in_memory().unwrap();
@@ -340,6 +453,7 @@ fn sqlite_means_the_same() {
     for row in ROWS {
         connection.execute("insert into t values (?, ?)", row).unwrap();
     }
+    special(false).iter().for_each(|it| connection.execute_batch(it).unwrap());
     put_to(Dialect::Sqlite, &mut |text| {
         let mut statement = connection.prepare(text).ok()?;
         let count = statement.column_count();
@@ -361,6 +475,7 @@ fn postgres_means_the_same() {
     for (a, b) in ROWS {
         client.execute("insert into t values ($1::bigint, $2)", &[&a, &b]).unwrap();
     }
+    special(true).iter().for_each(|it| client.batch_execute(it).unwrap());
     put_to(Dialect::Postgres, &mut |text| {
         let told = client.simple_query(text).ok()?;
         let row = |it: &SimpleQueryMessage| match it {
@@ -384,6 +499,7 @@ fn duckdb_means_the_same() {
     for (a, b) in ROWS {
         database.run(&format!("insert into t values ({a}, '{}')", b.replace('\'', "''")));
     }
+    special(false).iter().for_each(|it| database.run(it));
     put_to(Dialect::DuckDb, &mut |text| {
         let (columns, mut rows) = database.table(text).ok()?;
         rows.sort();
@@ -397,9 +513,16 @@ fn the_built_in_engine_means_the_same() {
     let csv: String = ROWS.iter().map(|(a, b)| format!("{a},{b}\n")).collect();
     let path = folder.path().join("t.csv");
     std::fs::write(&path, format!("a,b\n{csv}")).unwrap();
-    let from = assets::exec::query::From::Files { paths: vec![path], format: assets::model::format::TableFormat::Csv };
-    let input = assets::exec::query::Input { name: "t".to_owned(), from };
-    let session = Session::of(&[input], &folder.path().join("spill")).unwrap();
+    let names: Vec<String> = SPECIAL.iter().flat_map(|it| [(*it).to_owned(), it.to_ascii_uppercase()]).collect();
+    let values: Vec<String> =
+        (0..names.len()).map(|it| if it % 3 == 0 { String::new() } else { format!("x{it}") }).collect();
+    let special = folder.path().join("u.csv");
+    std::fs::write(&special, format!("{}\n{}\n", names.join(","), values.join(","))).unwrap();
+    let input = |name: &str, path| assets::exec::query::Input {
+        name: name.to_owned(),
+        from: assets::exec::query::From::Files { paths: vec![path], format: assets::model::format::TableFormat::Csv },
+    };
+    let session = Session::of(&[input("t", path), input("u", special)], &folder.path().join("spill")).unwrap();
     put_to(Dialect::DataFusion, &mut |text| {
         let mut rows = Vec::new();
         let schema = session.each(text, &mut |batch| {

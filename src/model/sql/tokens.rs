@@ -8,8 +8,8 @@ use std::{borrow::Cow, collections::HashSet, ops::ControlFlow};
 
 use sqlparser::{
     ast::{
-        Expr, Function, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Visit, VisitMut, Visitor,
-        VisitorMut,
+        Expr, Function, FunctionArguments, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, Visit,
+        VisitMut, Visitor, VisitorMut,
     },
     tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace},
 };
@@ -37,7 +37,7 @@ fn tokens(text: &str, dialect: Dialect) -> Option<Vec<u8>> {
     let lines = Lines::of(text);
     let starts: Vec<usize> = found.iter().map(|it| lines.offset(it.span.start.line, it.span.start.column)).collect();
     let mut out = vec![0];
-    let (mut last, mut last_end) = ("", 0);
+    let (mut last, mut last_end, mut string_end) = ("", 0, None);
     for (index, token) in found.iter().enumerate() {
         let end = starts.get(index + 1).copied().unwrap_or(text.len());
         let mut piece = text.get(starts[index]..end)?;
@@ -57,14 +57,17 @@ fn tokens(text: &str, dialect: Dialect) -> Option<Vec<u8>> {
         if last_end == starts[index] && run_together(last, piece) {
             return None;
         }
-        // What stands between two strings may join them: the end of a line, but not with every comment.
-        if last.ends_with('\'') && piece.contains('\'') {
-            let between = &text[last_end..starts[index]];
+        // What stands between two strings may join them: the end of a line, but not with every comment, hints too.
+        let before = if matches!(token.token, Token::Whitespace(_)) { None } else { string_end.take() };
+        if let Some(between) = before.filter(|_| piece.contains('\'')).map(|it: usize| &text[it..starts[index]]) {
             out.push(2);
             out.extend_from_slice(&(between.len() as u64).to_le_bytes());
             out.extend_from_slice(between.as_bytes());
         }
         (last, last_end) = (piece, starts[index] + piece.len());
+        if !matches!(token.token, Token::Whitespace(_)) && piece.ends_with('\'') {
+            string_end = Some(last_end);
+        }
         let folds = folded.is_some() && is_plain_word(&token.token);
         push(&mut out, 3, &if folds { Cow::Owned(piece.to_ascii_lowercase()) } else { Cow::Borrowed(piece) });
     }
@@ -110,7 +113,9 @@ fn written(text: &str, dialect: Dialect) -> Option<String> {
         type Break = ();
 
         fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
-            if let Expr::Function(Function { name: ObjectName(parts), .. }) = expression
+            // Without parentheses it may be a column, which is called `user`.
+            if let Expr::Function(Function { name: ObjectName(parts), args, .. }) = expression
+                && *args != FunctionArguments::None
                 && let [ObjectNamePart::Identifier(name)] = &mut parts[..]
                 && name.quote_style.is_none()
             {
@@ -260,6 +265,8 @@ mod tests {
                 "select 1 in (select x.* from (select sum(a) from t) x) as y",
                 "select 1 in (select x.* from (select SUM(a) from t) x) as y",
             ),
+            ("select user as a from t", "select USER as a from t"),
+            ("select current_date as a from t", "SELECT Current_Date as a from t"),
             ("select 'a' as b from t", "SELECT 'A' as b from t"),
             ("select \"a\" as b from t", "SELECT \"A\" as b from t"),
             ("with sum as (select a from t) select * from sum", "with Sum as (select a from t) select * from sum"),
@@ -271,6 +278,7 @@ mod tests {
             ("select \"a b\"", "select \"a  b\""),
             ("select 'a' 'b'", "select 'a''b'"),
             ("select 'a' 'b'", "select 'a'\n'b'"),
+            ("select 'a' --+ h\n'b'", "select 'a' --+ h\n/* c */ 'b'"),
             ("select /*+ hint */ a from t", "select a from t"),
             ("select a /*! + 1 */ from t", "select a from t"),
             ("select a from t; select b from t", "select a from t select b from t"),
