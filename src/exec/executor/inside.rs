@@ -16,7 +16,7 @@ use crate::{
     exec::{
         executor::{
             CancelKind, Executor, ExecutorError, ExecutorEvent, Reattached, SPEC_VERSION, StepExit, StepHandle,
-            StepResult, StepSpec,
+            StepResult, StepSpec, crew::Crew,
         },
         log::StepLog,
         stop::Stop,
@@ -49,6 +49,7 @@ pub struct InsideExecutor {
     /// The other executor has something to tell, and is listened to.
     listener: Mutex<Option<JoinHandle<()>>>,
     inside: Arc<dyn Inside>,
+    crew: Crew,
 }
 
 #[derive(Default)]
@@ -87,7 +88,7 @@ struct Step {
 
 impl InsideExecutor {
     pub fn new(inner: Arc<dyn Executor>, inside: Arc<dyn Inside>) -> InsideExecutor {
-        InsideExecutor { shared: Arc::default(), inner, listener: Mutex::default(), inside }
+        InsideExecutor { shared: Arc::default(), inner, listener: Mutex::default(), inside, crew: Crew::default() }
     }
 
     /// What the other executor tells is told here, from when it is first asked.
@@ -190,7 +191,7 @@ fn result(attempt: &str, exit: StepExit, wall_ms: u64) -> StepResult {
     }
 }
 
-/// On a thread of its own.
+/// On a thread that does nothing else meanwhile.
 fn run(shared: &Arc<Shared>, spec: &StepSpec, stop: &Arc<Stop>, inside: &dyn Inside) {
     let started = SystemClock.monotonic_ms();
     let mut log = StepLog::new(&spec.log, &spec.secrets, spec.log_bytes_max);
@@ -223,9 +224,8 @@ impl Executor for InsideExecutor {
             state.events.push_back(ExecutorEvent::Started { handle: handle.clone(), pid: None });
         }
         let (shared, of_thread, inside) = (Arc::clone(&self.shared), spec.clone(), Arc::clone(&self.inside));
-        std::thread::Builder::new()
-            .name("query".to_owned())
-            .spawn(move || run(&shared, &of_thread, &stop, &*inside))
+        self.crew
+            .begin(move || run(&shared, &of_thread, &stop, &*inside))
             .map_err(|it| ExecutorError::Submit(it.to_string()))?;
         if let Some(timeout_ms) = spec.timeout_ms {
             let (shared, attempt, grace_ms) = (Arc::clone(&self.shared), spec.attempt.clone(), spec.grace_ms);

@@ -5,6 +5,7 @@
 
 pub mod bytes;
 pub mod conformance;
+mod crew;
 pub mod inside;
 pub mod local;
 pub mod registry;
