@@ -31,6 +31,7 @@ use crate::{
         lock::{LockGuard, LockName, LockTable},
         log::Redactor,
     },
+    model::materialized::Publishing,
 };
 
 /// Of what is staged: the target first, then the attempt.
@@ -94,6 +95,8 @@ struct State {
     left: Vec<String>,
     /// The tables of which something was written down in the database.
     written: BTreeSet<String>,
+    /// Names that tables and views may have, in lower case; `None`: any.
+    taken: Option<BTreeSet<String>>,
     threads: Option<Arc<Threads>>,
     /// How many rows tables have at most; what is staged too.
     rows: BTreeMap<String, u64>,
@@ -248,8 +251,9 @@ impl Database {
             self.prepare(&mut session).map_err(refused)?;
             state.threads = Some(session.threads().map_err(refused)?);
             if engine.holds {
-                state.left = session.tables().map_err(refused)?;
-                state.left.retain(|it| it.starts_with(STAGE));
+                let names = session.tables().map_err(refused)?;
+                state.taken = Some(names.iter().map(|it| it.to_ascii_lowercase()).collect());
+                state.left = names.into_iter().filter(|it| it.starts_with(STAGE)).collect();
                 let written = session.texts(&format!("select name from {}", session.qualified(OURS)));
                 state.written = written.map_err(refused)?.into_iter().flatten().flatten().collect();
                 state.rows = session.row_counts().map_err(refused)?;
@@ -365,6 +369,16 @@ impl Database {
     /// Until it is let go, no other partition of a table is replaced by this process.
     pub fn alone(&self) -> MutexGuard<'_, ()> {
         locked(&self.slicing)
+    }
+
+    /// From now on a table or view may have this name; whether one may have had it before.
+    pub fn takes_name(&self, name: &str, publishing: &Publishing) -> bool {
+        let taken = &mut locked(&self.state).taken;
+        if publishing.does_more() {
+            // Statements of people's own may make whatever they like.
+            *taken = None;
+        }
+        taken.as_mut().is_none_or(|it| !it.insert(name.to_ascii_lowercase()))
     }
 
     /// Commits what an attempt has staged, and nothing else.

@@ -6,9 +6,10 @@
 //! not let others write meanwhile.
 //!
 //! Publishing is one transaction: the old table goes, the staged one takes its name, and a row of
-//! `_assets_tables` says whose it is. Its commit is the commit point, and that row is asked after a crash. An
-//! engine that cannot rename inside of a transaction replaces the table in one statement instead, and what is
-//! there is compared after a crash.
+//! `_assets_tables` says whose it is. Its commit is the commit point, and that row is asked after a crash. It is
+//! left out where nobody else writes to the database and nothing was done that the rows do not tell: then those are
+//! asked. An engine that cannot rename inside of a transaction replaces the table in one statement instead, and what
+//! is there is compared after a crash.
 //!
 //! Of a table that is kept by partition the rows of one are deleted and the staged ones inserted, in one transaction
 //! too. What is staged is committed first: partitions of one table are made beside each other, and a transaction that
@@ -221,13 +222,16 @@ impl AdbcManager {
         let session = &mut session;
         let (told, publishing) = (self.told(&staged.target), &staged.target.publishing);
         let (engine, name) = (session.engine, table_name(&staged.target));
+        let was_there = self.database.takes_name(&name, publishing);
         view::hooks(session, &publishing.pre_hooks)?;
-        session.drop_table(&name).map_err(&told)?;
+        if was_there {
+            session.drop_table(&name).map_err(&told)?;
+        }
         let kind = if publishing.view { "view" } else { "table" };
         let from = session.qualified(&self.stage_table(&staged.target, &staged.attempt));
         session.run(&format!("alter {kind} {from} rename to {}", engine.quoted(&name))).map_err(&told)?;
         view::indexes(session, staged, &name)?;
-        let of = Some((staged.attempt.0.as_str(), &content.data_version));
+        let of = (!self.is_told_by_rows(&staged.target)).then_some((staged.attempt.0.as_str(), &content.data_version));
         self.database.write_down(session, &name, of).map_err(&told)?;
         view::hooks(session, &publishing.post_hooks)?;
         self.database.commit(session, &name, Some(&content.data_version)).map_err(&told)
@@ -244,6 +248,7 @@ impl AdbcManager {
             slice::make(session, (&name, &stage), slice).map_err(&told)?;
         }
         session.run(engine.begin).map_err(&told)?;
+        self.database.takes_name(&name, publishing);
         let published = (|| {
             view::hooks(session, &publishing.pre_hooks)?;
             if engine.transactional {
@@ -279,10 +284,19 @@ impl AdbcManager {
         session.drop_table(&stage)
     }
 
+    /// Whether a table that holds some rows was published with all that was to be done along with them.
+    fn is_told_by_rows(&self, target: &Target) -> bool {
+        let publishing = &target.publishing;
+        self.database.place.engine.holds && target.slice.is_none() && !publishing.view && !publishing.does_more()
+    }
+
     /// Whether the transaction of `attempt` was committed, once none can be on its way any more.
-    fn is_published(&self, target: &Target, attempt: &AttemptId) -> Result<bool, IoError> {
+    fn is_published(&self, target: &Target, attempt: &AttemptId, content: &Content) -> Result<bool, IoError> {
         if !self.database.may_be_there()? {
             return Ok(false);
+        }
+        if self.is_told_by_rows(target) {
+            return Ok(self.version(target)?.is_some_and(|it| it.data_version == content.data_version));
         }
         let mut session = self.database.session()?;
         let (engine, ours) = (session.engine, session.qualified(OURS));
@@ -376,7 +390,7 @@ impl IoManager for AdbcManager {
             // What became of it is not guessed: an answer may have been lost.
             let is_published = match error {
                 IoError::Refused { .. } => return Err(error),
-                _ => self.is_published(&staged.target, &staged.attempt),
+                _ => self.is_published(&staged.target, &staged.attempt, content),
             };
             match (is_published, error) {
                 (Ok(true), _) => {}
@@ -445,7 +459,7 @@ impl IoManager for AdbcManager {
 
     fn recover(&self, target: &Target, token: &[u8], content: &Content) -> Result<Recovered, IoError> {
         let attempt = AttemptId(String::from_utf8_lossy(token).into_owned());
-        let is_published = self.is_published(target, &attempt)?;
+        let is_published = self.is_published(target, &attempt, content)?;
         let staged = Staged { target: target.clone(), attempt, path: PathBuf::new(), token: token.to_vec() };
         // Of the same rows it cannot be told whether everything else was done too.
         if (is_published || !target.publishing.does_more())
