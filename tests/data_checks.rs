@@ -645,3 +645,36 @@ expression = "n < {{{{ vars.column }}}} and \"m\" > 1"
         assert!(log.contains("inserted") && !log.contains("the check's query"), "{kept}: {log}");
     }
 }
+
+/// What is kept of an earlier state passed its checks then. Of those that look at more than rows that says nothing.
+#[test]
+fn what_is_restored_has_passed_every_check_that_depends_on_more_than_its_rows() {
+    let rows = |count: usize| (0..count).fold("id\n".to_owned(), |text, it| text + &format!("{it}\n"));
+    let run = |check: &str| {
+        let checks = format!(
+            "[asset.a]\ncommand = \"cp raw.csv {{{{ output }}}}\"\nformat = \"csv\"\nsources = [\"raw.csv\"]\nchecks = [{{ name = \"it\", {check} }}]\n"
+        );
+        let project = Project::new().manifest(&checks).file("raw.csv", &rows(10));
+        project.run(&["materialize"]).succeeded();
+        project.write("raw.csv", rows(6));
+        project.run(&["materialize"]).succeeded();
+        project.write("raw.csv", rows(10));
+        let planned = project.run(&["plan", "--json"]).succeeded().json()["steps"][0]["action"].clone();
+        let output = project.run(&["materialize", "--json"]);
+        (text(&planned), text(&output.json()["steps"][0]["outcome"]))
+    };
+    let outcome = |planned: &str, outcome: &str| (planned.to_owned(), outcome.to_owned());
+    for (check, expected) in [
+        ("unique = [\"id\"]", outcome("restore", "restored")),
+        ("row_count = { min = 6 }", outcome("restore", "restored")),
+        ("row_count = { change = \"50 %\" }", outcome("build", "failed")),
+        ("metric = { value = \"max(id)\", change = 4 }", outcome("build", "built")),
+        ("freshness = { column = \"id\", within = \"36000d\" }", outcome("build", "built")),
+        ("expression = \"id < 10 or now() is null\"", outcome("build", "built")),
+        ("command = \"test -f raw.csv\"", outcome("build", "built")),
+        ("unique = [\"id\"], blocking = false", outcome("build", "built")),
+        ("unique = [\"id\"], severity = \"warn\"", outcome("restore", "restored")),
+    ] {
+        assert_eq!(run(check), expected, "{check}");
+    }
+}

@@ -312,6 +312,15 @@ impl Check {
         self.severity == Severity::Error && self.blocking
     }
 
+    /// Whether nobody misses it if what was published once is published again: it depends on nothing but the rows
+    /// and what its asset is made from, and has let them pass or has told of them.
+    pub fn is_lasting(&self) -> bool {
+        match &self.body {
+            CheckBody::Command(_) => false,
+            CheckBody::Data(data) => (self.refuses() || self.severity == Severity::Warn) && data.is_of_rows_alone(),
+        }
+    }
+
     /// The command that it is, if it is one.
     pub fn command(&self) -> Option<&Action> {
         match &self.body {

@@ -3,7 +3,11 @@
 //! Decides whether, never moves anything; the run does that.
 
 use crate::{
-    model::{fingerprint::Fingerprint, key::PartitionKey, project::NodeId},
+    model::{
+        fingerprint::Fingerprint,
+        key::PartitionKey,
+        project::{Check, NodeId},
+    },
     plan::{
         record::{AttemptId, Materialization, StoredOutput},
         store::StoreError,
@@ -33,6 +37,11 @@ pub fn recall(
 ) -> Result<Option<Vec<Recalled>>, StoreError> {
     // What was made of the same was added to since: it is what is there that counts.
     if outputs.iter().any(|it| world.project.is_added_to(it.0)) {
+        return Ok(None);
+    }
+    // It passed what depends on more than what it was made from only then.
+    let mut ops = outputs.iter().filter_map(|it| world.project.op_of(it.0));
+    if !ops.all(|it| world.project.ops[it].checks.iter().all(Check::is_lasting)) {
         return Ok(None);
     }
     let mut known: Vec<Vec<Materialization>> = Vec::with_capacity(outputs.len());

@@ -164,7 +164,47 @@ pub struct Sample {
     pub rows: Vec<Vec<Option<String>>>,
 }
 
+/// Words by which SQL asks for the time, or for chance. One that is only the name of a column does no harm.
+const PASSING: &[&str] = &[
+    "now",
+    "today",
+    "yesterday",
+    "tomorrow",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "current_datetime",
+    "get_current_timestamp",
+    "localtime",
+    "localtimestamp",
+    "clock_timestamp",
+    "statement_timestamp",
+    "transaction_timestamp",
+    "timeofday",
+    "sysdate",
+    "getdate",
+    "julianday",
+    "unixepoch",
+    "strftime",
+    "date",
+    "datetime",
+    "random",
+    "rand",
+    "uuid",
+    "gen_random_uuid",
+];
+
 impl DataCheck {
+    /// Whether it asks for nothing but the rows, those of other tables too: not for the time, and not for what was
+    /// published before.
+    pub fn is_of_rows_alone(&self) -> bool {
+        let compares = self.rule.bounds().is_some_and(|it| it.change.is_some());
+        let texts = self.filter.iter().chain(self.rule.sql());
+        let mut words = texts.flat_map(|it| it.split(|it: char| !it.is_alphanumeric() && it != '_'));
+        let passes = |it: &str| PASSING.iter().any(|word| word.eq_ignore_ascii_case(it));
+        !compares && !matches!(self.rule, Rule::Freshness { .. }) && !words.any(passes)
+    }
+
     /// Everything that its answer depends on, as a text.
     pub fn written(&self) -> String {
         let filter = self.filter.as_ref().map(|it| format!(" where {it}")).unwrap_or_default();
@@ -233,6 +273,14 @@ impl Rule {
             | Rule::Expression { .. }
             | Rule::Sql { .. }
             | Rule::Metric { .. } => &mut [],
+        }
+    }
+
+    /// What of it is a text of SQL.
+    fn sql(&self) -> Option<&String> {
+        match self {
+            Rule::Expression { expression: it } | Rule::Sql { query: it } | Rule::Metric { value: it, .. } => Some(it),
+            _ => None,
         }
     }
 
