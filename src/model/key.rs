@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::model::format::TableFormat;
+
 /// One or more parts of `[A-Za-z0-9_-]+` joined by `/`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AssetKey(Arc<str>);
@@ -61,6 +63,18 @@ impl fmt::Display for AssetKey {
 impl fmt::Debug for AssetKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// How what is called `name`, and is not there, can be declared: for people.
+pub fn declaring(name: &str) -> String {
+    if AssetKey::parse(name).is_ok() {
+        let name = if name.contains('/') { format!("\"{name}\"") } else { name.to_owned() };
+        return format!("declare it: [asset.{name}] or [source.{name}]");
+    }
+    match TableFormat::of_path(name) {
+        Some(_) => format!("declare the file as a source, and read that: [source.NAME] files = [{name:?}]"),
+        None => "what is declared is called by letters, digits, `_` and `-`, with `/` between parts".to_owned(),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::{
     base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
     model::{
         format::TableFormat,
+        key::declaring,
         materialized::Publishing,
         partitioning::PartitionsId,
         project::{Action, Asset, EnvName, FileSet, Identity, NodeId, Op, OpId, Pattern, Shape, Source, VersionKind},
@@ -360,7 +361,7 @@ impl<'a> Resolver<'a> {
                 let help = self.report.nearest(key, self.from.asset.keys().chain(self.from.source.keys()));
                 self.report.push(match help {
                     Some(near) => told.help(format!("did you mean `{near}`?")),
-                    None => told.help(format!("declare it: [asset.{key}] or [source.{key}]")),
+                    None => told.help(declaring(key)),
                 });
                 deps.1.push(key);
                 continue;

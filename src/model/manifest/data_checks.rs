@@ -7,7 +7,7 @@ use crate::{
     model::{
         check::{Bounds, DataCheck, Expected, Literal, Rule, Share, dialect_of},
         project::{Home, NodeId, SqlTable},
-        sql::{self, Dialect, SqlError, TableName},
+        sql::{self, Dialect, Reads, SqlError, TableName},
     },
 };
 
@@ -284,20 +284,20 @@ impl Resolver<'_> {
         self.sql_text(
             value,
             reading,
-            sql::tables_of_expression,
+            sql::reads_of_expression,
             "write what may stand after WHERE, or between SELECT and FROM",
         )
     }
 
     fn check_query(&mut self, value: &Value, reading: &mut Reading) -> Option<String> {
-        self.sql_text(value, reading, sql::tables, "a check is one query, whose rows are the mistakes")
+        self.sql_text(value, reading, sql::reads, "a check is one query, whose rows are the mistakes")
     }
 
     fn sql_text(
         &mut self,
         value: &Value,
         reading: &mut Reading,
-        parse: fn(&str, Dialect) -> Result<Vec<TableName>, SqlError>,
+        parse: fn(&str, Dialect) -> Result<Reads, SqlError>,
         help: &str,
     ) -> Option<String> {
         let written = value.text()?;
@@ -306,15 +306,16 @@ impl Resolver<'_> {
             value.place,
             &QueryScope { dialect: reading.dialect, env: None, model: None, cut: None, batch: false },
         )?;
-        let tables = match parse(&query.text, reading.dialect) {
-            Ok(tables) => tables,
+        let reads = match parse(&query.text, reading.dialect) {
+            Ok(reads) => reads,
             Err(error) => {
                 let told = Diagnostic::error(code::BAD_SQL, error.message).at(self.place_in(&query, error.at));
                 self.report.push(told.help(help));
                 return None;
             }
         };
-        for table in tables {
+        self.unseen(reading.asset, &reads.unseen, &query);
+        for table in reads.tables {
             let place = self.place_in(&query, Some(table.at.clone()));
             let Some(key) = self.table_key(reading.asset, &table, place, reading.dialect) else { continue };
             let node = self.keys[key];

@@ -39,6 +39,7 @@ mod resolve;
 mod schema;
 mod shape;
 mod sql;
+mod tables;
 mod validate;
 mod versions;
 

@@ -13,7 +13,7 @@ use crate::{
             Action, Asset, CheckBody, EnvName, Identity, IoKind, Node, NodeBody, NodeId, Project, Shape, Sql, SqlTable,
         },
         sql::{
-            self, Dialect, TableName,
+            self, Dialect,
             inputs::{source_format, table_format},
         },
         template::Model,
@@ -208,16 +208,17 @@ impl<'a> Resolver<'a> {
         let scope =
             QueryScope { dialect, env: Some(face.env), model: Some(model), cut: self.partitioning.of(asset), batch };
         let query = self.query_text(&face.written, face.place, &scope)?;
-        let tables = match sql::tables(&query.text, dialect) {
-            Ok(tables) => tables,
+        let reads = match sql::reads(&query.text, dialect) {
+            Ok(reads) => reads,
             Err(error) => {
                 let told = Diagnostic::error(code::BAD_SQL, error.message).at(self.place_in(&query, error.at));
                 self.report.push(told.help("an asset is made by one query, in the words of its database"));
                 return None;
             }
         };
-        let (mut read, mut itself) = (Vec::with_capacity(tables.len()), None);
-        for table in tables {
+        self.unseen(asset, &reads.unseen, &query);
+        let (mut read, mut itself) = (Vec::with_capacity(reads.tables.len()), None);
+        for table in reads.tables {
             let place = self.place_in(&query, Some(table.at.clone()));
             let Some(key) = self.table_key(asset, &table, place, dialect) else { continue };
             let node = self.keys[key];
@@ -234,34 +235,6 @@ impl<'a> Resolver<'a> {
         let from = self.from;
         let assets = &from.asset.entries;
         assets.get(node.index()).map_or_else(|| &*from.source.entries[node.index() - assets.len()].key, |it| &*it.key)
-    }
-
-    /// The key that a table's name means: as it is spelt, or as the database calls that table. `None` for one that
-    /// is known to be there, and after a mistake.
-    pub fn table_key(&mut self, asset: NodeId, table: &TableName, place: Span, dialect: Dialect) -> Option<&'a str> {
-        let from = self.from;
-        let keys = || from.asset.keys().chain(from.source.keys());
-        let name = table.parts.join("/");
-        let found = table.meant(|it| self.keys.get_key_value(it).map(|it| *it.0), keys());
-        if found.is_some() {
-            return found;
-        }
-        let external = self.is_external(asset, table);
-        if external && dialect != Dialect::DataFusion {
-            return None;
-        }
-        let told = Diagnostic::error(code::UNKNOWN_DEP, format!("there is no asset or source `{name}`"));
-        let told = told.at(place).label("unknown table");
-        let near = keys().find(|it| *it == name).or_else(|| self.report.nearest(&name, keys()));
-        self.report.push(match near {
-            _ if external => {
-                told.help("`external_tables` are those of a database, and this query reads files: declare a source")
-            }
-            Some(near) if table.parts.len() > 1 => told.help(format!("write it as one name: \"{near}\"")),
-            Some(near) => told.help(format!("did you mean `{near}`?")),
-            None => told.help(format!("declare it: [asset.{name}] or [source.{name}]")),
-        });
-        None
     }
 }
 

@@ -8,7 +8,7 @@ use sqlparser::ast::{Expr, Query, TableFactor, Visit, Visitor};
 
 use super::{
     Dialect,
-    tables::{TableName, query, tables_of},
+    tables::{TableName, query, reads_of},
 };
 
 /// What makes many rows, or long lists, of a number or of one value.
@@ -18,7 +18,7 @@ const MAKERS: [&str; 6] =
 /// The tables that all rows come from; `None`: the query makes some itself, or it is in doubt.
 pub fn tables_alone(text: &str, dialect: Dialect) -> Option<Vec<TableName>> {
     let query = query(text, dialect).ok()?;
-    if query.visit(&mut Makers).is_break() { None } else { tables_of(&query, text).ok() }
+    if query.visit(&mut Makers).is_break() { None } else { reads_of(&query, text, dialect).ok().map(|it| it.tables) }
 }
 
 struct Makers;

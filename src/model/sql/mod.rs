@@ -9,6 +9,7 @@ mod made_rows;
 mod statements;
 mod tables;
 mod tokens;
+mod unseen;
 pub mod words;
 
 use std::ops::Range;
@@ -21,7 +22,7 @@ use sqlparser::dialect::{
 pub use copied::{Copied, copied};
 pub use made_rows::tables_alone;
 pub use statements::{check_statements, statements};
-pub use tables::{TableName, tables, tables_of_expression};
+pub use tables::{Reads, TableName, reads, reads_of_expression, tables};
 pub use tokens::normal_form;
 
 /// Whose SQL it is.

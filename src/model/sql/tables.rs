@@ -3,12 +3,24 @@
 use std::{collections::HashMap, ops::ControlFlow, ops::Range};
 
 use sqlparser::{
-    ast::{ObjectName, Query, SetExpr, Statement, TableFactor, Visit, Visitor},
+    ast::{Expr, Function, FunctionArguments, ObjectName, Query, SetExpr, Statement, TableFactor, Visit, Visitor},
     parser::Parser,
     tokenizer::Token,
 };
 
-use super::{Dialect, SqlError, offset};
+use super::{
+    Dialect, SqlError, offset,
+    unseen::{self, Stands},
+};
+
+/// What a query reads.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Reads {
+    /// Each once, in the order in which they stand.
+    pub tables: Vec<TableName>,
+    /// Functions that read what nobody sees, each once.
+    pub unseen: Vec<TableName>,
+}
 
 /// A table as it is named.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,17 +48,25 @@ impl TableName {
 /// Deep enough for people, shallow enough for every stack.
 const DEPTH_MAX: usize = 50;
 
-/// Every table that the one query in `text` reads, each once, in the order in which they stand.
+/// What the one query in `text` reads.
 ///
 /// # Errors
 /// Anything but one query: a mistake of syntax, several statements, one that changes something.
+pub fn reads(text: &str, dialect: Dialect) -> Result<Reads, SqlError> {
+    reads_of(&*query(text, dialect)?, text, dialect)
+}
+
+/// The tables alone.
+///
+/// # Errors
+/// As [`reads`].
 pub fn tables(text: &str, dialect: Dialect) -> Result<Vec<TableName>, SqlError> {
-    tables_of(&*query(text, dialect)?, text)
+    reads(text, dialect).map(|it| it.tables)
 }
 
 /// The same of a query that was parsed of `text`.
-pub(super) fn tables_of(query: &Query, text: &str) -> Result<Vec<TableName>, SqlError> {
-    let mut reader = Reader { text, own: HashMap::new(), scopes: Vec::new(), found: Vec::new() };
+pub(super) fn reads_of(query: &Query, text: &str, dialect: Dialect) -> Result<Reads, SqlError> {
+    let mut reader = Reader::of(text, dialect);
     match query.visit(&mut reader) {
         ControlFlow::Continue(()) => Ok(reader.found),
         // Some databases would do it, again with every build.
@@ -74,7 +94,7 @@ pub(super) fn query(text: &str, dialect: Dialect) -> Result<Box<Query>, SqlError
 ///
 /// # Errors
 /// Anything but one whole expression.
-pub fn tables_of_expression(text: &str, dialect: Dialect) -> Result<Vec<TableName>, SqlError> {
+pub fn reads_of_expression(text: &str, dialect: Dialect) -> Result<Reads, SqlError> {
     let parsed = Parser::new(dialect.rules()).with_recursion_limit(DEPTH_MAX).try_with_sql(text).and_then(|mut it| {
         let expression = it.parse_expr()?;
         // What is left over would be part of the query around it.
@@ -84,7 +104,7 @@ pub fn tables_of_expression(text: &str, dialect: Dialect) -> Result<Vec<TableNam
         let told = syntax_error(text, &error.to_string());
         SqlError { message: told.message.replace("Expected: EOF, found:", "the expression is over before"), ..told }
     })?;
-    let mut reader = Reader { text, own: HashMap::new(), scopes: Vec::new(), found: Vec::new() };
+    let mut reader = Reader::of(text, dialect);
     let _ = expression.visit(&mut reader);
     Ok(reader.found)
 }
@@ -107,28 +127,56 @@ fn syntax_error(text: &str, told: &str) -> SqlError {
 
 struct Reader<'t> {
     text: &'t str,
+    dialect: Dialect,
     /// What the queries in a WITH see: the names before them, and their own if it is recursive.
     own: HashMap<*const Query, Vec<String>>,
     /// Every name of a WITH that is known in the queries around the place, innermost last.
     scopes: Vec<Vec<String>>,
-    found: Vec<TableName>,
+    found: Reads,
 }
 
-impl Reader<'_> {
+impl<'t> Reader<'t> {
+    fn of(text: &'t str, dialect: Dialect) -> Self {
+        Reader { text, dialect, own: HashMap::new(), scopes: Vec::new(), found: Reads::default() }
+    }
+
     fn add(&mut self, name: &ObjectName) {
+        let Some(named) = self.named(name) else { return };
+        let is_own = |it: &String| self.scopes.last().into_iter().flatten().any(|own| own.eq_ignore_ascii_case(it));
+        if named.parts.len() == 1 && is_own(&named.parts[0]) {
+            return;
+        }
+        push_new(&mut self.found.tables, named);
+    }
+
+    fn add_call(&mut self, name: &ObjectName, stands: Stands) {
+        let last = name.0.last().and_then(|it| it.as_ident());
+        if last.is_some_and(|it| unseen::reads(&it.value, stands, self.dialect))
+            && let Some(named) = self.named(name)
+        {
+            push_new(&mut self.found.unseen, named);
+        }
+    }
+
+    fn named(&self, name: &ObjectName) -> Option<TableName> {
         let idents: Vec<_> = name.0.iter().filter_map(|it| it.as_ident()).collect();
-        let parts: Vec<String> = idents.iter().map(|it| it.value.clone()).collect();
-        let is_own = |it: &&String| self.scopes.last().into_iter().flatten().any(|own| own.eq_ignore_ascii_case(it));
-        if parts.is_empty() || parts.len() == 1 && parts.first().as_ref().is_some_and(is_own) {
-            return;
+        let (first, last) = (idents.first()?, idents.last()?);
+        let parts = idents.iter().map(|it| it.value.clone()).collect();
+        if first.span.start.line == 0 {
+            // Of a name in single quotes the parser keeps no place.
+            let written = first.to_string();
+            let start = self.text.find(&written).unwrap_or(0);
+            return Some(TableName { parts, at: start..start + written.len() });
         }
-        if self.found.iter().any(|it| it.parts == parts) {
-            return;
-        }
-        let (first, last) = (idents[0].span, idents[idents.len() - 1].span);
-        let start = offset(self.text, first.start.line, first.start.column);
-        let end = offset(self.text, last.end.line, last.end.column).max(start);
-        self.found.push(TableName { parts, at: start..end });
+        let start = offset(self.text, first.span.start.line, first.span.start.column);
+        let end = offset(self.text, last.span.end.line, last.span.end.column).max(start);
+        Some(TableName { parts, at: start..end })
+    }
+}
+
+fn push_new(them: &mut Vec<TableName>, name: TableName) {
+    if !them.iter().any(|it| it.parts == name.parts) {
+        them.push(name);
     }
 }
 
@@ -162,8 +210,21 @@ impl Visitor for Reader<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Table { name, args: None, .. } = factor {
-            self.add(name);
+        match factor {
+            TableFactor::Table { name, args: None, .. } => self.add(name),
+            TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
+                self.add_call(name, Stands::Table);
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<()> {
+        if let Expr::Function(Function { name, args, .. }) = expression
+            && *args != FunctionArguments::None
+        {
+            self.add_call(name, Stands::Value);
         }
         ControlFlow::Continue(())
     }
@@ -203,10 +264,41 @@ mod tests {
     }
 
     #[test]
+    fn functions_that_read_unseen_are_found_wherever_they_stand() {
+        const DUCKDB: Dialect = Dialect::DuckDb;
+        for (text, dialect, expected) in [
+            ("select * from read_csv('raw/c.csv')", DUCKDB, &["read_csv"][..]),
+            ("from Query_Table('a') x join range(3) using (i), lateral glob('*')", DUCKDB, &["Query_Table", "glob"]),
+            ("select * from a where n in (select n from main.query('select 1 as n'))", DUCKDB, &["main.query"]),
+            ("select * from unnest([1, 2]) u(n), generate_series(1, 3) g, a, json_each('[]') j", DUCKDB, &[]),
+            ("select sum(read_csv) from a", DUCKDB, &[]),
+            (
+                "select pg_read_file('x'), lower(n) from dblink('a', 'b') as d(n text)",
+                Dialect::Postgres,
+                &["dblink", "pg_read_file"],
+            ),
+            ("select * from own(1), jsonb_each(j), string_to_table('a', 'b')", Dialect::Postgres, &[]),
+            ("select * from pragma_table_info('a')", Dialect::Sqlite, &["pragma_table_info"]),
+            ("select * from json_each('[]'), generate_series(1, 2)", Dialect::Sqlite, &[]),
+        ] {
+            let mut found: Vec<String> =
+                reads(text, dialect).unwrap().unseen.into_iter().map(|it| it.parts.join(".")).collect();
+            found.sort();
+            assert_eq!(found, expected, "{text}");
+        }
+        let text = "select * from (select 1) where x in (select y from pg_ls_dir('.') y)";
+        let at = reads(text, Dialect::Postgres).unwrap().unseen[0].at.clone();
+        assert_eq!(&text[at], "pg_ls_dir");
+    }
+
+    #[test]
     fn places_are_bytes_of_the_text() {
         let text = "select 'é',\n  * from raw.orders o";
         let at = tables(text, Dialect::Sqlite).unwrap()[0].at.clone();
         assert_eq!(&text[at], "raw.orders");
+        let text = "select 'é',\n  * from 'raw/c.csv' o";
+        let at = tables(text, Dialect::DuckDb).unwrap()[0].at.clone();
+        assert_eq!(&text[at], "'raw/c.csv'");
     }
 
     #[test]

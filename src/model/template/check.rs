@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, ops::Range};
 use crate::{
     base::suggest::nearest,
     model::{
+        key::declaring,
         project::VarValue,
         template::{
             Quoting, Template, TemplateError, engine,
@@ -241,7 +242,7 @@ pub(super) fn unknown_ref<'k>(
     let at = text.get(from..).and_then(|it| it.find(key)).map(|it| from + it..from + it + key.len()).or(told.at);
     let help = match nearest(key, keys) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("declare it: [asset.{key}] or [source.{key}]"),
+        None => declaring(key),
     };
     let message = format!("there is no asset or source `{key}`");
     TemplateError { message, at, unknown: Some(key.to_owned()), help: Some(help) }
