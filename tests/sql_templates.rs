@@ -221,6 +221,24 @@ fn a_secret_is_inserted_and_stands_nowhere() {
 }
 
 #[test]
+fn a_secret_that_a_query_put_into_its_rows_is_not_shown_with_those_that_fail() {
+    let mut project = shop("select '{{ env.TOKEN }}' as token, 'x {{ env.TOKEN }}' as more");
+    let checks = "secret_env = [\"TOKEN\"]\n[asset.large]\nchecks = [{ accepted_values = { column = \"token\", values = [\"a\"] } }]";
+    project.edit("assets.toml", "files = [\"models/*.sql\"]", &format!("files = [\"models/*.sql\"]\n{checks}"));
+    project.set_env("TOKEN", "correct-horse");
+    let failed = project.run(&["materialize"]).exited(4);
+    assert!(failed.stderr.contains("x ***"), "{}", failed.stderr);
+    let again = project.run(&["show", "large", "--json"]);
+    for said in [failed.stderr, failed.stdout, again.stdout] {
+        assert!(!said.contains("correct-horse"), "{said}");
+    }
+    for (name, content) in project.snapshot() {
+        let found = content.windows(13).any(|it| it == b"correct-horse");
+        assert!(!found, "{name}");
+    }
+}
+
+#[test]
 fn tables_that_nobody_declares_may_be_read_if_that_is_said() {
     let project = shop("select id from legacy_orders union all select id from \"raw/orders\"");
     let output = project.run(&["validate"]).exited(2);

@@ -13,6 +13,7 @@ use crate::{
     exec::{
         executor::{StepExit, StepResult, StepSpec},
         io::{IoError, Staged, postgres::connect::secrets},
+        log::Redactor,
         run::{
             check::{Subject, answered, check_argv},
             context::RunContext,
@@ -199,12 +200,15 @@ impl Round {
             return vec![of_command(&self.checks[0], result)];
         };
         let answer = if result.exit == StepExit::Code(0) { answered(file, self.checks.len()) } else { None };
-        answer.unwrap_or_else(|| {
-            let said = result.tail.last().filter(|_| matches!(result.exit, StepExit::Code(1..)));
-            let why = said.cloned().or_else(|| exit_message(&result.exit));
-            let why = why.unwrap_or_else(|| "it gave no answer".to_owned());
-            self.checks.iter().map(|_| failed(format!("it could not be looked at: {why}"))).collect()
-        })
+        if let Some(findings) = answer {
+            // Rows may hold a secret that a query put there.
+            let redactor = Redactor::new(&self.spec.secrets);
+            return findings.into_iter().map(|it| it.redacted(&|text| redactor.redact_text(text))).collect();
+        }
+        let said = result.tail.last().filter(|_| matches!(result.exit, StepExit::Code(1..)));
+        let why = said.cloned().or_else(|| exit_message(&result.exit));
+        let why = why.unwrap_or_else(|| "it gave no answer".to_owned());
+        self.checks.iter().map(|_| failed(format!("it could not be looked at: {why}"))).collect()
     }
 
     fn reports(&self) -> Vec<CheckReport> {

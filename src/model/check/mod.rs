@@ -156,6 +156,19 @@ pub struct Finding {
     pub sample: Option<Sample>,
 }
 
+impl Finding {
+    /// With `redact` over everything in it that may come from rows.
+    #[must_use]
+    pub fn redacted(self, redact: &dyn Fn(&str) -> String) -> Finding {
+        let cell = |it: Option<String>| it.map(|it| redact(&it));
+        let sample = self.sample.map(|it| Sample {
+            rows: it.rows.into_iter().map(|row| row.into_iter().map(cell).collect()).collect(),
+            columns: it.columns.iter().map(|it| redact(it)).collect(),
+        });
+        Finding { failure: self.failure.map(|it| redact(&it)), sample, ..self }
+    }
+}
+
 /// Rows, for people: every value as text, `None` for a null.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
