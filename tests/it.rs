@@ -12,6 +12,7 @@ mod backfill;
 mod batch;
 mod batch_tables;
 mod checks;
+mod claim;
 mod cli;
 mod cut_off;
 mod data_checks;

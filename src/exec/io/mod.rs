@@ -372,6 +372,16 @@ pub trait IoManager: Send + Sync {
         self.probe(target, stored)
     }
 
+    /// Whether something is in its place that was never published there, as far as the store tells. Asked before what
+    /// is not recorded is made: nothing of others is replaced unseen. Where a store cannot tell, it is not.
+    ///
+    /// # Errors
+    /// A store that cannot be asked.
+    fn is_foreign(&self, target: &Target) -> Result<bool, IoError> {
+        let _ = target;
+        Ok(false)
+    }
+
     /// What is taken to be true of a recorded output where no connection may be opened: that it is there,
     /// if this is the place that was recorded. Only asked of a manager that is remote.
     fn believes(&self, target: &Target, stored: &StoredOutput) -> Probed {

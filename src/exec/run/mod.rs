@@ -12,6 +12,7 @@
 pub mod audit;
 mod batch;
 pub mod check;
+mod claim;
 pub mod context;
 pub mod dispatcher;
 pub mod emptied;

@@ -20,6 +20,7 @@ use crate::{
         relation::relation,
         run::{
             audit::{Audit, Audited},
+            claim::claim,
             context::{RunContext, Workspace},
             finish::{Restoring, restore},
             incremental::extent,
@@ -451,6 +452,7 @@ fn stage(
             let own = it.verdict.reasons();
             let reasons = if own.is_empty() { all_reasons.clone() } else { own.to_vec() };
             let target = workspace.target(node, &step.partition);
+            claim(context, node, &target, now.records.get(&node))?;
             let staged = workspace.io_of(node).stage(&target, &id)?;
             outputs.push(OutputAttempt {
                 node,

@@ -95,6 +95,9 @@ struct State {
     left: Vec<String>,
     /// The tables of which something was written down in the database.
     written: BTreeSet<String>,
+    /// Those of which it says no more than that they are ours, and those of which it is to say so.
+    marked: BTreeSet<String>,
+    unmarked: BTreeSet<String>,
     /// Names that tables and views may have, in lower case; `None`: any.
     taken: Option<BTreeSet<String>>,
     threads: Option<Arc<Threads>>,
@@ -254,8 +257,13 @@ impl Database {
                 let names = session.tables().map_err(refused)?;
                 state.taken = Some(names.iter().map(|it| it.to_ascii_lowercase()).collect());
                 state.left = names.into_iter().filter(|it| it.starts_with(STAGE)).collect();
-                let written = session.texts(&format!("select name from {}", session.qualified(OURS)));
-                state.written = written.map_err(refused)?.into_iter().flatten().flatten().collect();
+                for row in
+                    session.texts(&format!("select name, attempt from {}", session.qualified(OURS))).map_err(refused)?
+                {
+                    let [Some(name), attempt] = &row[..] else { continue };
+                    let them = if attempt.as_deref() == Some("") { &mut state.marked } else { &mut state.written };
+                    them.insert(name.clone());
+                }
                 state.rows = session.row_counts().map_err(refused)?;
             }
         }
@@ -396,7 +404,7 @@ impl Database {
     pub fn write_down(&self, session: &mut Session, name: &str, of: Option<(&str, &Digest)>) -> Result<(), Refused> {
         let (engine, ours) = (session.engine, session.qualified(OURS));
         // Of a file that is open nobody else knows better.
-        if !engine.holds || locked(&self.state).written.iter().any(|it| it == name || is_other_cut(it, name)) {
+        if !engine.holds || self.is_written(name) || locked(&self.state).marked.remove(name) {
             let other = match name.split_once('@') {
                 Some((table, _)) => format!("name = {}", engine.literal(table)),
                 None => {
@@ -412,6 +420,63 @@ impl Database {
         // If it is not committed after all, there is one row less to take away than is believed.
         locked(&self.state).written.insert(name.to_owned());
         Ok(())
+    }
+
+    /// The same of a table whose rows tell the rest.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn mark(&self, session: &mut Session, name: &str) -> Result<(), Refused> {
+        if self.is_written(name) {
+            self.write_down(session, name, None)?;
+        }
+        let mut state = locked(&self.state);
+        if !state.marked.contains(name) {
+            state.unmarked.insert(name.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether it says more of a table, or of partitions of it, than that they are ours.
+    fn is_written(&self, name: &str) -> bool {
+        locked(&self.state).written.iter().any(|it| it == name || is_other_cut(it, name))
+    }
+
+    /// Whether a table was made by this tool, or some partition of it.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn is_ours(&self, session: &mut Session, table: &str) -> Result<bool, Refused> {
+        let (engine, ours) = (session.engine, session.qualified(OURS));
+        if engine.holds {
+            let state = locked(&self.state);
+            return Ok(state.marked.contains(table) || state.unmarked.contains(table) || {
+                drop(state);
+                self.is_written(table)
+            });
+        }
+        let parts = format!("{table}@");
+        let (length, parts, table) = (parts.chars().count(), engine.literal(&parts), engine.literal(table));
+        let asked = format!("select 1 from {ours} where name = {table} or substr(name, 1, {length}) = {parts} limit 1");
+        Ok(!session.texts(&asked)?.is_empty())
+    }
+
+    /// Whether there may be a table or view of this name.
+    pub fn may_have(&self, name: &str) -> bool {
+        locked(&self.state).taken.as_ref().is_none_or(|it| it.contains(&name.to_ascii_lowercase()))
+    }
+
+    /// Says of all tables at once that they are ours. If it cannot be said now, people are asked about them should all
+    /// that the project knows of them be lost.
+    fn mark_all(&self) {
+        let unmarked = std::mem::take(&mut locked(&self.state).unmarked);
+        if unmarked.is_empty() {
+            return;
+        }
+        let Ok(mut session) = self.session() else { return };
+        let row = |it: &String| format!("({}, '', '')", session.engine.literal(it));
+        let rows = unmarked.iter().map(row).collect::<Vec<_>>().join(", ");
+        let _ = session.run(&format!("insert into {} values {rows}", session.qualified(OURS)));
     }
 
     /// Keeps what an attempt has staged.
@@ -471,6 +536,7 @@ impl Database {
     /// Closes the file and lets others have it.
     pub fn rest(&self) {
         locked(&self.held).clear();
+        self.mark_all();
         let mut state = locked(&self.state);
         if state.open.take().is_some()
             && let Some(ledger) = &self.ledger

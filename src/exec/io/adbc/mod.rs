@@ -231,8 +231,14 @@ impl AdbcManager {
         let from = session.qualified(&self.stage_table(&staged.target, &staged.attempt));
         session.run(&format!("alter {kind} {from} rename to {}", engine.quoted(&name))).map_err(&told)?;
         view::indexes(session, staged, &name)?;
-        let of = (!self.is_told_by_rows(&staged.target)).then_some((staged.attempt.0.as_str(), &content.data_version));
-        self.database.write_down(session, &name, of).map_err(&told)?;
+        match self.is_told_by_rows(&staged.target) {
+            true => self.database.mark(session, &name),
+            false => {
+                let of = Some((staged.attempt.0.as_str(), &content.data_version));
+                self.database.write_down(session, &name, of)
+            }
+        }
+        .map_err(&told)?;
         view::hooks(session, &publishing.post_hooks)?;
         self.database.commit(session, &name, Some(&content.data_version)).map_err(&told)
     }
@@ -446,6 +452,26 @@ impl IoManager for AdbcManager {
             Some(it) if it.data_version == version => Probed::Same,
             Some(_) => Probed::Modified,
         })
+    }
+
+    fn is_foreign(&self, target: &Target) -> Result<bool, IoError> {
+        let name = table_name(target);
+        if !self.database.may_be_there()? {
+            return Ok(false);
+        }
+        let mut session = self.database.session()?;
+        let found = (|| {
+            if !self.database.may_have(&name) || self.database.is_ours(&mut session, &name)? {
+                return Ok(false);
+            }
+            let stored = session.engine.stored(&name);
+            let is_alike = |it: &String| match session.engine.holds {
+                true => it.eq_ignore_ascii_case(&stored),
+                false => **it == *stored,
+            };
+            Ok(session.tables()?.iter().any(is_alike))
+        })();
+        found.map_err(self.told(target))
     }
 
     fn believes(&self, _target: &Target, stored: &StoredOutput) -> Probed {

@@ -252,9 +252,14 @@ impl Session {
     pub fn kind_of(&mut self, name: &str) -> Result<Option<String>, Refused> {
         let engine = self.engine;
         let listed = self.tables_query();
-        let column = if engine.dialect == Dialect::Sqlite { "name" } else { "table_name" };
         let word = if listed.contains(" where ") { "and" } else { "where" };
-        let mut found = self.texts(&format!("{listed} {word} {column} = {}", engine.literal(&engine.stored(name))))?;
+        let literal = engine.literal(&engine.stored(name));
+        let is_it = match engine.dialect {
+            Dialect::Sqlite => format!("name = {literal} collate nocase"),
+            Dialect::DuckDb => format!("lower(table_name) = lower({literal})"),
+            _ => format!("table_name = {literal}"),
+        };
+        let mut found = self.texts(&format!("{listed} {word} {is_it}"))?;
         let kind = found.pop().and_then(|mut it| it.pop().flatten());
         Ok(kind.map(|it| if it.eq_ignore_ascii_case("base table") { "table".to_owned() } else { it.to_lowercase() }))
     }

@@ -394,6 +394,23 @@ impl IoManager for PostgresManager {
         }
     }
 
+    fn is_foreign(&self, target: &Target) -> Result<bool, IoError> {
+        let mut session = self.connect(target)?;
+        let (client, schema, name) = (&mut session.client, &session.schema, table_name(target));
+        let found = (|| {
+            if table::find(client, schema, &name)?.is_none() {
+                return Ok(false);
+            }
+            if table::find(client, schema, OURS)?.is_none() {
+                return Ok(true);
+            }
+            let ours = qualified(schema, OURS);
+            let row = format!("select 1 from {ours} where name = $1 or starts_with(name, $1 || '@') limit 1");
+            Ok(client.query_opt(&row, &[&name])?.is_none())
+        })();
+        self.told(found)
+    }
+
     fn believes(&self, target: &Target, stored: &StoredOutput) -> Probed {
         self.version_recorded(target, stored).map_or_else(|probed| probed, |_| Probed::Same)
     }

@@ -318,6 +318,15 @@ impl IoManager for SqliteManager {
         })
     }
 
+    fn is_foreign(&self, target: &Target) -> Result<bool, IoError> {
+        let name = table_name(target);
+        let found = self.ask(|connection| {
+            let is_there = table::exists(connection, &name)? || table::is_view(connection, &name)?;
+            Ok(is_there && !is_ours(connection, &name)?)
+        });
+        Ok(found?.unwrap_or(false))
+    }
+
     fn adopt(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError> {
         let found = self.version(target)?;
         Ok(found.filter(|it| it.data_version == *data_version).map(|it| token(&it.data_version)))
@@ -383,6 +392,19 @@ fn holds(connection: &Connection, target: &Target) -> rusqlite::Result<bool> {
         && connection.query_row(known, [target.ledger_name()], |_| Ok(())).optional()?.is_some();
     let rows = format!("select 1 from main.{} where {} limit 1", quoted(&table_name(target)), target.condition());
     Ok(is_known || connection.query_row(&rows, [], |_| Ok(())).optional()?.is_some())
+}
+
+/// Whether a table or view was made by this tool, or some partition of it.
+fn is_ours(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    if view::is_written(connection, name)? {
+        return Ok(true);
+    }
+    if !table::exists(connection, "_assets_tables")? {
+        return Ok(false);
+    }
+    let row = "select 1 from main._assets_tables where name = ?1 collate nocase \
+               or substr(name, 1, length(?2)) = ?2 collate nocase limit 1";
+    Ok(connection.query_row(row, [name, &format!("{name}@")], |_| Ok(())).optional()?.is_some())
 }
 
 /// The table of a target: its path has one part.

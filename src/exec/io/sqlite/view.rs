@@ -71,6 +71,11 @@ pub fn is_of(connection: &Connection, name: &str, attempt: &str) -> rusqlite::Re
     Ok(written(connection, name)?.is_some_and(|it| it.2 == attempt))
 }
 
+/// Whether a view of this name was made by this tool.
+pub fn is_written(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    Ok(written(connection, name)?.is_some())
+}
+
 type Written = ([u8; 32], String, String);
 
 fn written(connection: &Connection, name: &str) -> rusqlite::Result<Option<Written>> {

@@ -1,0 +1,90 @@
+//! Tables of others: nothing replaces them unseen, and what this project has made is known as its own even where all
+//! that was recorded of it is lost.
+
+use crate::support::{Project, duckdb, postgres::Server};
+
+const MANIFEST: &str = r#"default_io = "db"
+[asset.orders]
+sql = "select 1 as n"
+[asset.more]
+sql = "select n + 1 as n from orders"
+"#;
+
+/// A project with this database, in which `orders` is somebody else's.
+fn with_orders(io: &str, url: &str, make: impl FnOnce(&Project)) -> Project {
+    let project = Project::new()
+        .manifest(&format!("{MANIFEST}[io.db]\n{io}\n"))
+        .env("URL", url)
+        .env("ASSETS_DUCKDB_LIBRARY", duckdb::library().to_str().unwrap());
+    make(&project);
+    project
+}
+
+/// `look` gives all rows of `orders`.
+fn nothing_of_others_is_lost(project: &Project, look: &dyn Fn(&Project) -> Vec<String>) {
+    let refused = project.run(&["materialize"]).exited(1);
+    for part in [
+        "there is a table or view orders already, which this project has not made",
+        "assets materialize --force -s orders",
+        "assets accept orders --reason",
+    ] {
+        assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+    }
+    assert_eq!(look(project), ["precious"]);
+
+    project.run(&["accept", "orders", "--reason", "it is"]).succeeded();
+    assert_eq!(look(project), ["precious"]);
+    assert!(project.run(&["status", "orders"]).succeeded().stdout.contains("fresh"));
+    // An edit is a wish for another table.
+    project.edit("assets.toml", "select 1 as n", "select 2 as n");
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(look(project), ["2"]);
+
+    std::fs::remove_dir_all(project.path(".assets")).unwrap();
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(look(project), ["2"]);
+}
+
+fn forced_it_is_replaced(project: &Project, look: &dyn Fn(&Project) -> Vec<String>) {
+    project.run(&["materialize", "-s", "orders"]).exited(1);
+    project.run(&["materialize", "--force", "-s", "orders"]).succeeded();
+    assert_eq!(look(project), ["1"]);
+    project.run(&["materialize"]).succeeded();
+}
+
+#[test]
+fn a_table_of_others_in_sqlite_is_left_alone() {
+    let open = |it: &Project| rusqlite::Connection::open(it.path("db.sqlite")).unwrap();
+    let make = |it: &Project| open(it).execute_batch("create table Orders as select 'precious' as n").unwrap();
+    let look = |it: &Project| {
+        let connection = open(it);
+        let mut statement = connection.prepare("select cast(n as text) from orders").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<Vec<String>, _>>().unwrap()
+    };
+    let io = "type = \"sqlite\"\npath = \"db.sqlite\"";
+    nothing_of_others_is_lost(&with_orders(io, "", make), &look);
+    forced_it_is_replaced(&with_orders(io, "", make), &look);
+}
+
+#[test]
+fn a_table_of_others_in_duckdb_is_left_alone() {
+    let make = |it: &Project| duckdb::run(&it.path("db.duckdb"), "create table Orders as select 'precious' as n");
+    let look = |it: &Project| duckdb::rows(&it.path("db.duckdb"), "select n::varchar from orders");
+    let io = "type = \"duckdb\"\npath = \"db.duckdb\"";
+    nothing_of_others_is_lost(&with_orders(io, "", make), &look);
+    forced_it_is_replaced(&with_orders(io, "", make), &look);
+}
+
+#[test]
+fn a_table_of_others_in_postgres_is_left_alone() {
+    for as_forced in [false, true] {
+        let database = Server::shared().database();
+        let make = |_: &Project| database.run("create table orders as select 'precious' as n");
+        let look = |_: &Project| database.rows("select n::text from orders");
+        let project = with_orders("type = \"postgres\"\nurl = \"{{ env.URL }}\"", &database.url(), make);
+        match as_forced {
+            false => nothing_of_others_is_lost(&project, &look),
+            true => forced_it_is_replaced(&project, &look),
+        }
+    }
+}
