@@ -48,6 +48,7 @@ mod partitions;
 mod postgres;
 mod promises;
 mod review;
+mod row_order;
 mod run_features;
 // A release build has all its protections, whatever it is told.
 #[cfg(debug_assertions)]

@@ -167,6 +167,8 @@ pub enum Identity {
     Bytes,
     /// The rows of a table, in any order, and its columns.
     Rows,
+    /// The same where their order was asked for: every byte of the file that holds them.
+    Sequence,
     /// What a JSON text says, whatever its form.
     Json,
     /// Nothing of it is read.

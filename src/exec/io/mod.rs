@@ -115,6 +115,7 @@ impl Target {
         match self.identity {
             Identity::Bytes => Reading::Bytes,
             Identity::Rows => table().map_or(Reading::Bytes, Reading::Rows),
+            Identity::Sequence => table().map_or(Reading::Bytes, Reading::Sequence),
             Identity::Json => Reading::Json,
             Identity::Unread => Reading::Unread,
         }
@@ -127,6 +128,8 @@ pub enum Reading {
     Bytes,
     /// The rows of a table.
     Rows(TableFormat),
+    /// The same in their order: the bytes, and how many rows they are is told.
+    Sequence(TableFormat),
     /// What a JSON text says.
     Json,
     /// Nothing: it is the same as long as nobody writes to it.

@@ -23,12 +23,13 @@ use crate::{
         event::{CheckReport, Extent, StepError, StepOutcome, StepReport},
         fingerprint::{PartKind, PartValue},
         plan::PlanStep,
-        project::{Action, NodeId, Op},
+        project::{Action, Identity, NodeId, Op},
+        staleness::ReasonCode,
     },
     plan::{
         examine::Examined,
         explain::listings,
-        hash::FileKind,
+        hash::{FileFact, FileKind},
         observe::{OpFacts, SourceFacts, computation, observe, sources_of},
         recall::{Recalled, recall},
         record::{AttemptState, Intent, Materialization, StoredOutput, TrackedFile},
@@ -303,7 +304,7 @@ fn publish(
         .map(|(it, content)| materialization(context, step, attempting, result, it, content))
         .collect::<Result<_, _>>()?;
     let unchanged: Vec<Option<StoredOutput>> =
-        attempting.outputs.iter().zip(&new).map(|(it, record)| unchanged(it, record)).collect();
+        attempting.outputs.iter().zip(&new).map(|(it, record)| unchanged(context, it, record)).collect();
     if unchanged.iter().any(Option::is_none) && !Protection::Intent.is_off() {
         // I4, I5: from here on a crash is rolled forward from this record, which also tells of outputs that
         // stay: they have a new fingerprint.
@@ -394,13 +395,34 @@ fn materialization(
 }
 
 /// The stored output, if what is visible is known to be what was just made.
-fn unchanged(output: &OutputAttempt, new: &Materialization) -> Option<StoredOutput> {
+fn unchanged(context: &RunContext<'_>, output: &OutputAttempt, new: &Materialization) -> Option<StoredOutput> {
     let standing = output.standing.as_ref()?;
     let target = &output.staged.target;
     if target.in_place || target.publishing.does_more() || standing.content() != new.content() {
         return None;
     }
+    let forced = output.reasons.iter().any(|it| it.code == ReasonCode::Forced);
+    if forced && !has_same_bytes(context, output, &standing.output) {
+        return None;
+    }
     Some(standing.output.clone())
+}
+
+/// Whether what is staged is what stands, also where equal versions do not say so: of files that are known by what
+/// they say. Who forces an asset wants what is made now, in this very form.
+fn has_same_bytes(context: &RunContext<'_>, output: &OutputAttempt, standing: &StoredOutput) -> bool {
+    let workspace = context.workspace;
+    if !matches!(output.staged.target.identity, Identity::Rows | Identity::Json)
+        || workspace.project.is_in_database(output.node)
+    {
+        return true;
+    }
+    let StoredOutput::Files(files) = standing else { return false };
+    let Ok(below) = output.staged.path.strip_prefix(&workspace.root) else { return false };
+    let Ok(path) = ProjectPath::resolve(&ProjectPath::root(), below) else { return false };
+    let fact = workspace.sweep.look_at(&path);
+    workspace.sweep.forget(&path);
+    matches!((fact, &files[..]), (FileFact::Present { digest, .. }, [file]) if digest == file.digest)
 }
 
 /// Small code files and the query, kept by digest for the diffs of `why`.

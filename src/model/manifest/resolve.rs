@@ -63,6 +63,8 @@ pub struct Resolver<'a> {
     pub keys: HashMap<&'a str, NodeId>,
     /// The same for templates of SQL, as soon as there is one.
     pub key_set: Option<Arc<BTreeSet<String>>>,
+    /// Files whose query asks for an order of its rows.
+    pub ordered: BTreeSet<NodeId>,
 }
 
 /// Name and root of the IO manager of a project that declares none.
@@ -90,6 +92,7 @@ pub fn resolve<'a>(
         op_partitions: HashMap::new(),
         keys: HashMap::with_capacity(from.asset.entries.len() + from.source.entries.len()),
         key_set: None,
+        ordered: BTreeSet::new(),
     };
     let (name, pass_env, durability) = it.project();
     it.vars = it.variables();
@@ -99,7 +102,8 @@ pub fn resolve<'a>(
     let pools = it.pools();
     let jobs = it.jobs();
     it.number_keys();
-    let (nodes, ops) = it.nodes_and_ops();
+    let (mut nodes, ops) = it.nodes_and_ops();
+    sql::in_order(&it.ordered, &mut nodes);
     it.check_mappings(&ops, &nodes);
     it.check_pools(&ops, &pools, &jobs);
     let graph = validate::graph(&nodes, &ops, from, it.report);

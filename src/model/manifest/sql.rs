@@ -5,12 +5,18 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    base::{diagnostic::Diagnostic, id::Id, path::ProjectPath, span::Span},
+    base::{
+        diagnostic::Diagnostic,
+        id::{Id, IdVec},
+        path::ProjectPath,
+        span::Span,
+    },
     model::{
         format::TableFormat,
         partitioning::PartitionsId,
         project::{
             Action, Asset, CheckBody, EnvName, Identity, IoKind, Node, NodeBody, NodeId, Project, Shape, Sql, SqlTable,
+            VersionKind,
         },
         sql::{
             self, Dialect,
@@ -217,6 +223,10 @@ impl<'a> Resolver<'a> {
             }
         };
         self.unseen(asset, &reads.unseen, &query);
+        // A table has no order, a file has.
+        if reads.ordered && dialect == Dialect::DataFusion {
+            self.ordered.insert(asset);
+        }
         let (mut read, mut itself) = (Vec::with_capacity(reads.tables.len()), None);
         for table in reads.tables {
             let place = self.place_in(&query, Some(table.at.clone()));
@@ -235,6 +245,17 @@ impl<'a> Resolver<'a> {
         let from = self.from;
         let assets = &from.asset.entries;
         assets.get(node.index()).map_or_else(|| &*from.source.entries[node.index() - assets.len()].key, |it| &*it.key)
+    }
+}
+
+/// Files in which the order of rows counts: a query asks for it, and nobody said what their version is.
+pub fn in_order(ordered: &BTreeSet<NodeId>, nodes: &mut IdVec<NodeId, Node>) {
+    for node in ordered {
+        if let NodeBody::Asset(asset) = &mut nodes[*node].body
+            && (asset.identity, asset.version) == (Identity::Rows, VersionKind::Content)
+        {
+            asset.identity = Identity::Sequence;
+        }
     }
 }
 

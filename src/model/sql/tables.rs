@@ -20,6 +20,8 @@ pub struct Reads {
     pub tables: Vec<TableName>,
     /// Functions that read what nobody sees, each once.
     pub unseen: Vec<TableName>,
+    /// The query asks for an order of its rows.
+    pub ordered: bool,
 }
 
 /// A table as it is named.
@@ -64,11 +66,20 @@ pub fn tables(text: &str, dialect: Dialect) -> Result<Vec<TableName>, SqlError> 
     reads(text, dialect).map(|it| it.tables)
 }
 
+/// Below the top no engine keeps an order.
+fn is_ordered(query: &Query) -> bool {
+    let within = match &*query.body {
+        SetExpr::Query(it) => is_ordered(it),
+        _ => false,
+    };
+    query.order_by.is_some() || within
+}
+
 /// The same of a query that was parsed of `text`.
 pub(super) fn reads_of(query: &Query, text: &str, dialect: Dialect) -> Result<Reads, SqlError> {
     let mut reader = Reader::of(text, dialect);
     match query.visit(&mut reader) {
-        ControlFlow::Continue(()) => Ok(reader.found),
+        ControlFlow::Continue(()) => Ok(Reads { ordered: is_ordered(query), ..reader.found }),
         // Some databases would do it, again with every build.
         ControlFlow::Break(()) => Err(SqlError { message: "a query must not change anything".to_owned(), at: None }),
     }
@@ -233,6 +244,27 @@ impl Visitor for Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_order_counts_where_it_is_that_of_the_rows() {
+        let ordered = |text: &str| reads(text, Dialect::DataFusion).unwrap().ordered;
+        for text in [
+            "select * from t order by 1",
+            "with a as (select * from t) select * from a order by n desc limit 3",
+            "(select * from t order by n)",
+            "select * from t union all select * from u order by n",
+        ] {
+            assert!(ordered(text), "{text}");
+        }
+        for text in [
+            "select * from t limit 3",
+            "select * from (select * from t order by n limit 3)",
+            "with a as (select * from t order by n) select * from a",
+            "select row_number() over (order by n) as r from t",
+        ] {
+            assert!(!ordered(text), "{text}");
+        }
+    }
 
     fn read(text: &str) -> Vec<String> {
         tables(text, Dialect::Sqlite).unwrap().into_iter().map(|it| it.parts.join(".")).collect()

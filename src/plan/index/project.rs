@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// Also tells projects of another version of this program apart: what a manifest means may have changed.
-const FORM: &str = concat!("assets project 24, ", env!("CARGO_PKG_VERSION"));
+const FORM: &str = concat!("assets project 25, ", env!("CARGO_PKG_VERSION"));
 
 /// What a project was read from, and what it was read with.
 #[derive(Clone, PartialEq, Debug)]
@@ -197,7 +197,7 @@ coded_struct!(Job { select, place, description, partitions, vars, pool });
 coded_struct!(Span { file, start, end });
 coded_cases!(TableFormat { 0 = Csv, 1 = Jsonl, 2 = Parquet, 3 = Arrow });
 coded_cases!(Shape { 0 = File, 1 = Folder });
-coded_cases!(Identity { 0 = Bytes, 1 = Rows, 2 = Json, 3 = Unread });
+coded_cases!(Identity { 0 = Bytes, 1 = Rows, 2 = Json, 3 = Unread, 4 = Sequence });
 coded_cases!(VersionKind { 0 = Content, 1 = Canonical, 2 = Reported, 3 = Inputs, 4 = Always });
 
 macro_rules! coded_id {

@@ -21,7 +21,7 @@ use crate::{
             IoError, Reading,
             beneath::{Folder, Found},
         },
-        table::{digest::TableDigest, read},
+        table::{TableError, digest::TableDigest, read},
     },
     model::{format::TableFormat, project::Shape},
     plan::{
@@ -83,6 +83,7 @@ impl Measurer {
             FileKind::File => match reading {
                 Reading::Bytes => self.measure_file(&path)?,
                 Reading::Rows(format) => self.measure_table(&path, format)?,
+                Reading::Sequence(format) => self.measure_sequence(&path, format)?,
                 Reading::Json => self.measure_json(&path)?,
                 Reading::Unread => self.unread(&path)?,
             },
@@ -121,6 +122,15 @@ impl Measurer {
         let rows = read::open(&[path.under(&self.root)], format);
         let version = rows.and_then(TableDigest::of).map_err(|it| unreadable(path, it.to_string()))?;
         Ok(Measured { data_version: version.digest, rows: Some(version.rows), ..measured })
+    }
+
+    fn measure_sequence(&self, path: &ProjectPath, format: TableFormat) -> Result<Measured, IoError> {
+        let measured = self.measure_file(path)?;
+        let counted = read::open(&[path.under(&self.root)], format).and_then(|batches| {
+            batches.into_iter().try_fold(0, |count, it| Ok(count + it.map_err(TableError::new)?.num_rows()))
+        });
+        let rows = counted.map_err(|it| unreadable(path, it.to_string()))?;
+        Ok(Measured { rows: u64::try_from(rows).ok(), ..measured })
     }
 
     fn measure_json(&self, path: &ProjectPath) -> Result<Measured, IoError> {
