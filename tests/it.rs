@@ -47,6 +47,7 @@ mod partition_tables;
 mod partitions;
 mod postgres;
 mod promises;
+mod rename_tables;
 mod review;
 mod row_order;
 mod run_features;

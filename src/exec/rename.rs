@@ -10,7 +10,7 @@ use crate::{
     base::path::ProjectPath,
     exec::{
         io::{
-            IoError, Target,
+            IoError, Probed, Target,
             beneath::{Folder, Swaps},
         },
         lock::{Holder, LockError, LockName, LockTable, Locked},
@@ -38,6 +38,8 @@ pub struct Renamed {
     pub moved: Vec<(PartitionKey, ProjectPath, ProjectPath)>,
     /// Where an output stays although the new key belongs elsewhere, and why.
     pub stays: Vec<(ProjectPath, String)>,
+    /// Tables among them, which only their database renames.
+    pub tables: Vec<(IoId, Target, Target)>,
     /// Assets whose records speak of the new key now.
     pub dependents: Vec<AssetKey>,
 }
@@ -111,12 +113,15 @@ pub fn rename(
     }
     let mut dependents: Vec<AssetKey> = others.iter().map(|it| it.key.clone()).collect();
     dependents.dedup();
-    let mut renamed = Renamed { moved: Vec::new(), stays: Vec::new(), dependents };
+    let mut renamed = Renamed { moved: Vec::new(), stays: Vec::new(), tables: Vec::new(), dependents };
     let mut changes = vec![Change::Renamed { old: old.clone(), new: new.clone() }];
     let brought = records.iter().try_for_each(|record| {
         let mut own = Materialization { key: new.clone(), ..respelled(record, old, new) };
         if let Some(place) = place_of(workspace, old, new, &record.partition) {
-            bring(workspace, &place, record, &mut own, &mut renamed)?;
+            match record.output {
+                StoredOutput::Files(_) => bring(workspace, &place, record, &mut own, &mut renamed)?,
+                StoredOutput::Token(_) => bring_table(workspace, &place, old, record, &mut own, &mut renamed)?,
+            }
         }
         changes.push(Change::Refreshed(Box::new(own)));
         Ok::<_, RenameError>(())
@@ -125,12 +130,24 @@ pub fn rename(
     let done = brought.and_then(|()| Ok(workspace.store.commit(&changes)?));
     if let Err(error) = done {
         // What was recorded stands, so it must find the outputs where it says.
-        renamed.moved.iter().try_for_each(|(_, from, to)| move_output(&workspace.root, to, from))?;
+        renamed.back(workspace)?;
         return Err(error);
     }
     // What checks said in the past is for people: it is not worth a failure.
     let _ = workspace.checked.rename(old, new);
     Ok(renamed)
+}
+
+impl Renamed {
+    /// Every output to where it was.
+    fn back(&self, workspace: &Workspace) -> Result<(), IoError> {
+        for (io, old, new) in &self.tables {
+            workspace.io[*io].rename(new, old)?;
+        }
+        let is_table = |path: &ProjectPath| self.tables.iter().any(|it| it.2.path == *path);
+        let files = self.moved.iter().filter(|it| !is_table(&it.2));
+        files.into_iter().try_for_each(|(_, from, to)| move_output(&workspace.root, to, from))
+    }
 }
 
 /// The latest records of other assets that name `old`, naming `new` instead.
@@ -203,6 +220,13 @@ struct Place {
 /// What the manifest says of `new`; or, while it still has `old` at the default place, what it will say.
 fn place_of(workspace: &Workspace, old: &AssetKey, new: &AssetKey, partition: &PartitionKey) -> Option<Place> {
     let project = &*workspace.project;
+    let declared = project.node(new.as_str()).or_else(|| project.node(old.as_str()))?;
+    if project.is_in_database(declared) {
+        let io = project.nodes[declared].asset()?.io;
+        let path = project.io_managers[io].kind.table_path(new.as_str());
+        let target = Target { key: new.clone(), path: path.clone(), ..workspace.target(declared, partition) };
+        return Some(Place { io, target, path });
+    }
     if let Some(node) = project.node(new.as_str()) {
         let asset = project.nodes[node].asset()?;
         let path = project.output_path_of(node, partition)?;
@@ -269,6 +293,34 @@ fn bring(
             move_output(&workspace.root, &place.path, &from)?;
             renamed.stays.push((from, "it is not of the kind that the manifest declares".to_owned()));
         }
+    }
+    Ok(())
+}
+
+/// Gives the table its new name, if it is still what was recorded and the name is free. All partitions of it at once.
+fn bring_table(
+    workspace: &Workspace,
+    place: &Place,
+    old: &AssetKey,
+    record: &Materialization,
+    own: &mut Materialization,
+    renamed: &mut Renamed,
+) -> Result<(), RenameError> {
+    let (io, kind) = (&workspace.io[place.io], &workspace.project.io_managers[place.io].kind);
+    let new = &place.target;
+    let from = Target { key: old.clone(), path: kind.table_path(old.as_str()), ..new.clone() };
+    if kind.database().is_none() || from.path == new.path {
+        return Ok(());
+    }
+    let is_as_recorded = matches!(io.probe(&from, &record.output)?, Probed::Same);
+    if is_as_recorded && io.rename(&from, new)? {
+        renamed.moved.push((PartitionKey::whole(), from.path.clone(), new.path.clone()));
+        renamed.tables.push((place.io, from.clone(), new.clone()));
+    }
+    match io.adopt(new, &record.content())? {
+        Some(output) => own.output = output,
+        None if is_as_recorded => renamed.stays.push((from.path, format!("{} is in the way", new.path))),
+        None => renamed.stays.push((from.path, "it is not what was recorded".to_owned())),
     }
     Ok(())
 }

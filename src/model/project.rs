@@ -552,6 +552,17 @@ pub enum IoKind {
 }
 
 impl IoKind {
+    /// Where a database keeps what has this key: its table, below its schema if the key tells that.
+    pub fn table_path(&self, key: &str) -> ProjectPath {
+        let name = match key.rsplit_once('/') {
+            Some((prefix, name)) if matches!(self, IoKind::Postgres { schema_from_key: true, .. }) => {
+                format!("{}/{name}", prefix.replace('/', "_"))
+            }
+            _ => key.replace('/', "_"),
+        };
+        ProjectPath::resolve(&ProjectPath::root(), name).unwrap_or_default()
+    }
+
     /// Whose SQL is spoken where the tables are kept; `None` for what is no database.
     pub fn database(&self) -> Option<Dialect> {
         match self {

@@ -375,6 +375,16 @@ pub trait IoManager: Send + Sync {
         self.probe(target, stored)
     }
 
+    /// Gives what was published at `from`, all partitions of it, the place of `to`, in one step. `false`: it was not done,
+    /// because nothing is there, or something is at `to`, or it cannot be done here.
+    ///
+    /// # Errors
+    /// A store that refuses it.
+    fn rename(&self, from: &Target, to: &Target) -> Result<bool, IoError> {
+        let _ = (from, to);
+        Ok(false)
+    }
+
     /// Whether something is in its place that was never published there, as far as the store tells. Asked before what
     /// is not recorded is made: nothing of others is replaced unseen. Where a store cannot tell, it is not.
     ///

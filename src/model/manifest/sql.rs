@@ -146,13 +146,7 @@ impl<'a> Resolver<'a> {
         if was_file && !is_query && handed_over.is_none() {
             self.no_table(declared, &asset);
         }
-        let from_key =
-            matches!(self.io_kinds.get(asset.io.index()), Some(IoKind::Postgres { schema_from_key: true, .. }));
-        let name = match declared.key.rsplit_once('/').filter(|_| from_key) {
-            Some((prefix, name)) => format!("{}/{name}", prefix.replace('/', "_")),
-            None => declared.key.replace('/', "_"),
-        };
-        let path = ProjectPath::resolve(&ProjectPath::root(), name).unwrap_or_default();
+        let path = self.io_kinds.get(asset.io.index()).map(|it| it.table_path(&declared.key)).unwrap_or_default();
         let said = ["format", "path"].iter().any(|it| declared.table.entry(it).is_some());
         let handed_over = handed_over.filter(|_| said).map_or(TABLE_FORMAT, TableFormat::name);
         let format = (!is_query).then(|| handed_over.to_owned());

@@ -437,6 +437,36 @@ impl Database {
         Ok(())
     }
 
+    /// Commits that a table has another name, with all that is written down of it.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn rename(&self, session: &mut Session, from: &str, to: &str) -> Result<(), Refused> {
+        let (engine, ours, parts) = (session.engine, session.qualified(OURS), format!("{from}@"));
+        let length = from.chars().count();
+        let [old, new, parts] = [from, to, &parts].map(|it| engine.literal(it));
+        session.run(&format!(
+            "update {ours} set name = concat({new}, substr(name, {})) where name = {old} or substr(name, 1, {}) = {parts}",
+            length + 1,
+            length + 1
+        ))?;
+        self.commit(session, from, None)?;
+        let mut state = locked(&self.state);
+        let State { written, marked, unmarked, rows, taken, .. } = &mut *state;
+        for names in [written, marked, unmarked] {
+            let of =
+                |it: &str| it.strip_prefix(from).filter(|it| it.is_empty() || it.starts_with('@')).map(str::to_owned);
+            let renamed: Vec<String> = names.iter().filter_map(|it| of(it)).collect();
+            names.retain(|it| of(it).is_none());
+            names.extend(renamed.into_iter().map(|it| format!("{to}{it}")));
+        }
+        if let Some(count) = rows.remove(from) {
+            rows.insert(to.to_owned(), count);
+        }
+        taken.iter_mut().for_each(|it| _ = it.insert(to.to_ascii_lowercase()));
+        Ok(())
+    }
+
     /// Whether it says more of a table, or of partitions of it, than that they are ours.
     fn is_written(&self, name: &str) -> bool {
         locked(&self.state).written.iter().any(|it| it == name || is_other_cut(it, name))

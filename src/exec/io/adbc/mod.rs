@@ -454,6 +454,25 @@ impl IoManager for AdbcManager {
         })
     }
 
+    fn rename(&self, from: &Target, to: &Target) -> Result<bool, IoError> {
+        let (old, new, engine) = (table_name(from), table_name(to), self.database.place.engine);
+        if !engine.transactional || !self.database.may_be_there()? {
+            return Ok(false);
+        }
+        let mut session = self.database.session()?;
+        let renamed = (|| {
+            let Some(kind) = session.kind_of(&old)? else { return Ok(false) };
+            if session.kind_of(&new)?.is_some() {
+                return Ok(false);
+            }
+            let (was, kind) = (session.qualified(&old), if kind.contains("view") { "view" } else { "table" });
+            session.run(engine.begin)?;
+            session.run(&format!("alter {kind} {was} rename to {}", engine.quoted(&engine.stored(&new))))?;
+            self.database.rename(&mut session, &old, &new).map(|()| true)
+        })();
+        renamed.map_err(self.told(to))
+    }
+
     fn is_foreign(&self, target: &Target) -> Result<bool, IoError> {
         let name = table_name(target);
         if !self.database.may_be_there()? {

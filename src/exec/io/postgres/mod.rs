@@ -394,6 +394,34 @@ impl IoManager for PostgresManager {
         }
     }
 
+    fn rename(&self, from: &Target, to: &Target) -> Result<bool, IoError> {
+        if table_at(&from.path).0 != table_at(&to.path).0 {
+            return Ok(false);
+        }
+        let mut session = self.connect(to)?;
+        let (client, schema, old, new) = (&mut session.client, &session.schema, table_name(from), table_name(to));
+        let renamed = (|| {
+            let mut transaction = client.transaction()?;
+            let there = table::find(&mut transaction, schema, &old)?;
+            let Some(there) = there.filter(|it| matches!(it.kind, 'r' | 'v')) else { return Ok(false) };
+            if table::find(&mut transaction, schema, &new)?.is_some() {
+                return Ok(false);
+            }
+            let kind = if there.kind == 'v' { "view" } else { "table" };
+            let statement = format!("alter {kind} {} rename to {}", qualified(schema, &old), table::quoted(&new));
+            transaction.batch_execute(&statement)?;
+            if table::find(&mut transaction, schema, OURS)?.is_some() {
+                let rows = format!(
+                    "update {} set name = $2 || substr(name, length($1) + 1) where name = $1 or starts_with(name, $1 || '@')",
+                    qualified(schema, OURS)
+                );
+                transaction.execute(&rows, &[&old, &new])?;
+            }
+            transaction.commit().map(|()| true)
+        })();
+        self.told(renamed)
+    }
+
     fn is_foreign(&self, target: &Target) -> Result<bool, IoError> {
         let mut session = self.connect(target)?;
         let (client, schema, name) = (&mut session.client, &session.schema, table_name(target));

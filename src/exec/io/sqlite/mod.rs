@@ -318,6 +318,35 @@ impl IoManager for SqliteManager {
         })
     }
 
+    fn rename(&self, from: &Target, to: &Target) -> Result<bool, IoError> {
+        let (old, new) = (table_name(from), table_name(to));
+        let is_possible = self.ask(|connection| {
+            let is_table = table::exists(connection, &old)? && !table::is_view(connection, &old)?;
+            Ok(is_table && !table::exists(connection, &new)? && !table::is_view(connection, &new)?)
+        })?;
+        if is_possible != Some(true) {
+            return Ok(false);
+        }
+        self.connections.write(|connection| {
+            let renamed = (|| {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let seal = Seal::taken(&transaction, &self.database)?;
+                let statement = format!("alter table main.{} rename to {}", quoted(&old), quoted(&new));
+                transaction.execute_batch(&statement)?;
+                transaction.execute_batch(OURS)?;
+                transaction.execute(
+                    "update main._assets_tables set name = ?2 || substr(name, length(?1) + 1) \
+                     where name = ?1 or substr(name, 1, length(?1) + 1) = ?1 || '@'",
+                    [&old, &new],
+                )?;
+                seal.renew(&transaction)?;
+                transaction.commit()
+            })();
+            renamed.map(|()| true).map_err(|it: rusqlite::Error| self.error(&it))
+        })?;
+        Ok(true)
+    }
+
     fn is_foreign(&self, target: &Target) -> Result<bool, IoError> {
         let name = table_name(target);
         let found = self.ask(|connection| {
