@@ -330,6 +330,91 @@ fn a_hook_is_run_once_whatever_happens() {
     }
 }
 
+const CHANGING: &str = r#"
+[asset.a]
+sql = "select 1 as id, 10 as v union all select 2, 20"
+post_hook = "delete from {{ this }} where id = 1"
+[asset.b]
+sql = "select id, v from a"
+[asset.z]
+sql = "select 1 as id"
+"#;
+
+/// What is recorded is what is there after them, and what they do to another table is found.
+#[test]
+fn hooks_may_change_their_own_table_and_those_of_others() {
+    for kept in ALL {
+        let shop = Shop::of(kept, CHANGING);
+        assert_eq!(shop.ran(), ["a built", "b built", "z built"], "{kept:?}");
+        let own = "post_hook = \"delete from {{ this }} where id = 1\"\n";
+        let show = shop.project.run(&["show", "a", "--json"]).succeeded().json();
+        assert_eq!(show["materializations"][0]["rows"], 1, "{kept:?}");
+        for how in [&["status", "--refresh"][..], &["status", "--verify"]] {
+            shop.project.run(how).exited(0);
+        }
+        assert_eq!(shop.ran(), [""; 0], "{kept:?}");
+        assert_eq!(shop.value("select count(*) from b"), "1", "{kept:?}");
+        // With the same result: published again, and nothing downstream is disturbed.
+        shop.project.edit("assets.toml", "where id = 1", "where id < 2");
+        assert_eq!(shop.ran(), ["a built", "b cut_off"], "{kept:?}");
+        shop.project.edit("assets.toml", "where id < 2", "where id = 1");
+        shop.project.edit("assets.toml", own, "");
+        assert_eq!(shop.ran(), ["a built", "b built"], "{kept:?}");
+        assert_eq!(shop.value("select count(*) from b"), "2", "{kept:?}");
+        // One that takes it away.
+        shop.project.edit("assets.toml", "[asset.b]", "post_hook = \"drop table {{ this }}\"\n[asset.b]");
+        let said = shop.project.run(&["materialize"]).exited(1).stderr;
+        assert!(
+            said.contains("it is gone after its hooks") && said.contains("nothing was published"),
+            "{kept:?} {said}"
+        );
+        assert_eq!(shop.value("select count(*) from a"), "2", "{kept:?}");
+        shop.project.edit("assets.toml", "post_hook = \"drop table {{ this }}\"\n", "");
+        // Another one's.
+        let z = "sql = \"select 1 as id\"\n";
+        shop.project.edit("assets.toml", z, &format!("{z}post_hook = \"update a set v = 0\"\n"));
+        shop.project.run(&["materialize", "-s", "z"]).succeeded();
+        let told = shop.project.run(&["status", "--refresh"]);
+        assert_ne!(told.code, 0, "{kept:?}");
+        let told = told.stdout;
+        assert!(told.contains("output was modified"), "{kept:?} {told}");
+        assert_eq!(shop.ran(), ["a built", "b cut_off"], "{kept:?}");
+        assert_eq!(shop.value("select min(v) from a"), "10", "{kept:?}");
+    }
+}
+
+/// A run that is killed before it has recorded what hooks have left is finished by the next one, with that.
+#[test]
+#[cfg(debug_assertions)]
+fn what_hooks_have_left_is_recorded_after_a_crash() {
+    for kept in ALL {
+        let mut shop = Shop::of(kept, CHANGING);
+        shop.project.set_env("ASSETS_PANIC", "recording a");
+        assert_ne!(shop.project.run(&["materialize", "-s", "a"]).code, 0, "{kept:?}");
+        shop.project.unset_env("ASSETS_PANIC");
+        assert_eq!(shop.ran(), ["b built", "z built"], "{kept:?}");
+        assert_eq!(shop.value("select count(*) from b"), "1", "{kept:?}");
+        let show = shop.project.run(&["show", "a", "--json"]).succeeded().json();
+        assert_eq!(show["materializations"][0]["rows"], 1, "{kept:?}");
+    }
+}
+
+/// The help can help: nothing was left out of the selection.
+#[test]
+fn what_a_hook_changes_in_the_middle_of_a_run_is_told() {
+    for kept in ALL {
+        let shop = Shop::of(kept, CHANGING);
+        shop.project.edit("assets.toml", "post_hook = \"delete from {{ this }} where id = 1\"\n", "");
+        let z = "sql = \"select 1 as id\"\n";
+        shop.project.edit("assets.toml", z, &format!("{z}deps = [\"a\"]\npost_hook = \"update a set v = 0\"\n"));
+        shop.project.edit("assets.toml", "from a\"\n", "from a\"\ndeps = [\"z\"]\n");
+        let said = shop.project.run(&["materialize"]).exited(1).stderr;
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("since this run has seen to it") && said.contains("run again"), "{kept:?} {said}");
+        assert!(!said.contains("put `+`"), "{kept:?} {said}");
+    }
+}
+
 #[test]
 fn a_table_that_loses_all_its_rows_is_told() {
     for kept in ALL {

@@ -88,6 +88,14 @@ impl TrackedFile {
 }
 
 impl Materialization {
+    /// The same after its content has become another one, whose identity this is.
+    #[must_use]
+    pub fn of_content(self, content: Digest, bytes: Option<u64>, rows: Option<u64>) -> Self {
+        let by_content = self.content.is_none();
+        let data_version = if by_content { content } else { self.data_version };
+        Materialization { data_version, content: (!by_content).then_some(content), bytes, rows, ..self }
+    }
+
     /// What an IO manager knows the content by.
     pub fn content(&self) -> Digest {
         self.content.unwrap_or(self.data_version)

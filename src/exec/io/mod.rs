@@ -7,6 +7,7 @@ pub mod beneath;
 pub mod conformance;
 pub mod fit;
 pub mod fs;
+pub mod hooked;
 pub mod keep;
 pub mod memory;
 pub mod object_store;
@@ -14,8 +15,12 @@ pub mod postgres;
 pub mod registry;
 pub mod sqlite;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
+use arrow::{
+    datatypes::Schema,
+    record_batch::{RecordBatch, RecordBatchIterator},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -102,6 +107,29 @@ impl Target {
     /// Rows that cannot be read.
     pub fn version_of(&self, rows: Rows) -> Result<TableVersion, TableError> {
         if self.slice.is_some() { TableDigest::of_part(rows) } else { TableDigest::of(rows) }
+    }
+
+    /// The same of rows that are sent batch by batch.
+    ///
+    /// # Errors
+    /// What sending them ends with.
+    pub fn version_of_sent(
+        &self,
+        schema: &Schema,
+        send: impl FnOnce(&mut dyn FnMut(RecordBatch) -> bool) -> Result<(), TableError>,
+    ) -> Result<TableVersion, TableError> {
+        let (mut digest, mut failed) = (TableDigest::new(schema)?, None);
+        let mut rows = 0;
+        send(&mut |batch| {
+            rows += batch.num_rows();
+            failed = digest.add(&batch).err();
+            failed.is_none()
+        })?;
+        match failed {
+            Some(error) => Err(error),
+            None if rows == 0 => self.version_of(Box::new(RecordBatchIterator::new([], Arc::new(schema.clone())))),
+            None => Ok(digest.finish()),
+        }
     }
 
     /// As it stands behind `where`; of a whole table everything.
@@ -405,6 +433,12 @@ pub trait IoManager: Send + Sync {
     /// What is visible, described anew, if its content is `content`; else `None`. Used to adopt
     /// content that is already right: accepting, same content, a lost record.
     fn adopt(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError>;
+
+    /// What its hooks have made of the last publication of `target`, if that is not what was staged. Told once, after
+    /// `publish` or `recover`, whose answer is of it.
+    fn after_hooks(&self, _target: &Target) -> Option<Content> {
+        None
+    }
 
     /// Views of ours that the last publication of `target` took away and could not make again over what is there now.
     /// Each is told once.

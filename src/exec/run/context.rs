@@ -183,6 +183,8 @@ pub struct RunContext<'a> {
     /// Of this run, below the project.
     pub log_folder: String,
     pub forced: HashMap<NodeId, &'static str>,
+    /// Everything that is to be right after it.
+    pub selected: HashSet<NodeId>,
     /// What these runs made is not made again for that.
     pub spared: &'a [RunId],
     /// Between the polite signal and the final one.

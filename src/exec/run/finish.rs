@@ -332,6 +332,9 @@ fn publish(
             }
             None => published(context, it, content).map_err(FinishError::Publish)?,
         };
+        if let Some(left) = workspace.io_of(it.node).after_hooks(&it.staged.target) {
+            record = record.of_content(left.data_version, left.bytes, left.rows);
+        }
         let gone = taken_away(&workspace.io_of(it.node).taken_away(&it.staged.target));
         reports.push(StepReport {
             duration_ms: record.duration_ms,

@@ -241,10 +241,25 @@ fn blocked_error(reasons: &[Reason]) -> StepError {
     let missing: Vec<&Reason> = reasons.iter().filter(|it| it.code == ReasonCode::UpstreamMissing).collect();
     let message = missing.first().map_or_else(|| "something upstream is missing".to_owned(), |it| it.message.clone());
     let mut help: Vec<String> = missing.iter().skip(1).map(|it| it.message.clone()).collect();
+    if message.ends_with(MEANWHILE) {
+        help.push("run again; if a hook of another asset changes it, let its own query do that".to_owned());
+    }
     if message.contains("not selected") {
         help.push("select it too: put `+` before the name".to_owned());
     }
     StepError { message, help, ..StepError::default() }
+}
+
+/// What is said of something upstream that was right when its turn came.
+const MEANWHILE: &str = "since this run has seen to it";
+
+/// What is said of an upstream that cannot be read.
+pub fn missing(context: &RunContext<'_>, dep: NodeId, why: &str) -> String {
+    let key = context.workspace.project.key(dep);
+    match context.selected.contains(&dep) {
+        true => format!("upstream {key} {why} {MEANWHILE}"),
+        false => format!("upstream {key} {why}, and is not selected"),
+    }
 }
 
 /// The world around one step, looked at under its locks.
@@ -340,10 +355,8 @@ impl Now {
                 SourceFacts::Known { observation, .. } => Upstream::Version(observation.data_version),
                 SourceFacts::Missing(why) => Upstream::Missing(why.clone()),
             },
-            NodeBody::Asset(_) => standing(self.records.get(&dep), self.stored.get(&dep)).map_or_else(
-                |why| Upstream::Missing(format!("upstream {} {why}, and is not selected", project.key(dep))),
-                Upstream::Version,
-            ),
+            NodeBody::Asset(_) => standing(self.records.get(&dep), self.stored.get(&dep))
+                .map_or_else(|why| Upstream::Missing(missing(context, dep, why)), Upstream::Version),
         }
     }
 

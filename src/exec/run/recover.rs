@@ -110,7 +110,11 @@ fn finish_one(
     let content = Content { data_version: wanted.content(), bytes: wanted.bytes, rows: wanted.rows };
     let target = workspace.target(node, &wanted.partition);
     Ok(match workspace.io_of(node).recover(&target, staged, &content)? {
-        Recovered::Published(output) => Some(Materialization { output, ..wanted.clone() }),
+        Recovered::Published(output) => {
+            let record = Materialization { output, ..wanted.clone() };
+            let left = workspace.io_of(node).after_hooks(&target);
+            Some(left.into_iter().fold(record, |record, it| record.of_content(it.data_version, it.bytes, it.rows)))
+        }
         Recovered::Lost => None,
     })
 }

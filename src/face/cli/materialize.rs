@@ -402,6 +402,7 @@ fn start(
     let jobs_folder = app.state.path().join("jobs").join(&run.0);
     let run_context = RunContext {
         forced: asked.selected.iter().filter_map(|it| Some((it, asked.forced.by(app.project(), it)?))).collect(),
+        selected: asked.selected.iter().collect(),
         spared: asked.course.as_ref().map_or(&[][..], |it| it.spared),
         grace_ms: asked.how.grace.saturating_mul(1000),
         ..run_context(context, app, locks, &run, jobs)?
@@ -472,6 +473,7 @@ pub fn run_context<'a>(
         host: host(),
         log_folder: below_root(app, &app.state.logs().join(&run.0)),
         forced: HashMap::new(),
+        selected: HashSet::new(),
         spared: &[],
         grace_ms: GRACE_MS,
         tells_queries: context.ui.is_verbose(),

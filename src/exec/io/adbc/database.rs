@@ -103,6 +103,8 @@ struct State {
     threads: Option<Arc<Threads>>,
     /// How many rows tables have at most; what is staged too.
     rows: BTreeMap<String, u64>,
+    /// How often everything that was known was doubted.
+    doubts: u64,
 }
 
 static DATABASES: Mutex<BTreeMap<String, Weak<Database>>> = Mutex::new(BTreeMap::new());
@@ -535,12 +537,37 @@ impl Database {
         Ok(state.known.get(table).copied())
     }
 
-    /// It was looked at, while the file is open.
-    pub fn learn(&self, table: &str, version: &Digest) {
+    /// What [`learn`](Self::learn) wants to know was so before a table was looked at.
+    pub fn doubts(&self) -> u64 {
+        locked(&self.state).doubts
+    }
+
+    /// It was looked at, while the file is open; nothing is learnt if somebody may have changed it meanwhile.
+    pub fn learn(&self, table: &str, version: &Digest, since: u64) {
         let mut state = locked(&self.state);
-        if self.ledger.is_some() && state.open.is_some() {
+        if self.ledger.is_some() && state.open.is_some() && state.doubts == since {
             state.known.insert(table.to_owned(), *version);
         }
+    }
+
+    /// As [`commit`](Self::commit), where any other table may have been changed too: what is known of them is not.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn commit_alone(&self, session: &mut Session, table: &str, version: &Digest) -> Result<(), Refused> {
+        let _one = locked(&self.committing);
+        session.run("commit")?;
+        let Some(ledger) = &self.ledger else { return Ok(()) };
+        {
+            let mut state = locked(&self.state);
+            state.doubts += 1;
+            state.known = Versions::from([(table.to_owned(), *version)]);
+            // How many rows there are is not known any more either.
+            state.rows.clear();
+        }
+        // Not written down: all are read in full next time.
+        let _ = ledger.write(&Versions::from([(table.to_owned(), *version)]));
+        Ok(())
     }
 
     /// Commits what `session` has begun, after which `table` has this version, or is gone.
@@ -554,7 +581,7 @@ impl Database {
             let gone: Vec<String> =
                 locked(&self.state).known.extract_if(.., |it, _| is_other_cut(it, table)).map(|it| it.0).collect();
             match version {
-                Some(it) => self.learn(table, it),
+                Some(it) => self.learn(table, it, self.doubts()),
                 None => drop(locked(&self.state).known.remove(table)),
             }
             // Not written down: it is read in full next time.

@@ -40,7 +40,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     base::{digest::Digest, fs},
     exec::{
-        io::{Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Slice, Staged, Target, strangers},
+        io::{
+            Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Slice, Staged, Target,
+            hooked::{Hooked, gone},
+            strangers,
+        },
         lock::LockName,
         table::{TableError, read},
     },
@@ -53,6 +57,7 @@ use threads::SMALL_BYTES;
 /// The `duckdb` and `adbc` IO manager.
 pub struct AdbcManager {
     database: Arc<Database>,
+    hooked: Hooked,
 }
 
 /// What is recorded of an output.
@@ -64,7 +69,7 @@ struct Token {
 
 impl AdbcManager {
     pub fn new(database: Arc<Database>) -> AdbcManager {
-        AdbcManager { database }
+        AdbcManager { database, hooked: Hooked::default() }
     }
 
     fn shown(&self, target: &Target) -> String {
@@ -165,10 +170,11 @@ impl AdbcManager {
         if !self.database.may_be_there()? {
             return Ok(None);
         }
+        let since = self.database.doubts();
         let mut session = self.database.session_over([&*table_name(target)])?;
         let Some(condition) = self.holds(&mut session, target).map_err(self.told(target))? else { return Ok(None) };
         let content = self.content(&mut session, target, &table_name(target), &condition)?;
-        self.database.learn(&target.ledger_name(), &content.data_version);
+        self.database.learn(&target.ledger_name(), &content.data_version, since);
         Ok(Some(content))
     }
 
@@ -200,8 +206,8 @@ impl AdbcManager {
         Ok(session)
     }
 
-    /// Makes the staged table the visible one.
-    fn swap(&self, staged: &Staged, content: &Content, held: Option<Session>) -> Result<(), IoError> {
+    /// Makes the staged table the visible one, and tells what is there after its hooks.
+    fn swap(&self, staged: &Staged, content: &Content, held: Option<Session>) -> Result<Content, IoError> {
         if let Some(slice) = &staged.target.slice {
             return self.put(staged, content, slice, held);
         }
@@ -212,12 +218,12 @@ impl AdbcManager {
         }
         match session.engine.transactional {
             true => self.swap_in(staged, content, session),
-            false => self.replace(staged, content, session).map_err(told),
+            false => self.replace(staged, content, session).map_err(told).map(|()| content.clone()),
         }
     }
 
     /// In one transaction, which `session` has begun, with everything that is to be done along with it.
-    fn swap_in(&self, staged: &Staged, content: &Content, mut session: Session) -> Result<(), IoError> {
+    fn swap_in(&self, staged: &Staged, content: &Content, mut session: Session) -> Result<Content, IoError> {
         session.stopped_by(None);
         let session = &mut session;
         let (told, publishing) = (self.told(&staged.target), &staged.target.publishing);
@@ -231,20 +237,70 @@ impl AdbcManager {
         let from = session.qualified(&self.stage_table(&staged.target, &staged.attempt));
         session.run(&format!("alter {kind} {from} rename to {}", engine.quoted(&name))).map_err(&told)?;
         view::indexes(session, staged, &name)?;
+        let left = self.hook(session, &staged.target, content)?;
         match self.is_told_by_rows(&staged.target) {
             true => self.database.mark(session, &name),
             false => {
-                let of = Some((staged.attempt.0.as_str(), &content.data_version));
+                let of = Some((staged.attempt.0.as_str(), &left.data_version));
                 self.database.write_down(session, &name, of)
             }
         }
         .map_err(&told)?;
-        view::hooks(session, &publishing.post_hooks)?;
-        self.database.commit(session, &name, Some(&content.data_version)).map_err(&told)
+        self.commit(session, &staged.target, left)
+    }
+
+    /// Runs what is to be run after the table has its name, and tells what that has left of it.
+    fn hook(&self, session: &mut Session, target: &Target, content: &Content) -> Result<Content, IoError> {
+        let hooks = &target.publishing.post_hooks;
+        if hooks.is_empty() {
+            return Ok(content.clone());
+        }
+        view::hooks(session, hooks)?;
+        let (name, told) = (table_name(target), self.told(target));
+        if session.kind_of(&name).map_err(&told)?.is_none() {
+            return Err(gone(&self.shown(target)));
+        }
+        let condition = match &target.slice {
+            None => "1 = 1".to_owned(),
+            Some(slice) => {
+                slice::condition(session, &name, slice).map_err(&told)?.ok_or_else(|| told(slice::without(slice)))?
+            }
+        };
+        self.content(session, target, &name, &condition)
+    }
+
+    /// Commits what is published. What hooks did to other tables nobody told.
+    fn commit(&self, session: &mut Session, target: &Target, left: Content) -> Result<Content, IoError> {
+        let (name, publishing) = (target.ledger_name(), &target.publishing);
+        let is_foreign = !publishing.pre_hooks.is_empty() || !publishing.post_hooks.is_empty();
+        let committed = match is_foreign {
+            true => self.database.commit_alone(session, &name, &left.data_version),
+            false => self.database.commit(session, &name, Some(&left.data_version)),
+        };
+        committed.map_err(self.told(target)).map(|()| left)
+    }
+
+    /// What an attempt has published and its hooks have left, if it is still there.
+    fn left_by(&self, target: &Target) -> Result<Option<Content>, IoError> {
+        if target.publishing.post_hooks.is_empty() {
+            return Ok(None);
+        }
+        let mut session = self.database.session()?;
+        let (engine, ours) = (session.engine, session.qualified(OURS));
+        let query = format!("select data_version from {ours} where name = {}", engine.literal(&target.ledger_name()));
+        let told = session.texts(&query).map_err(self.told(target))?.into_iter().flatten().flatten().next();
+        drop(session);
+        Ok(self.version(target)?.filter(|it| told == Some(it.data_version.to_string())))
     }
 
     /// Puts the staged rows in the place of those of one partition, with everything that is to be done along with it.
-    fn put(&self, staged: &Staged, content: &Content, slice: &Slice, held: Option<Session>) -> Result<(), IoError> {
+    fn put(
+        &self,
+        staged: &Staged,
+        content: &Content,
+        slice: &Slice,
+        held: Option<Session>,
+    ) -> Result<Content, IoError> {
         let (told, publishing) = (self.told(&staged.target), &staged.target.publishing);
         let stage = self.stage_table(&staged.target, &staged.attempt);
         let mut session = self.session_to_publish(staged, held)?;
@@ -261,10 +317,10 @@ impl AdbcManager {
                 slice::make(session, (&name, &stage), slice).map_err(&told)?;
             }
             slice::put(session, (&name, &stage), slice)?;
-            let of = Some((staged.attempt.0.as_str(), &content.data_version));
+            let left = self.hook(session, &staged.target, content)?;
+            let of = Some((staged.attempt.0.as_str(), &left.data_version));
             self.database.write_down(session, &staged.target.ledger_name(), of).map_err(&told)?;
-            view::hooks(session, &publishing.post_hooks)?;
-            self.database.commit(session, &staged.target.ledger_name(), Some(&content.data_version)).map_err(&told)
+            self.commit(session, &staged.target, left)
         })();
         if published.is_err() {
             // What became of it is asked, not guessed.
@@ -392,26 +448,30 @@ impl IoManager for AdbcManager {
 
     fn publish(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
         let held = self.staged(staged)?;
-        if let Err(error) = self.swap(staged, content, held.session) {
-            // What became of it is not guessed: an answer may have been lost.
-            let is_published = match error {
-                IoError::Refused { .. } => return Err(error),
-                _ => self.is_published(&staged.target, &staged.attempt, content),
-            };
-            match (is_published, error) {
-                (Ok(true), _) => {}
-                // Here nobody else is asked, and the transaction is gone.
-                (Ok(false), IoError::Other { path, cause }) if self.database.place.engine.holds => {
-                    let help = "nothing was published: all of it is one transaction".to_owned();
-                    return Err(IoError::Refused { what: path, cause, help });
+        let left = match self.swap(staged, content, held.session) {
+            Ok(left) => left,
+            Err(error) => {
+                // What became of it is not guessed: an answer may have been lost.
+                let is_published = match error {
+                    IoError::Refused { .. } => return Err(error),
+                    _ => self.is_published(&staged.target, &staged.attempt, content),
+                };
+                match (is_published, error) {
+                    (Ok(true), _) => self.left_by(&staged.target)?.unwrap_or_else(|| content.clone()),
+                    // Here nobody else is asked, and the transaction is gone.
+                    (Ok(false), IoError::Other { path, cause }) if self.database.place.engine.holds => {
+                        let help = "nothing was published: all of it is one transaction".to_owned();
+                        return Err(IoError::Refused { what: path, cause, help });
+                    }
+                    (_, error) => return Err(error),
                 }
-                (_, error) => return Err(error),
             }
-        }
+        };
         fs::remove(&self.folder(&staged.target, &staged.attempt))?;
-        self.database.has_rows(&table_name(&staged.target), content.rows, staged.target.slice.is_some());
+        self.database.has_rows(&table_name(&staged.target), left.rows, staged.target.slice.is_some());
         self.database.has_rows(&self.stage_table(&staged.target, &staged.attempt), None, false);
-        Ok(self.recorded(&content.data_version))
+        self.hooked.note(&staged.target, content, &left);
+        Ok(self.recorded(&left.data_version))
     }
 
     fn discard(&self, staged: &Staged) -> Result<(), IoError> {
@@ -497,6 +557,10 @@ impl IoManager for AdbcManager {
         self.version_recorded(stored).map_or_else(|probed| probed, |_| Probed::Same)
     }
 
+    fn after_hooks(&self, target: &Target) -> Option<Content> {
+        self.hooked.take(target)
+    }
+
     fn adopt(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError> {
         let found = self.version(target)?;
         Ok(found.filter(|it| it.data_version == *data_version).map(|it| self.recorded(&it.data_version)))
@@ -513,9 +577,12 @@ impl IoManager for AdbcManager {
             self.discard(&staged)?;
             return Ok(Recovered::Published(stored));
         }
-        // Published, and changed since by somebody else.
         if is_published {
-            return Ok(Recovered::Lost);
+            // If it is not what its hooks have left, somebody else has changed it since.
+            let Some(left) = self.left_by(target)? else { return Ok(Recovered::Lost) };
+            self.discard(&staged)?;
+            self.hooked.note(target, content, &left);
+            return Ok(Recovered::Published(self.recorded(&left.data_version)));
         }
         match self.inspect(&staged) {
             Ok(found) if found.data_version == content.data_version => match self.publish(&staged, content) {

@@ -28,7 +28,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     base::{digest::Digest, fs},
     exec::{
-        io::{Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target, strangers},
+        io::{
+            Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
+            hooked::{Hooked, gone},
+            strangers,
+        },
         table::{TableError, read},
     },
     model::project::table_at,
@@ -52,6 +56,7 @@ pub struct PostgresManager {
     makes_schema: bool,
     /// By the table on which they rested: views that are gone until they are made again.
     gone: Mutex<HashMap<String, Vec<String>>>,
+    hooked: Hooked,
 }
 
 /// What is recorded of an output.
@@ -71,7 +76,8 @@ struct Row {
 impl PostgresManager {
     pub fn new(project_root: PathBuf, url: Result<String, String>, schema: Option<&str>) -> Self {
         let address = Address::new(url, schema.map(str::to_owned));
-        PostgresManager { root: project_root, address, makes_schema: schema.is_some(), gone: Mutex::default() }
+        let makes_schema = schema.is_some();
+        PostgresManager { root: project_root, address, makes_schema, gone: Mutex::default(), hooked: Hooked::default() }
     }
 
     fn gone(&self) -> MutexGuard<'_, HashMap<String, Vec<String>>> {
@@ -180,8 +186,8 @@ impl PostgresManager {
         Ok(Some(row).filter(|it| it.stamp.is_some() && it.stamp == stamp))
     }
 
-    /// Swaps the staged table in, in one transaction.
-    fn swap(&self, staged: &Staged, content: &Content, session: &mut Session) -> Result<(), Unswapped> {
+    /// Swaps the staged table in, in one transaction, and tells what is there after its hooks.
+    fn swap(&self, staged: &Staged, content: &Content, session: &mut Session) -> Result<Content, Unswapped> {
         let (client, schema, name) = (&mut session.client, &session.schema, table_name(&staged.target));
         let stage = self.stage_table(&staged.target, &staged.attempt);
         make_ours(client, schema)?;
@@ -198,6 +204,13 @@ impl PostgresManager {
             None => Swap { staged, schema, name: &name, stage: &stage }.run(client)?,
         };
         self.gone().insert(self.shown(&staged.target), gone);
+        for hook in &publishing.post_hooks {
+            swap::asked(client, &hook.shown, &hook.text)?;
+        }
+        let (stamp, left) = match publishing.post_hooks.is_empty() {
+            true => (stamp, content.clone()),
+            false => self.left(client, schema, &staged.target, (stamp, content))?,
+        };
         let (columns, rows, transaction) = match stamp {
             Some(it) => (Some(it.columns), Some(it.rows), Some(it.transaction)),
             None => (None, None, None),
@@ -211,16 +224,50 @@ impl PostgresManager {
             &[
                 &staged.target.ledger_name(),
                 &staged.attempt.0,
-                &&content.data_version.0[..],
+                &&left.data_version.0[..],
                 &columns,
                 &rows,
                 &transaction,
             ],
         )?;
-        for hook in &publishing.post_hooks {
-            swap::asked(client, &hook.shown, &hook.text)?;
+        client.batch_execute("commit")?;
+        Ok(left)
+    }
+
+    /// What hooks have left of what was published: the same, if that can be told without reading it.
+    fn left(
+        &self,
+        client: &mut Client,
+        schema: &str,
+        target: &Target,
+        (stamp, content): (Option<Stamp>, &Content),
+    ) -> Result<(Option<Stamp>, Content), Unswapped> {
+        let name = table_name(target);
+        if table::find(client, schema, &name)?.is_none() {
+            return Err(Unswapped::Refused(gone(&self.shown(target))));
         }
-        Ok(client.batch_execute("commit")?)
+        if target.publishing.view {
+            let found = swap::content_of_view(client, schema, &name)?;
+            return Ok((None, found.ok_or_else(|| Unswapped::Refused(gone(&self.shown(target))))?));
+        }
+        let now = table::stamp_where(client, schema, &name, &target.condition())?;
+        // Rows of a partition are put there by the transaction in which its hooks are run.
+        if target.slice.is_none() && now.is_some() && now == stamp {
+            return Ok((stamp, content.clone()));
+        }
+        let found = rows::version_within(client, schema, &name, target);
+        Ok((now, found.map_err(|it| Unswapped::Refused(self.table_error(target, &it)))?.into()))
+    }
+
+    /// What this attempt has published and its hooks have left, if it is still there.
+    fn left_by(&self, target: &Target) -> Result<Option<Content>, IoError> {
+        if target.publishing.post_hooks.is_empty() {
+            return Ok(None);
+        }
+        let mut session = self.connect(target)?;
+        let row = self.told(row(&mut session.client, &session.schema, &target.ledger_name()))?;
+        let told = row.and_then(|it| digest(&it.data_version));
+        Ok(self.version(target)?.filter(|it| told == Some(it.data_version)))
     }
 
     /// Whether the transaction of `attempt` was committed, once none can be on its way any more.
@@ -345,24 +392,28 @@ impl IoManager for PostgresManager {
         self.staged(staged, &mut session)?;
         let swapped = self.swap(staged, content, &mut session);
         drop(session);
-        if let Err(error) = swapped {
-            let error = match error {
-                Unswapped::Refused(error) => return Err(error),
-                Unswapped::Server(error) => error,
-            };
-            // What became of it is not guessed: the server may have done all of it, and its answer been lost.
-            let told = self.address.told(&error);
-            match (self.is_published(&staged.target, &staged.attempt), told) {
-                (Ok(true), _) => {}
-                (Ok(false), IoError::Other { path, cause }) => {
-                    let help = "nothing was published: all of it is one transaction".to_owned();
-                    return Err(IoError::Refused { what: path, cause, help });
+        let left = match swapped {
+            Ok(left) => left,
+            Err(error) => {
+                let error = match error {
+                    Unswapped::Refused(error) => return Err(error),
+                    Unswapped::Server(error) => error,
+                };
+                // What became of it is not guessed: the server may have done all of it, and its answer been lost.
+                let told = self.address.told(&error);
+                match (self.is_published(&staged.target, &staged.attempt), told) {
+                    (Ok(true), _) => self.left_by(&staged.target)?.unwrap_or_else(|| content.clone()),
+                    (Ok(false), IoError::Other { path, cause }) => {
+                        let help = "nothing was published: all of it is one transaction".to_owned();
+                        return Err(IoError::Refused { what: path, cause, help });
+                    }
+                    (_, told) => return Err(told),
                 }
-                (_, told) => return Err(told),
             }
-        }
+        };
         fs::remove(&self.folder(&staged.target, &staged.attempt))?;
-        Ok(self.recorded(&staged.target, &content.data_version))
+        self.hooked.note(&staged.target, content, &left);
+        Ok(self.recorded(&staged.target, &left.data_version))
     }
 
     fn discard(&self, staged: &Staged) -> Result<(), IoError> {
@@ -448,6 +499,10 @@ impl IoManager for PostgresManager {
         Ok(found.filter(|it| it.data_version == *data_version).map(|it| self.recorded(target, &it.data_version)))
     }
 
+    fn after_hooks(&self, target: &Target) -> Option<Content> {
+        self.hooked.take(target)
+    }
+
     fn taken_away(&self, target: &Target) -> Vec<String> {
         self.gone().remove(&self.shown(target)).unwrap_or_default()
     }
@@ -463,9 +518,12 @@ impl IoManager for PostgresManager {
             self.discard(&staged)?;
             return Ok(Recovered::Published(stored));
         }
-        // Published, and changed since by somebody else.
         if is_published {
-            return Ok(Recovered::Lost);
+            // If it is not what its hooks have left, somebody else has changed it since.
+            let Some(left) = self.left_by(target)? else { return Ok(Recovered::Lost) };
+            self.discard(&staged)?;
+            self.hooked.note(target, content, &left);
+            return Ok(Recovered::Published(self.recorded(target, &left.data_version)));
         }
         match self.inspect(&staged) {
             Ok(found) if found.data_version == content.data_version => match self.publish(&staged, content) {

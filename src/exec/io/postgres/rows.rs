@@ -21,10 +21,11 @@ use super::{
     table::{find, qualified, quoted},
 };
 use crate::exec::{
-    io::fit,
+    io::{Target, fit},
     table::{
         Rows, TableError,
-        stream::{BATCH_ROWS, Sink, stream},
+        digest::TableVersion,
+        stream::{BATCH_ROWS, stream},
     },
 };
 
@@ -53,14 +54,33 @@ pub fn read(client: Client, schema: &str, table: &str) -> Result<Rows, TableErro
 /// As [`read`].
 pub fn read_where(mut client: Client, schema: &str, table: &str, condition: &str) -> Result<Rows, TableError> {
     client.batch_execute("begin transaction isolation level repeatable read read only")?;
-    let columns = columns(&mut client, schema, table, condition)?;
+    let (found, copy) = asked(&mut client, schema, table, condition)?;
+    let of_thread = Arc::clone(&found);
+    Ok(stream(found, move |to| send(&mut client, &copy, &of_thread, &mut |it| to.put(it))))
+}
+
+/// The identity of the rows as a transaction sees them that is on.
+///
+/// # Errors
+/// As [`read`].
+pub fn version_within(
+    client: &mut Client,
+    schema: &str,
+    table: &str,
+    target: &Target,
+) -> Result<TableVersion, TableError> {
+    let (found, copy) = asked(client, schema, table, &target.condition())?;
+    target.version_of_sent(&found, |put| send(client, &copy, &found, put))
+}
+
+/// What the columns hold, and how the rows are asked for.
+fn asked(client: &mut Client, schema: &str, table: &str, condition: &str) -> Result<(SchemaRef, String), TableError> {
+    let columns = columns(client, schema, table, condition)?;
     let fields: Vec<Field> = columns.iter().map(|it| Field::new(&it.name, it.data_type.clone(), true)).collect();
-    let found = Arc::new(Schema::new(fields));
     let list: Vec<&str> = columns.iter().map(|it| it.expression.as_str()).collect();
     let (list, from) = (list.join(", "), qualified(schema, table));
     let copy = format!("copy (select {list} from {from} where {condition}) to stdout (format binary)");
-    let of_thread = Arc::clone(&found);
-    Ok(stream(found, move |to| send(&mut client, &copy, &of_thread, to)))
+    Ok((Arc::new(Schema::new(fields)), copy))
 }
 
 /// The columns of a table, and what they are here.
@@ -262,7 +282,12 @@ fn number(text: &str, scale: u32) -> Result<i128, TableError> {
     if number.unsigned_abs() >= 10u128.pow(u32::from(DIGITS_MAX)) { Err(odd()) } else { Ok(number) }
 }
 
-fn send(client: &mut Client, copy: &str, schema: &SchemaRef, to: &Sink) -> Result<(), TableError> {
+fn send(
+    client: &mut Client,
+    copy: &str,
+    schema: &SchemaRef,
+    put: &mut dyn FnMut(RecordBatch) -> bool,
+) -> Result<(), TableError> {
     let mut from = client.copy_out(copy)?;
     let mut exactly = |bytes: &mut [u8]| from.read_exact(bytes).map_err(|it| of_stream(&it));
     // A signature, flags, and the length of what nobody uses.
@@ -276,7 +301,7 @@ fn send(client: &mut Client, copy: &str, schema: &SchemaRef, to: &Sink) -> Resul
         if count == BATCH_ROWS || fields == -1 && count > 0 {
             let batch = RecordBatch::try_new(Arc::clone(schema), builders.iter_mut().map(Builder::finish).collect())?;
             count = 0;
-            if !to.put(batch) {
+            if !put(batch) {
                 return Ok(());
             }
         }

@@ -23,6 +23,7 @@ use crate::{
     base::{digest::Digest, fs, path::ProjectPath},
     exec::io::{
         Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
+        hooked::{Hooked, gone},
         sqlite::{
             kept::Connections,
             seal::Seal,
@@ -47,13 +48,14 @@ pub struct SqliteManager {
     database: PathBuf,
     shown: String,
     connections: Connections,
+    hooked: Hooked,
 }
 
 impl SqliteManager {
     pub fn new(project_root: PathBuf, path: &ProjectPath) -> Self {
         let (database, shown) = (path.under(&project_root), path.to_string());
         let connections = Connections::new(database.clone(), shown.clone());
-        SqliteManager { root: project_root, database, shown, connections }
+        SqliteManager { root: project_root, database, shown, connections, hooked: Hooked::default() }
     }
 
     /// Where everything of one attempt at one target lies until it is published.
@@ -141,6 +143,7 @@ impl SqliteManager {
         let error = |it: rusqlite::Error| self.error(&it);
         let publishing = &staged.target.publishing;
         let foreign = !publishing.pre_hooks.is_empty() || !publishing.post_hooks.is_empty();
+        let mut left = content.clone();
         self.connections.write(|connection| {
             if let Some(from) = &from {
                 connection.execute("attach ? as stage", [from.to_string_lossy()]).map_err(error)?;
@@ -154,11 +157,48 @@ impl SqliteManager {
             self.put(&transaction, staged, content)?;
             self.index(&transaction, staged)?;
             publishing.post_hooks.iter().try_for_each(|it| run_hook(&transaction, it))?;
+            if foreign {
+                left = self.left(&transaction, &staged.target)?;
+            }
             seal.renew(&transaction).and_then(|()| transaction.commit()).map_err(error)?;
             // Nobody knows what statements of people's own have set.
             Ok(!foreign && (from.is_none() || connection.execute("detach stage", []).is_ok()))
         })?;
-        Ok(token(&content.data_version))
+        self.hooked.note(&staged.target, content, &left);
+        Ok(token(&left.data_version))
+    }
+
+    /// What hooks have left of what was published. What they did to other tables nobody told.
+    fn left(&self, transaction: &Transaction<'_>, target: &Target) -> Result<Content, IoError> {
+        let (name, error) = (table_name(target), |it: rusqlite::Error| self.error(&it));
+        let left = match table::exists(transaction, &name).map_err(error)? {
+            false => return Err(gone(&name)),
+            true if target.publishing.view => view::found(transaction, &name).map_err(error)?,
+            true => {
+                let found = rows::version_within(transaction, target, &name);
+                Some(found.map_err(|it| self.table_error(&name, &it))?.into())
+            }
+        };
+        let left = left.ok_or_else(|| gone(&name))?;
+        let ledger = target.ledger_name();
+        transaction
+            .execute("update main._assets_tables set doubted = 1 where name <> ?", [&ledger])
+            .and_then(|_| {
+                let now = "update main._assets_tables set data_version = ? where name = ?";
+                transaction.execute(now, params![left.data_version.0, ledger])
+            })
+            .map_err(error)?;
+        Ok(left)
+    }
+
+    /// What this attempt has published and its hooks have left, if it is still there.
+    fn left_by(&self, target: &Target, attempt: &AttemptId) -> Result<Option<Content>, IoError> {
+        if target.publishing.post_hooks.is_empty() || !self.is_published(target, attempt)? {
+            return Ok(None);
+        }
+        let row = "select data_version from main._assets_tables where name = ?";
+        let told = self.ask(|it| it.query_row(row, [target.ledger_name()], |it| it.get(0)).optional())?.flatten();
+        Ok(self.version(target)?.filter(|it| told == Some(it.data_version.0)))
     }
 
     /// The new table or view under its name.
@@ -356,19 +396,27 @@ impl IoManager for SqliteManager {
         Ok(found?.unwrap_or(false))
     }
 
+    fn after_hooks(&self, target: &Target) -> Option<Content> {
+        self.hooked.take(target)
+    }
+
     fn adopt(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError> {
         let found = self.version(target)?;
         Ok(found.filter(|it| it.data_version == *data_version).map(|it| token(&it.data_version)))
     }
 
-    fn recover(&self, target: &Target, token: &[u8], content: &Content) -> Result<Recovered, IoError> {
-        let attempt = AttemptId(String::from_utf8_lossy(token).into_owned());
+    fn recover(&self, target: &Target, words: &[u8], content: &Content) -> Result<Recovered, IoError> {
+        let attempt = AttemptId(String::from_utf8_lossy(words).into_owned());
         // Of the same rows it cannot be told whether everything else was done too.
         let all_told = !target.publishing.does_more() || self.is_published(target, &attempt)?;
         if all_told && let Some(stored) = self.adopt(target, &content.data_version)? {
             return Ok(Recovered::Published(stored));
         }
-        let staged = Staged { target: target.clone(), attempt, path: PathBuf::new(), token: token.to_vec() };
+        if let Some(left) = self.left_by(target, &attempt)? {
+            self.hooked.note(target, content, &left);
+            return Ok(Recovered::Published(token(&left.data_version)));
+        }
+        let staged = Staged { target: target.clone(), attempt, path: PathBuf::new(), token: words.to_vec() };
         match self.publish(&staged, content) {
             Ok(stored) => Ok(Recovered::Published(stored)),
             Err(

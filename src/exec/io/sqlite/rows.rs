@@ -18,9 +18,13 @@ use rusqlite::{
 };
 
 use super::table::{columns, is_view, quoted};
-use crate::exec::table::{
-    Rows, TableError,
-    stream::{BATCH_ROWS, stream},
+use crate::exec::{
+    io::Target,
+    table::{
+        Rows, TableError,
+        digest::TableVersion,
+        stream::{BATCH_ROWS, stream},
+    },
 };
 
 impl std::convert::From<rusqlite::Error> for TableError {
@@ -60,6 +64,16 @@ pub fn read_where(database: &Path, table: &str, condition: &str) -> Result<Rows,
 /// A table that cannot be read.
 pub fn read_tagged(connection: Connection, table: &str, condition: &str) -> Result<Rows, TableError> {
     rows(connection, table, condition, Mixed::Tagged)
+}
+
+/// The identity of the rows as a transaction sees them that is on.
+///
+/// # Errors
+/// A table that cannot be read.
+pub fn version_within(connection: &Connection, target: &Target, table: &str) -> Result<TableVersion, TableError> {
+    let condition = target.condition();
+    let schema = Arc::new(schema(connection, table, &condition, Mixed::Tagged)?.0);
+    target.version_of_sent(&schema, |put| send(connection, (table, &condition), &schema, put))
 }
 
 /// A connection that reads.
