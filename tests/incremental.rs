@@ -319,3 +319,23 @@ fn a_batch_that_was_published_and_not_recorded_is_not_added_again() {
         assert_eq!(ran(&project), [""; 0], "{kept:?}");
     }
 }
+
+#[test]
+fn a_full_build_is_foretold_and_says_how_many_rows_had_been_gathered() {
+    let project = Project::new().manifest(
+        "[source.raw]\nfiles = [\"raw.csv\"]\n[asset.events]\nsql = \"select id from raw\"\nmaterialized = \"incremental\"\n",
+    );
+    for id in 1..=3 {
+        project.write("raw.csv", format!("id\n{id}\n"));
+        let planned = project.run(&["plan", "--json"]).succeeded().json();
+        assert_eq!(planned["steps"][0]["extent"], if id == 1 { "full" } else { "incremental" });
+        let made = project.run(&["materialize"]).succeeded();
+        assert!(!made.stderr.contains("gathered"), "{}", made.stderr);
+    }
+    project.edit("assets.toml", "materialized", "checks = [{ not_null = [\"id\"] }]\nmaterialized");
+    let planned = project.run(&["plan"]).succeeded();
+    assert!(planned.stdout.contains("full, configuration changed"), "{}", planned.stdout);
+    let made = project.run(&["materialize"]).succeeded();
+    let told = "check `gathered_rows` failed: all of it was made again: it has 1 row, and had gathered 3 rows";
+    assert!(made.stderr.contains(told), "{}", made.stderr);
+}

@@ -7,7 +7,7 @@ use crate::{
         check::Finding,
         key::{AssetKey, PartitionKey},
         project::Severity,
-        staleness::Reason,
+        staleness::{Reason, ReasonCode},
     },
 };
 
@@ -79,6 +79,12 @@ pub enum Extent {
 
 impl Extent {
     pub const ALL: [Extent; 2] = [Extent::Whole, Extent::Added];
+
+    /// What is made of a table to which rows can be added, for these reasons: if they are but new data, it is added.
+    pub fn for_reasons(reasons: &[Reason]) -> Extent {
+        let new_data = |it: &Reason| matches!(it.code, ReasonCode::InputChanged | ReasonCode::SourceChanged);
+        if !reasons.is_empty() && reasons.iter().all(new_data) { Extent::Added } else { Extent::Whole }
+    }
 
     pub fn name(self) -> &'static str {
         match self {

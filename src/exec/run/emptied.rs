@@ -5,14 +5,36 @@ use crate::{
     exec::{io::Content, run::context::RunContext},
     model::{
         check::{Finding, judge::many},
-        event::{CheckReport, StepError},
+        event::{CheckReport, Extent, StepError},
         project::{NodeId, Severity},
     },
 };
 
+/// What is said of a table to which rows are added, if all of it was made again and fewer came of it: the others were
+/// gathered over time. `before` is how many there were.
+pub fn shrunk(extent: Option<Extent>, content: &Content, before: Option<u64>) -> Option<CheckReport> {
+    let now = content.rows.filter(|it| *it > 0 && extent == Some(Extent::Whole))?;
+    let before = before.filter(|it| *it > now)?;
+    let had = many(before, "row");
+    Some(CheckReport {
+        name: GATHERED.to_owned(),
+        kind: GATHERED,
+        severity: Severity::Warn,
+        blocking: false,
+        finding: Finding {
+            failure: Some(format!("all of it was made again: it has {}, and had gathered {had}", many(now, "row"))),
+            total: Some(now),
+            ..Finding::default()
+        },
+        said: None,
+        log: None,
+    })
+}
+
 /// As the manifest calls it.
 const NAME: &str = "allow_empty";
 const VIEWS: &str = "views";
+const GATHERED: &str = "gathered_rows";
 
 /// What is said of an output that has no rows, and had some: nothing if that is allowed, an error if it is
 /// forbidden, a warning if nobody says. `before` is how many there were.

@@ -14,7 +14,7 @@ use crate::{
         io::{Content, IoError},
         run::{
             context::RunContext,
-            emptied::{emptied, refusal, taken_away},
+            emptied::{emptied, refusal, shrunk, taken_away},
             prepare::{Attempting, OutputAttempt, PrepareError, report, source_parts},
             version,
         },
@@ -197,7 +197,10 @@ fn settle(
     }
     let outputs = attempting.outputs.iter().zip(&contents);
     let emptied: Vec<(NodeId, CheckReport)> = outputs
-        .filter_map(|(it, content)| Some((it.node, emptied(context, it.node, content, it.rows_before)?)))
+        .filter_map(|(it, content)| {
+            let told = emptied(context, it.node, content, it.rows_before);
+            Some((it.node, told.or_else(|| shrunk(attempting.extent, content, it.rows_before))?))
+        })
         .collect();
     if !Protection::Audit.is_off()
         && let Some(error) = attempting.audit.refusal().or_else(|| refusal(&emptied))

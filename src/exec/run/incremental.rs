@@ -7,7 +7,6 @@ use crate::{
     model::{
         event::Extent,
         project::{Action, NodeId, Op},
-        staleness::ReasonCode,
     },
     plan::{examine::Examined, record::Materialization},
 };
@@ -20,10 +19,8 @@ pub fn extent<'r>(
 ) -> Option<Extent> {
     let Action::Sql(sql) = &op.action else { return None };
     sql.incremental.as_ref()?;
-    let new_data = |code| matches!(code, ReasonCode::InputChanged | ReasonCode::SourceChanged);
-    let adds = examined.iter().all(|(node, it)| {
-        let reasons = it.verdict.reasons();
-        whole(*node).is_some() && !reasons.is_empty() && reasons.iter().all(|it| new_data(it.code))
-    });
+    let adds = examined
+        .iter()
+        .all(|(node, it)| whole(*node).is_some() && Extent::for_reasons(it.verdict.reasons()) == Extent::Added);
     Some(if adds { Extent::Added } else { Extent::Whole })
 }

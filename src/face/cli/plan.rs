@@ -23,10 +23,11 @@ use crate::{
         ui::line,
     },
     model::{
+        event::Extent,
         fingerprint::Fingerprint,
         key::PartitionKey,
         node_set::NodeSet,
-        plan::{Plan, PlanStep},
+        plan::{Plan, PlanStep, StepAction},
         project::{NodeId, Project},
         staleness::Reason,
     },
@@ -129,6 +130,8 @@ fn rows(project: &Project, plan: &Plan) -> Vec<PlanRow> {
             io: project.io_managers[asset.io].name.clone(),
             action: step.action,
             reasons: reasons.to_vec(),
+            extent: Some(Extent::for_reasons(reasons))
+                .filter(|_| step.action == StepAction::Build && project.is_added_to(node)),
         }
     };
     plan.steps.iter().flat_map(|step| step.outputs.iter().map(|(node, reasons)| row(step, *node, reasons))).collect()

@@ -10,6 +10,7 @@ use crate::{
         ui::{Role, line, line::Columns, reason, words},
     },
     model::{
+        event::Extent,
         key::{AssetKey, PartitionKey},
         plan::StepAction,
         staleness::Reason,
@@ -26,6 +27,8 @@ pub struct PlanRow {
     pub io: String,
     pub action: StepAction,
     pub reasons: Vec<Reason>,
+    /// Of one to which rows are added.
+    pub extent: Option<Extent>,
 }
 
 /// The answer to `assets plan`.
@@ -49,6 +52,9 @@ pub struct PlannedStep {
     /// `maybe`: only if what is upstream turns out different.
     #[cfg_attr(test, schemars(extend("enum" = report::schema::actions())))]
     pub action: &'static str,
+    /// Whether all of a table to which rows are added would be made; null of others.
+    #[cfg_attr(test, schemars(extend("enum" = report::schema::extents_or_null())))]
+    pub extent: Option<&'static str>,
     /// The most telling first.
     pub reasons: Vec<ReasonDocument>,
 }
@@ -58,6 +64,7 @@ pub fn document(rows: &[PlanRow]) -> PlanDocument {
         key: row.key.to_string(),
         partition: row.partition.name().map(str::to_owned),
         action: row.action.name(),
+        extent: row.extent.map(Extent::name),
         reasons: report::reasons(&row.reasons),
     });
     PlanDocument { schema: SCHEMA, steps: steps.collect() }
@@ -78,7 +85,9 @@ pub fn text(rows: &[PlanRow], fresh: usize, layout: Layout) -> String {
             StepAction::Restore => ("Restore", Role::Good),
         };
         let (name, io) = (words::pad_right(name, columns.key), words::pad_right(&row.io, columns.io));
-        let rest = format!("{name}  {io}  {}", reason::short(&row.reasons, row.key.as_str()));
+        let why = reason::short(&row.reasons, row.key.as_str());
+        let extent = row.extent.map(|it| format!("{}, ", it.name())).unwrap_or_default();
+        let rest = format!("{name}  {io}  {extent}{why}");
         let _ = writeln!(text, "{}", line::with_status(word, role, &rest, layout.style, layout.width));
     }
     let number_of = |action| rows.iter().filter(|it| it.action == action).count();
@@ -114,6 +123,7 @@ mod tests {
             io: "files".to_owned(),
             action,
             reasons: vec![reason],
+            extent: None,
         };
         vec![
             row("orders", StepAction::Build, reason(ReasonCode::CodeChanged, "clean.py", None)),
