@@ -124,7 +124,9 @@ fn new_rows_are_added_and_take_the_place_of_those_with_their_key() {
         assert_eq!(ran(&project), [""; 0], "{kept:?}");
         let run = project.run(&["materialize", "--full-refresh"]).succeeded();
         let line = run.stderr.lines().find(|it| it.contains("orders")).unwrap().to_owned();
-        assert!(line.contains("Unchanged") && line.ends_with("6 rows  full, forced"), "{line}");
+        // A file that was forced is what was made now, rows in their new order.
+        let is_said = line.contains("Unchanged") || matches!(kept, Kept::Parquet | Kept::Csv) && line.contains("Built");
+        assert!(is_said && line.ends_with("6 rows  full, forced"), "{line}");
     }
 }
 
