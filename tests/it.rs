@@ -48,6 +48,7 @@ mod partitions;
 mod postgres;
 mod promises;
 mod rename_tables;
+mod readers;
 mod review;
 mod row_order;
 mod run_features;

@@ -35,7 +35,8 @@ use super::{
 use crate::{
     base::{env::Environment, fs, process},
     exec::table::{
-        TableError, read,
+        Rows, TableError,
+        read::{self, Reader},
         show::cells,
         told as told_by_arrow,
         write::{TableWriter, write_all},
@@ -118,15 +119,23 @@ impl Session {
     fn bring(&self, input: &Input) -> Result<(), Failed> {
         let name = &input.name;
         match &input.from {
-            From::Files { paths, format } => register(&self.context, name, paths, *format),
-            // Read more than once or in no order: it must lie somewhere.
-            _ => {
-                let copy = self.spill.join(format!("{}.arrow", name.replace('/', "_")));
-                let rows = input.rows(&Environment::of_process())?;
-                write_all(rows, &copy, TableFormat::Arrow).map_err(Failed::input(name))?;
-                register(&self.context, name, &[copy], TableFormat::Arrow)
+            From::Files { paths, format } => {
+                let looked = read::look(paths, *format).map_err(Failed::input(name))?;
+                match looked.reader {
+                    Reader::Any | Reader::OfArrow => register_as(&self.context, name, paths, *format, looked.schema),
+                    Reader::Ours => self.copy(name, read::open_as(paths, *format, looked.schema)),
+                }
             }
+            _ => self.copy(name, input.rows(&Environment::of_process())?),
         }
+    }
+
+    /// Of rows that are read more than once or in no order: they must lie somewhere.
+    fn copy(&self, name: &str, rows: Rows) -> Result<(), Failed> {
+        let copy = self.spill.join(format!("{}.arrow", name.replace('/', "_")));
+        write_all(rows, &copy, TableFormat::Arrow).map_err(Failed::input(name))?;
+        let schema = read::schema(std::slice::from_ref(&copy), TableFormat::Arrow).map_err(Failed::input(name))?;
+        register_as(&self.context, name, &[copy], TableFormat::Arrow, schema)
     }
 
     /// From now on joins sort and spill, however large either side is.
@@ -246,11 +255,6 @@ fn context(spill: &Path) -> Result<SessionContext, Failed> {
         .map_err(Failed::plain)?;
     let state = SessionStateBuilder::new().with_config(config()).with_runtime_env(runtime).with_default_features();
     Ok(SessionContext::new_with_state(state.with_optimizer_rules(total::rules()).build()))
-}
-
-fn register(context: &SessionContext, name: &str, paths: &[PathBuf], format: TableFormat) -> Result<(), Failed> {
-    let schema = read::schema(paths, format).map_err(Failed::input(name))?;
-    register_as(context, name, paths, format, schema)
 }
 
 fn register_as(

@@ -1,27 +1,35 @@
-//! What the columns of text files are: of csv, which says nothing of types, and of JSON lines.
+//! What the columns of csv are, which says nothing of types.
 //!
 //! Every row is looked at, so that none of them can turn out later not to fit. A column of csv is a number, a
 //! truth, a date or a time only if all its values are; nothing between two commas is NULL; and numbers that
 //! begin with a zero are names (`007`), not numbers.
 
 use std::{
-    fmt::{self, Formatter},
     fs::File,
-    io::{BufRead, BufReader, Cursor, Read},
+    io::BufReader,
     path::{Path, PathBuf},
 };
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::{base::fs, exec::table::TableError, model::format::TableFormat};
+use crate::{
+    base::fs,
+    exec::table::{
+        TableError, lines,
+        plain::Watched,
+        read::{Looked, Reader},
+    },
+    model::format::TableFormat,
+};
 
 /// What all values of a column are so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+pub(super) enum Kind {
     Nothing,
     Bool,
     Int,
+    /// A whole number that no float holds exactly.
+    Large,
     Float,
     Date,
     Time,
@@ -40,20 +48,21 @@ impl Kind {
         }
     }
 
-    fn and(self, other: Kind) -> Kind {
+    pub(super) fn and(self, other: Kind) -> Kind {
         match (self, other) {
             (a, b) if a == b => a,
             (Kind::Nothing, it) | (it, Kind::Nothing) => it,
+            (Kind::Int, Kind::Large) | (Kind::Large, Kind::Int) => Kind::Large,
             (Kind::Int, Kind::Float) | (Kind::Float, Kind::Int) => Kind::Float,
             (Kind::Date, Kind::Time) | (Kind::Time, Kind::Date) => Kind::Time,
             _ => Kind::Text,
         }
     }
 
-    fn data_type(self) -> DataType {
+    pub(super) fn data_type(self) -> DataType {
         match self {
             Kind::Bool => DataType::Boolean,
-            Kind::Int => DataType::Int64,
+            Kind::Int | Kind::Large => DataType::Int64,
             Kind::Float => DataType::Float64,
             Kind::Date => DataType::Date32,
             Kind::Time => DataType::Timestamp(TimeUnit::Microsecond, None),
@@ -63,13 +72,18 @@ impl Kind {
     }
 }
 
+/// Whether a float holds it exactly.
+pub(super) fn is_exact(whole: i64) -> bool {
+    whole.unsigned_abs() <= 1 << f64::MANTISSA_DIGITS
+}
+
 fn number(text: &str) -> Option<Kind> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.") {
         return None;
     }
-    if text.parse::<i64>().is_ok() {
-        return Some(Kind::Int);
+    if let Ok(whole) = text.parse::<i64>() {
+        return Some(if is_exact(whole) { Kind::Int } else { Kind::Large });
     }
     // Beyond what a float tells apart, an integer is a name.
     let whole = digits.bytes().all(|it| it.is_ascii_digit());
@@ -99,16 +113,19 @@ fn time(text: &str) -> Option<Kind> {
 ///
 /// # Errors
 /// A file that is missing or no csv, with its line; files that do not have the same columns.
-pub fn csv(files: &[PathBuf]) -> Result<Schema, TableError> {
-    let fields = csv_kinds(files)?.into_iter().map(|(name, kind)| Field::new(name, kind.data_type(), true));
-    Ok(Schema::new(fields.collect::<Vec<_>>()))
+pub fn csv(files: &[PathBuf]) -> Result<Looked, TableError> {
+    let (kinds, is_plain) = csv_kinds(files)?;
+    let is_plain = is_plain && kinds.iter().all(|it| !it.0.is_empty());
+    let fields = kinds.into_iter().map(|(name, kind)| Field::new(name, kind.data_type(), true));
+    let reader = if is_plain { Reader::Any } else { Reader::OfArrow };
+    Ok(Looked { schema: Schema::new(fields.collect::<Vec<_>>()), reader })
 }
 
 /// The columns of text files that do not say all of what they are, as other files of the same kind tell it; `None` if
 /// they say it, or those do not tell either.
 ///
 /// # Errors
-/// As [`csv`] and [`jsonl`].
+/// As [`csv`] and [`lines::look`].
 pub fn filled(
     files: &[PathBuf],
     others: &dyn Fn() -> Vec<PathBuf>,
@@ -116,18 +133,18 @@ pub fn filled(
 ) -> Result<Option<Schema>, TableError> {
     if format == TableFormat::Jsonl {
         // Without a line there is not even a name.
-        let is_told = !jsonl(files)?.fields().is_empty();
+        let is_told = !lines::look(files)?.schema.fields().is_empty();
         return if is_told {
             Ok(None)
         } else {
-            jsonl(&others()).map(|it| Some(it).filter(|it| !it.fields().is_empty()))
+            lines::look(&others()).map(|it| Some(it.schema).filter(|it| !it.fields().is_empty()))
         };
     }
-    let mut own = csv_kinds(files)?;
+    let (mut own, _) = csv_kinds(files)?;
     if own.iter().all(|it| it.1 != Kind::Nothing) {
         return Ok(None);
     }
-    let others = csv_kinds(&others())?;
+    let (others, _) = csv_kinds(&others())?;
     let mut any = false;
     for (name, kind) in own.iter_mut().filter(|it| it.1 == Kind::Nothing) {
         if let Some((_, told)) = others.iter().find(|it| it.0 == *name).filter(|it| it.1 != Kind::Nothing) {
@@ -138,21 +155,26 @@ pub fn filled(
     Ok(any.then(|| Schema::new(fields.collect::<Vec<_>>())))
 }
 
-fn csv_kinds(files: &[PathBuf]) -> Result<Vec<(String, Kind)>, TableError> {
-    let mut names: Option<::csv::StringRecord> = None;
+/// What each column is, and whether every reader would read the files alike.
+fn csv_kinds(files: &[PathBuf]) -> Result<(Vec<(String, Kind)>, bool), TableError> {
+    let mut first: Option<(&Path, ::csv::StringRecord)> = None;
     let mut kinds: Vec<Kind> = Vec::new();
-    let odd = |it: ::csv::Error| TableError(format!("is not csv: {it}"));
+    let mut is_plain = true;
     for file in files {
-        let mut reader = ::csv::ReaderBuilder::new().from_reader(opened(file)?);
+        let odd = |it: ::csv::Error| TableError(format!("{}: is not csv: {it}", file.display()));
+        let mut reader = ::csv::ReaderBuilder::new().from_reader(Watched::new(opened(file)?));
         let header = reader.headers().map_err(odd)?.clone();
-        match &names {
-            Some(first) if *first != header => {
-                return Err(TableError("its files do not have the same columns".to_owned()));
+        match &first {
+            Some((other, names)) if *names != header => {
+                let (other, file) = (other.display(), file.display());
+                return Err(TableError(format!(
+                    "its files do not have the same columns: {file} has others than {other}"
+                )));
             }
             Some(_) => {}
             None => {
                 kinds.resize(header.len(), Kind::Nothing);
-                names = Some(header);
+                first = Some((file, header));
             }
         }
         let mut record = ::csv::StringRecord::new();
@@ -163,72 +185,11 @@ fn csv_kinds(files: &[PathBuf]) -> Result<Vec<(String, Kind)>, TableError> {
                 }
             }
         }
+        is_plain &= reader.get_ref().is_plain();
     }
-    let names = names.filter(|it| !it.is_empty());
+    let names = first.map(|it| it.1).filter(|it| !it.is_empty());
     let names = names.ok_or_else(|| TableError("a table has at least one column".to_owned()))?;
-    Ok(names.iter().map(str::to_owned).zip(kinds).collect())
-}
-
-/// The columns of files with a JSON object a line.
-///
-/// # Errors
-/// A file that is missing or holds something else.
-pub fn jsonl(files: &[PathBuf]) -> Result<Schema, TableError> {
-    let mut all: Box<dyn BufRead> = Box::new(Cursor::new([]));
-    for file in files {
-        // A last line may not have an end.
-        all = Box::new(all.chain(opened(file)?).chain(Cursor::new(b"\n")));
-    }
-    let (schema, _) = arrow::json::reader::infer_json_schema(all, None)?;
-    in_order(files, schema)
-}
-
-/// With its columns in the order in which their names are first read.
-fn in_order(files: &[PathBuf], schema: Schema) -> Result<Schema, TableError> {
-    let mut order: Vec<usize> = Vec::new();
-    for file in files {
-        for line in opened(file)?.lines() {
-            if order.len() == schema.fields().len() {
-                break;
-            }
-            let line = line.map_err(TableError::new)?;
-            if line.trim().is_empty() {
-                continue;
-            }
-            let Names(names) = serde_json::from_str(&line).map_err(TableError::new)?;
-            for at in names.iter().filter_map(|it| schema.index_of(it).ok()) {
-                if !order.contains(&at) {
-                    order.push(at);
-                }
-            }
-        }
-    }
-    Ok(schema.project(&order)?)
-}
-
-/// The names in an object, as they are written.
-struct Names(Vec<String>);
-
-impl<'de> Deserialize<'de> for Names {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Names, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Names;
-
-            fn expecting(&self, to: &mut Formatter<'_>) -> fmt::Result {
-                to.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
-                let mut names = Vec::new();
-                while let Some((name, IgnoredAny)) = map.next_entry()? {
-                    names.push(name);
-                }
-                Ok(Names(names))
-            }
-        }
-        from.deserialize_map(Object)
-    }
+    Ok((names.iter().map(str::to_owned).zip(kinds).collect(), is_plain))
 }
 
 pub(super) fn opened(file: &Path) -> Result<BufReader<File>, TableError> {
@@ -243,7 +204,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv");
         fs::write(&path, text.as_bytes()).unwrap();
-        let schema = csv(&[path])?;
+        let schema = csv(&[path])?.schema;
         Ok(schema.fields().iter().map(|it| it.data_type().to_string()).collect())
     }
 
@@ -256,6 +217,8 @@ mod tests {
             ("007\n8", "Utf8"),
             ("0.5\n0", "Float64"),
             ("9223372036854775808\n1", "Utf8"),
+            ("9007199254740993\n1", "Int64"),
+            ("9007199254740993\n1.5", "Utf8"),
             ("true\nfalse", "Boolean"),
             ("true\n1", "Utf8"),
             ("2026-03-15\n2026-03-16", "Date32"),
@@ -269,15 +232,6 @@ mod tests {
             assert_eq!(of_csv(&format!("a\n{values}\n")).unwrap(), [expected], "{values:?}");
         }
         assert_eq!(of_csv("a,b\n1,x\n").unwrap(), ["Int64", "Utf8"]);
-    }
-
-    #[test]
-    fn columns_of_objects_are_in_the_order_in_which_they_are_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.jsonl");
-        fs::write(&path, b"{\"z\": 1, \"b\": null}\n\n{\"a\": true, \"b\": \"x\"}\n").unwrap();
-        let schema = jsonl(&[path]).unwrap();
-        assert_eq!(schema.fields().iter().map(|it| it.name().as_str()).collect::<Vec<_>>(), ["z", "b", "a"]);
     }
 
     #[test]

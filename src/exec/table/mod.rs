@@ -5,6 +5,8 @@
 pub mod columns;
 pub mod digest;
 pub mod infer;
+mod lines;
+mod plain;
 pub mod read;
 pub mod show;
 pub mod stream;

@@ -6,7 +6,10 @@ use arrow::datatypes::{DataType, Schema};
 
 use super::session::{Refused, Session};
 use crate::{
-    exec::table::{Rows, read},
+    exec::table::{
+        Rows,
+        read::{self, Reader},
+    },
     model::{format::TableFormat, sql::Dialect},
 };
 
@@ -50,30 +53,34 @@ pub fn rows(session: &mut Session, name: &str, rows: Rows) -> Result<(), Refused
 /// # Errors
 /// Files that cannot be read, or do not fit together.
 pub fn files(session: &mut Session, name: &str, paths: &[PathBuf], format: TableFormat) -> Result<(), Refused> {
+    let looked = read::look(paths, format).map_err(Refused::plain)?;
+    if looked.schema.fields().is_empty() {
+        return Err(Refused::plain("nothing is in it, not even the names of columns"));
+    }
     if session.engine.dialect == Dialect::DuckDb
-        && let Some(from) = in_place(session, paths, format)?
+        && looked.reader == Reader::Any
+        && let Some(from) = in_place(session, paths, format, &looked.schema)
     {
         return view(session, name, &from);
     }
-    rows(session, name, read::open(paths, format).map_err(Refused::plain)?)
+    rows(session, name, read::open_as(paths, format, looked.schema))
 }
 
 /// A call of DuckDB that reads files as our own readers do; `None` if there is none.
-fn in_place(session: &Session, paths: &[PathBuf], format: TableFormat) -> Result<Option<String>, Refused> {
+fn in_place(session: &Session, paths: &[PathBuf], format: TableFormat, schema: &Schema) -> Option<String> {
     let engine = session.engine;
-    let Some(texts) = paths.iter().map(|it| it.to_str()).collect::<Option<Vec<_>>>() else { return Ok(None) };
+    let texts = paths.iter().map(|it| it.to_str()).collect::<Option<Vec<_>>>()?;
     // In a pattern other letters mean something; it would read other files.
     if texts.is_empty() || texts.iter().any(|it| it.contains(['*', '?', '[', '{'])) {
-        return Ok(None);
+        return None;
     }
     let list = format!("[{}]", texts.iter().map(|it| engine.literal(it)).collect::<Vec<_>>().join(", "));
     if format == TableFormat::Parquet {
         let union = if paths.len() > 1 { ", union_by_name = true" } else { "" };
-        return Ok(Some(format!("read_parquet({list}, hive_partitioning = false{union})")));
+        return Some(format!("read_parquet({list}, hive_partitioning = false{union})"));
     }
-    let schema = read::schema(paths, format).map_err(Refused::plain)?;
-    let Some(columns) = columns(session, &schema) else { return Ok(None) };
-    Ok(match format {
+    let columns = columns(session, schema)?;
+    match format {
         TableFormat::Csv => Some(format!(
             "read_csv({list}, auto_detect = false, header = true, delim = ',', quote = '\"', escape = '\"', \
              columns = {columns}, hive_partitioning = false)"
@@ -82,7 +89,7 @@ fn in_place(session: &Session, paths: &[PathBuf], format: TableFormat) -> Result
             "read_json({list}, format = 'newline_delimited', columns = {columns}, hive_partitioning = false)"
         )),
         TableFormat::Parquet | TableFormat::Arrow => None,
-    })
+    }
 }
 
 /// What our readers found, in DuckDB's words; `None` if one of the types is not plain.
