@@ -267,8 +267,11 @@ mod tests {
         model::format::TableFormat,
     };
 
-    /// Types and rows of a file with these lines, by our own reader; and who may read it.
-    fn read(lines: &str) -> Result<(Vec<String>, Vec<Vec<Option<String>>>, Reader), TableError> {
+    /// Types of the columns, rows, and who may read them.
+    type Told = (Vec<String>, Vec<Vec<Option<String>>>, Reader);
+
+    /// What a file with these lines is to our own reader.
+    fn read(lines: &str) -> Result<Told, TableError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jsonl");
         fs::write(&path, lines.as_bytes()).unwrap();

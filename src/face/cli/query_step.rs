@@ -29,11 +29,26 @@ pub struct Asked<'a> {
     pub root: &'a Path,
 }
 
-/// Where it was written, if that can be told; otherwise in the query as it is run.
+/// Where it was written, if that can be told; otherwise in the query as it is run. What has no place has a file.
 pub fn told(request: &Request, failed: &Failed) -> String {
     let Request { shown, sql, written, home, root, .. } = request;
     let asked = Asked { shown, sql, written: written.as_ref(), home: home.as_ref(), root };
-    drawn_by(failed, |sources| placed_where_written(&asked, failed, sources))
+    let failed = &Failed { message: below(root, &failed.message), ..failed.clone() };
+    let told = drawn_by(failed, |sources| placed_where_written(&asked, failed, sources));
+    // What is wrong with an input is told with the input.
+    let is_of_input = request.inputs.iter().any(|it| told.starts_with(&format!("{}: ", it.name)));
+    if is_of_input || !told.starts_with(&failed.message) {
+        return told;
+    }
+    format!("{}: {told}", home.as_ref().map_or(shown, |it| &it.file))
+}
+
+/// Files of the project, as people know them.
+fn below(root: &Path, message: &str) -> String {
+    match root.to_str() {
+        Some(root) if root.len() > 1 => message.replace(&format!("{root}/"), ""),
+        _ => message.to_owned(),
+    }
 }
 
 /// The same, as a mistake among others; `None` if nobody knows its place.
