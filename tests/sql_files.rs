@@ -228,3 +228,25 @@ format = "txt"
     let told = project.run(&["validate"]).exited(2).stderr;
     assert!(told.contains("`a` cannot be given as csv"), "{told}");
 }
+
+/// What editors and people do to the files of models.
+#[test]
+fn files_of_models_may_begin_with_a_mark_and_are_told_of_all_at_once() {
+    let io = "default_io = \"files\"\n[io.files]\ntype = \"fs\"\nroot = \"data\"\n";
+    let models = "[[models]]\nfiles = [\"models/*.sql\"]\n[asset.plain]\nformat = \"csv\"\n";
+    let project = Project::new()
+        .manifest(&(io.to_owned() + models))
+        .file("models/marked.sql", "\u{feff}select 1 as n\n")
+        .file("models/plain.sql", "select n from marked\n");
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(project.read("data/plain.csv"), "n\n1\n");
+    project.write("models/one day.sql", "select 1 as n");
+    project.write("models/two.days.sql", "select 1 as n");
+    let told = project.run(&["validate"]).exited(2).stderr;
+    for name in ["models/one day.sql cannot be a model", "models/two.days.sql cannot be a model"] {
+        assert!(told.contains(name), "{told}");
+    }
+    let body = io.to_owned() + "[source.raw]\nfiles = [\"raw/*\"]\n[asset.a]\nsql = \"select * from raw\"\n";
+    let told = Project::new().manifest(&body).run(&["validate"]).exited(2).stderr;
+    assert!(told.contains("all its patterns must end in the same form"), "{told}");
+}

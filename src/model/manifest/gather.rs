@@ -349,6 +349,8 @@ impl Reader<'_> {
             let Some(path) = pattern::path(folder, text, place, self.report) else { continue };
             let told = match self.files.read(&path).map(|it| it.map(String::from_utf8)) {
                 Ok(Some(Ok(text))) if text.len() <= BYTES_MAX => {
+                    // Some editors begin a file with a mark of the order of bytes, which nobody sees.
+                    let text = text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned);
                     let file = self.sources.add(path.as_path(), text);
                     let text = self.sources.file(file).text.clone();
                     if known.insert(path.clone()) {

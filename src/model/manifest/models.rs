@@ -30,7 +30,10 @@ pub fn declare(gathered: &mut Gathered, files: &mut dyn Files, report: &mut Repo
             if !pattern::check(&folder, text, item.place, report) {
                 continue;
             }
-            for path in found(files, &folder, text, item.place, report) {
+            let (them, others): (Vec<_>, Vec<_>) =
+                found(files, &folder, text, item.place, report).into_iter().partition(|it| key_of(it).is_ok());
+            badly_named(&others, item.place, report);
+            for path in them {
                 one(gathered, &models, origin, &folder, &path, item.place, report);
             }
         }
@@ -61,6 +64,22 @@ fn found(
     Vec::new()
 }
 
+/// The key of the asset that a file is, or why it can be none.
+fn key_of(path: &ProjectPath) -> Result<String, String> {
+    let name = path.as_path().file_stem().and_then(|it| it.to_str()).ok_or("its name is not UTF-8")?;
+    AssetKey::parse(name).map(|_| name.to_owned()).map_err(|it| it.to_string())
+}
+
+/// All of them at once: they have one place.
+fn badly_named(paths: &[ProjectPath], place: Span, report: &mut Report) {
+    let told = |it: &ProjectPath| Some(format!("{it} cannot be a model: {}", key_of(it).err()?));
+    let all: Vec<String> = paths.iter().filter_map(told).collect();
+    if !all.is_empty() {
+        let told = Diagnostic::error(code::BAD_NAME, all.join("; ")).at(place);
+        report.push(told.help("a model is named after its file: rename that, or leave it out by another pattern"));
+    }
+}
+
 fn one(
     gathered: &mut Gathered,
     models: &Table,
@@ -70,21 +89,12 @@ fn one(
     place: Span,
     report: &mut Report,
 ) {
-    let (Some(name), Ok(below)) =
-        (path.as_path().file_stem().and_then(|it| it.to_str()), path.as_path().strip_prefix(folder.as_path()))
-    else {
-        return;
-    };
-    if let Err(error) = AssetKey::parse(name) {
-        let told = Diagnostic::error(code::BAD_NAME, format!("{path} cannot be a model: {error}")).at(place);
-        report.push(told.help("a model is named after its file: rename that, or leave it out by another pattern"));
-        return;
-    }
+    let (Ok(name), Ok(below)) = (key_of(path), path.as_path().strip_prefix(folder.as_path())) else { return };
     let text: Arc<str> = below.to_string_lossy().into();
     let sql = Entry { key: "sql".into(), place, value: Value { place, data: Data::Text(text) } };
     let mut table = Table { entries: vec![sql] };
     table.entries.extend(models.entries.iter().filter(|it| &*it.key != "files").cloned());
-    let key: Arc<str> = name.into();
+    let key: Arc<str> = name.as_str().into();
     match gathered.asset.get_mut(&key) {
         // Two files of one name, or an asset that is made otherwise.
         Some(declared) if declared.table.entry("sql").is_some() || declared.origin != origin => {

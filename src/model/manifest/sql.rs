@@ -15,8 +15,8 @@ use crate::{
         format::TableFormat,
         partitioning::PartitionsId,
         project::{
-            Action, Asset, CheckBody, EnvName, Identity, IoKind, Node, NodeBody, NodeId, Project, Shape, Sql, SqlTable,
-            VersionKind,
+            Action, Asset, CheckBody, EnvName, Identity, IoKind, Node, NodeBody, NodeId, Project, Shape, Source, Sql,
+            SqlTable, VersionKind,
         },
         sql::{
             self, Dialect,
@@ -289,7 +289,12 @@ fn unreadable(project: &Project, tables: &[SqlTable], place: Span, report: &mut 
                     .at(place)
                     .label("reads it")
                     .other(node.place, "neither a table of a database nor a file that holds one")
-                    .help("a query reads tables, and files that are parquet, csv, jsonl or arrow"),
+                    .help(match &node.body {
+                        NodeBody::Source(Source::Files(_)) => {
+                            "all its patterns must end in the same form: .parquet, .csv, .jsonl, .ndjson or .arrow"
+                        }
+                        _ => "a query reads tables, and files that are parquet, csv, jsonl or arrow",
+                    }),
             );
         }
     }
