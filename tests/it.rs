@@ -16,6 +16,7 @@ mod claim;
 mod cli;
 mod cut_off;
 mod data_checks;
+mod declared;
 mod defer;
 mod diff;
 mod docs;

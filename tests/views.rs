@@ -9,23 +9,23 @@ use crate::support::{
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kept {
+pub enum Kept {
     Sqlite,
     Postgres,
     DuckDb,
 }
 
-const ALL: [Kept; 3] = [Kept::Sqlite, Kept::Postgres, Kept::DuckDb];
+pub const ALL: [Kept; 3] = [Kept::Sqlite, Kept::Postgres, Kept::DuckDb];
 
 /// A project with everything in one database, `shop` in Postgres.
-struct Shop<'s> {
-    project: Project,
+pub struct Shop<'s> {
+    pub project: Project,
     kept: Kept,
     database: Database<'s>,
 }
 
 impl Shop<'_> {
-    fn of(kept: Kept, body: &str) -> Shop<'static> {
+    pub fn of(kept: Kept, body: &str) -> Shop<'static> {
         let database = Server::shared().database();
         let io = match kept {
             Kept::Sqlite => "[io.db]\ntype = \"sqlite\"\npath = \"shop.sqlite\"\n",
@@ -41,7 +41,7 @@ impl Shop<'_> {
         Shop { project, kept, database }
     }
 
-    fn run(&self, sql: &str) {
+    pub fn run(&self, sql: &str) {
         match self.kept {
             Kept::Sqlite => self.connection().execute_batch(sql).unwrap(),
             Kept::DuckDb => sql.split(';').for_each(|it| duckdb::run(&self.project.path("shop.duckdb"), it)),
@@ -50,7 +50,7 @@ impl Shop<'_> {
     }
 
     /// The one value that a query gives, as a text.
-    fn value(&self, sql: &str) -> String {
+    pub fn value(&self, sql: &str) -> String {
         match self.kept {
             Kept::Sqlite => self
                 .connection()
@@ -72,7 +72,7 @@ impl Shop<'_> {
         Connection::open(self.project.path("shop.sqlite")).unwrap()
     }
 
-    fn ran(&self) -> Vec<String> {
+    pub fn ran(&self) -> Vec<String> {
         let mut steps: Vec<String> =
             self.project.materialized(&[]).into_iter().map(|it| format!("{} {}", it.0, it.1)).collect();
         steps.sort();

@@ -141,7 +141,10 @@ impl Found<'_> {
         let key = project.key(node).clone();
         let content = io.current(&target)?.ok_or_else(|| Refusal::OutputMissing { key: key.clone(), path: path() })?;
         let output = io.adopt(&target, &content.data_version)?.ok_or(Refusal::WrongKind { key, path: path() })?;
-        let mut changes = vec![Change::Materialized(Box::new(self.record(why, fingerprint, &content, output)))];
+        let mut changes = vec![Change::Materialized(Box::new(Materialization {
+            declared: io.declared(&target, None)?,
+            ..self.record(why, fingerprint, &content, output)
+        }))];
         changes.extend(op.deps.iter().filter_map(|it| match surveyed.facts.sources.get(it) {
             Some(SourceFacts::Known { observation, .. }) => Some(Change::Observed(observation.clone())),
             _ => None,
@@ -184,6 +187,7 @@ impl Found<'_> {
             fingerprint,
             data_version,
             content: (data_version != content.data_version).then_some(content.data_version),
+            declared: None,
             output,
             bytes: content.bytes,
             rows: content.rows,

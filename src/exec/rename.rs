@@ -165,7 +165,8 @@ fn speaking_of(workspace: &Workspace, old: &AssetKey, new: &AssetKey) -> Result<
 fn respelled(record: &Materialization, old: &AssetKey, new: &AssetKey) -> Materialization {
     let is_of = |part: &Part, key: &AssetKey| {
         let rest = part.name.strip_prefix(key.as_str().as_bytes());
-        part.kind == PartKind::Input && rest.is_some_and(|it| matches!(it, [] | [b'@', ..]))
+        matches!(part.kind, PartKind::Input | PartKind::Declared)
+            && rest.is_some_and(|it| matches!(it, [] | [b'@', ..]))
     };
     if record.fingerprint.parts().iter().any(|it| is_of(it, new)) {
         // It was made from both: as one they could hide that it was not made from the other.
@@ -175,9 +176,9 @@ fn respelled(record: &Materialization, old: &AssetKey, new: &AssetKey) -> Materi
     let own_checks = format!("{old}.checks.");
     let part = |part: &Part| match (part.kind, &part.value) {
         // Of one with partitions `<key>@<partition>`.
-        (PartKind::Input, value) if is_of(part, old) => {
+        (kind @ (PartKind::Input | PartKind::Declared), value) if is_of(part, old) => {
             let name = [new.as_str().as_bytes(), &part.name[old.as_str().len()..]].concat();
-            Part::new(PartKind::Input, &*name, value.clone())
+            Part::new(kind, &*name, value.clone())
         }
         // `<key>.checks.<name>` and `<key>.partitions`, see `plan::observe`; keys hold no dots.
         (PartKind::Config, value)

@@ -10,6 +10,7 @@
 //! | values of `vars` and `env` that it names, declared variables or their absence | the rest of the environment |
 //! | data versions of upstream assets and sources, content of source files | description, group, tags, owners, pool, retries, timeout |
 //! | format and shape of what is stored | where it is stored |
+//! | how columns are declared that a query reads in its own database | the same elsewhere |
 //! | keyed hashes of secrets | secrets |
 //! | the partition's key | the version of `assets` |
 
@@ -48,10 +49,12 @@ pub enum PartKind {
     Tool = 12,
     /// A query with all values inserted, where they are told of by parts of their own.
     Rendered = 13,
+    /// An upstream table in the same database: key, how its columns are declared.
+    Declared = 14,
 }
 
 impl PartKind {
-    pub const ALL: [PartKind; 13] = [
+    pub const ALL: [PartKind; 14] = [
         PartKind::Command,
         PartKind::Code,
         PartKind::Var,
@@ -65,6 +68,7 @@ impl PartKind {
         PartKind::Partition,
         PartKind::Tool,
         PartKind::Rendered,
+        PartKind::Declared,
     ];
 }
 

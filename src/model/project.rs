@@ -644,6 +644,14 @@ impl Project {
         self.nodes[id].asset().is_some_and(|it| self.io_managers[it.io].kind.database().is_some())
     }
 
+    /// Whether what `op` runs sees `dep` as the database has it that keeps both, and not a copy of its rows.
+    pub fn reads_in_place(&self, op: &Op, dep: NodeId) -> bool {
+        let io = |it: NodeId| self.nodes[it].asset().map(|it| it.io);
+        matches!(op.action, Action::Sql(_))
+            && self.is_in_database(dep)
+            && op.outputs.iter().all(|it| io(*it) == io(dep))
+    }
+
     /// Whether it is made by adding to what is there, if that can be.
     pub fn is_added_to(&self, id: NodeId) -> bool {
         let op = self.op_of(id).and_then(|it| self.ops.get(it));

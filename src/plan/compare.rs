@@ -28,6 +28,10 @@ pub fn compare(old: &Fingerprint, new: &Fingerprint) -> Vec<Reason> {
             reasons.push((reason(was, is), was.or(is).map_or(PartKind::Rendered, |it| it.kind)));
         }
     }
+    // Other data says enough.
+    let inputs: Vec<String> =
+        reasons.iter().filter(|it| it.1 == PartKind::Input).map(|it| it.0.subject.clone()).collect();
+    reasons.retain(|it| it.1 != PartKind::Declared || !inputs.contains(&it.0.subject));
     // What was inserted is told by its name; that the text differs then says no more.
     if reasons.iter().any(|it| it.1 != PartKind::Rendered) {
         reasons.retain(|it| it.1 != PartKind::Rendered);
@@ -72,6 +76,7 @@ fn reason(old: Option<&Part>, new: Option<&Part>) -> Reason {
         (PartKind::Env | PartKind::Secret, _) => (ReasonCode::EnvChanged, name),
         (PartKind::Config | PartKind::Partition, _) => (ReasonCode::ConfigChanged, name),
         (PartKind::SourceFile, _) => (ReasonCode::SourceChanged, name),
+        (PartKind::Declared, _) => (ReasonCode::InputChanged, name),
         (PartKind::Source | PartKind::Input, "added") => (ReasonCode::InputAdded, name),
         (PartKind::Source | PartKind::Input, "removed") => (ReasonCode::InputRemoved, name),
         (PartKind::Source, _) => (ReasonCode::SourceChanged, name),
@@ -79,7 +84,11 @@ fn reason(old: Option<&Part>, new: Option<&Part>) -> Reason {
         (PartKind::Version | PartKind::Tool, _) => (ReasonCode::VersionChanged, name),
     };
     let message = message(part.kind, &subject, change, old.map(|it| &it.value), new.map(|it| &it.value));
-    Reason { code, subject, old: old.and_then(shown), new: new.and_then(shown), message }
+    let (old, new) = match part.kind {
+        PartKind::Declared => declared(old, new),
+        _ => (old.and_then(shown), new.and_then(shown)),
+    };
+    Reason { code, subject, old, new, message }
 }
 
 /// A value as people are shown it; secrets never appear.
@@ -105,10 +114,31 @@ fn message(kind: PartKind, subject: &str, change: &str, old: Option<&PartValue>,
         PartKind::SourceFile => "source file",
         PartKind::Source => "source",
         PartKind::Input => "input",
+        PartKind::Declared => "columns of input",
         PartKind::Version => return format!("declared version {change}"),
         PartKind::Tool => "tool",
     };
     format!("{what} {change}: {subject}")
+}
+
+/// What is declared otherwise than before, as people are shown it: the first column whose type is, if the names are the
+/// same.
+fn declared(old: Option<&Part>, new: Option<&Part>) -> (Option<String>, Option<String>) {
+    let columns = |it: Option<&Part>| -> Option<Vec<(String, String)>> {
+        let PartValue::Text(text) = &it?.value else { return None };
+        Some(text.lines().filter_map(|it| it.split_once('\t')).map(|it| (it.0.to_owned(), it.1.to_owned())).collect())
+    };
+    // Of some expressions SQLite knows no type.
+    let typed = |it: &str| if it.is_empty() { "none".to_owned() } else { it.to_owned() };
+    let (old, new) = (columns(old), columns(new));
+    if let (Some(old), Some(new)) = (&old, &new)
+        && old.iter().map(|it| &it.0).eq(new.iter().map(|it| &it.0))
+        && let Some((was, is)) = old.iter().zip(new).find(|(old, new)| old.1 != new.1)
+    {
+        return (Some(format!("type of {}: {}", was.0, typed(&was.1))), Some(typed(&is.1)));
+    }
+    let all = |it: Vec<(String, String)>| it.iter().map(|it| format!("{} {}", it.0, typed(&it.1))).collect::<Vec<_>>();
+    (old.map(|it| all(it).join(", ")), new.map(|it| all(it).join(", ")))
 }
 
 #[cfg(test)]

@@ -86,6 +86,8 @@ pub struct Case<'a> {
     /// What these runs made is not made again for that.
     pub spared: &'a [RunId],
     pub upstream: &'a dyn Fn(NodeId) -> Upstream,
+    /// How the columns of a dependency are declared, if a database keeps it.
+    pub declared: &'a dyn Fn(NodeId) -> Option<Box<str>>,
 }
 
 /// Decides.
@@ -137,6 +139,12 @@ impl Inputs {
             match found {
                 Upstream::Version(version) | Upstream::Expired(version) => {
                     inputs.known.push(Part::new(kind, node.key.as_str(), PartValue::Digest(version)));
+                    if case.project.reads_in_place(case.op, *dep)
+                        && let Some(declared) = (case.declared)(*dep)
+                    {
+                        let part = PartValue::Text(declared);
+                        inputs.known.push(Part::new(PartKind::Declared, node.key.as_str(), part));
+                    }
                 }
                 Upstream::Pending => inputs.pending.push((*dep, None)),
                 Upstream::Missing(message) => inputs.missing.push(upstream_missing(&node.key, message)),
@@ -170,7 +178,7 @@ impl Inputs {
     /// Whether a part is a dependency of which nobody knows yet what it will be.
     fn leaves_open(&self, case: &Case<'_>, part: &Part) -> bool {
         let none = self.pending.is_empty() && self.missing.is_empty();
-        if none || !matches!(part.kind, PartKind::Input | PartKind::Source) {
+        if none || !matches!(part.kind, PartKind::Input | PartKind::Source | PartKind::Declared) {
             return false;
         }
         let name = String::from_utf8_lossy(&part.name);

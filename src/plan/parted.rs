@@ -172,6 +172,7 @@ impl Walk<'_, '_> {
             stored: self.recorded.stored.get(&(output, place)).unwrap_or(&OutputState::Same),
             forced: self.forced(output),
             spared: self.world.spared,
+            declared: &|dep| self.survey.records.get(&dep)?.declared.clone(),
             upstream: &|dep| match self.world.partitions.related(id, dep) {
                 Some(related) => self.upstream_partitions(dep, &related.upstream(&PartitionSet::one(place))),
                 None => self.upstream(dep),

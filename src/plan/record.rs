@@ -51,6 +51,8 @@ pub struct Materialization {
     pub data_version: Digest,
     /// What the IO manager knows the content by, where that is not the data version.
     pub content: Option<Digest>,
+    /// How its columns are declared, if a database keeps it: a line for each, as that writes it.
+    pub declared: Option<Box<str>>,
     pub output: StoredOutput,
     pub bytes: Option<u64>,
     pub rows: Option<u64>,

@@ -535,6 +535,7 @@ impl Walk<'_, '_> {
             stored: self.stored.get(&output).unwrap_or(&OutputState::Same),
             forced: self.forced(output),
             spared: self.world.spared,
+            declared: &|dep| self.survey.records.get(&dep)?.declared.clone(),
             upstream: &|dep| match self.world.partitions.related(id, dep) {
                 Some(related) => self.upstream_partitions(dep, &related.upstream(&PartitionSet::one(0))),
                 None => self.upstream(dep),

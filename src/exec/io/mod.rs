@@ -208,6 +208,12 @@ impl Staged {
     }
 }
 
+/// What [`IoManager::declared`] tells: of each column its name and what it is declared as.
+pub fn lines_of(columns: &[(String, String)]) -> Option<Box<str>> {
+    let line = |(name, kind): &(String, String)| format!("{name}\t{kind}");
+    (!columns.is_empty()).then(|| columns.iter().map(line).collect::<Vec<_>>().join("\n").into())
+}
+
 /// What was staged, after looking at it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Content {
@@ -433,6 +439,12 @@ pub trait IoManager: Send + Sync {
     /// What is visible, described anew, if its content is `content`; else `None`. Used to adopt
     /// content that is already right: accepting, same content, a lost record.
     fn adopt(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError>;
+
+    /// How the columns of what is there, or of what is staged, are declared: what readers in the same database see and
+    /// its rows do not tell. A line for each column; `None` where there are no rows, or no more is to be known.
+    fn declared(&self, _target: &Target, _staged: Option<&Staged>) -> Result<Option<Box<str>>, IoError> {
+        Ok(None)
+    }
 
     /// What its hooks have made of the last publication of `target`, if that is not what was staged. Told once, after
     /// `publish` or `recover`, whose answer is of it.

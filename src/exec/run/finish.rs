@@ -16,6 +16,7 @@ use crate::{
             context::RunContext,
             emptied::{emptied, refusal, shrunk, taken_away},
             prepare::{Attempting, OutputAttempt, PrepareError, report, source_parts},
+            recover::after_hooks,
             version,
         },
     },
@@ -335,9 +336,7 @@ fn publish(
             }
             None => published(context, it, content).map_err(FinishError::Publish)?,
         };
-        if let Some(left) = workspace.io_of(it.node).after_hooks(&it.staged.target) {
-            record = record.of_content(left.data_version, left.bytes, left.rows);
-        }
+        record = after_hooks(workspace, it.node, &it.staged.target, record).map_err(FinishError::Publish)?;
         let gone = taken_away(&workspace.io_of(it.node).taken_away(&it.staged.target));
         reports.push(StepReport {
             duration_ms: record.duration_ms,
@@ -392,6 +391,7 @@ fn materialization(
         fingerprint: output.fingerprint.clone(),
         data_version,
         content: (data_version != content.data_version).then_some(content.data_version),
+        declared: context.workspace.io_of(output.node).declared(&output.staged.target, Some(&output.staged))?,
         output: StoredOutput::Files(Vec::new()),
         bytes: content.bytes,
         rows: content.rows,
@@ -400,11 +400,15 @@ fn materialization(
     })
 }
 
-/// The stored output, if what is visible is known to be what was just made.
+/// The stored output, if what is visible is known to be what was just made, its columns declared the same.
 fn unchanged(context: &RunContext<'_>, output: &OutputAttempt, new: &Materialization) -> Option<StoredOutput> {
     let standing = output.standing.as_ref()?;
     let target = &output.staged.target;
-    if target.in_place || target.publishing.does_more() || standing.content() != new.content() {
+    if target.in_place
+        || target.publishing.does_more()
+        || standing.content() != new.content()
+        || standing.declared != new.declared
+    {
         return None;
     }
     let forced = output.reasons.iter().any(|it| it.code == ReasonCode::Forced);

@@ -331,6 +331,7 @@ impl Now {
             stored: self.stored.get(&output).unwrap_or(&OutputState::Same),
             forced: context.forced.get(&output).copied(),
             spared: context.spared,
+            declared: &|dep| self.records.get(&dep)?.declared.clone(),
             upstream: &|dep| self.upstream(context, step, dep),
         })
     }

@@ -7,7 +7,7 @@ use std::{collections::HashSet, path::PathBuf, sync::Arc};
 use crate::{
     base::fs,
     exec::{
-        io::{Content, IoError, Recovered, Staged},
+        io::{Content, IoError, Recovered, Staged, Target},
         lock::{LockName, LockTable},
         run::{batch::sweep_folders, check, context::Workspace, prepare::PrepareError, query},
     },
@@ -112,11 +112,29 @@ fn finish_one(
     Ok(match workspace.io_of(node).recover(&target, staged, &content)? {
         Recovered::Published(output) => {
             let record = Materialization { output, ..wanted.clone() };
-            let left = workspace.io_of(node).after_hooks(&target);
-            Some(left.into_iter().fold(record, |record, it| record.of_content(it.data_version, it.bytes, it.rows)))
+            Some(after_hooks(workspace, node, &target, record)?)
         }
         Recovered::Lost => None,
     })
+}
+
+/// The record of what was just published as its hooks have left it.
+///
+/// # Errors
+/// A database that cannot be asked.
+pub fn after_hooks(
+    workspace: &Workspace,
+    node: NodeId,
+    target: &Target,
+    record: Materialization,
+) -> Result<Materialization, IoError> {
+    let io = workspace.io_of(node);
+    if target.publishing.post_hooks.is_empty() {
+        return Ok(record);
+    }
+    let record = Materialization { declared: io.declared(target, None)?, ..record };
+    let left = io.after_hooks(target);
+    Ok(left.into_iter().fold(record, |record, it| record.of_content(it.data_version, it.bytes, it.rows)))
 }
 
 /// Removes what the attempt staged, and moves back what it had moved aside.

@@ -417,6 +417,7 @@ mod tests {
             fingerprint: Fingerprint::default(),
             data_version: Digest::of(b"1"),
             content: None,
+            declared: None,
             output: StoredOutput::Files(vec![]),
             bytes: Some(1_234_567),
             rows: None,

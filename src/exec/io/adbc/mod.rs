@@ -43,11 +43,12 @@ use crate::{
         io::{
             Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Slice, Staged, Target,
             hooked::{Hooked, gone},
-            strangers,
+            lines_of, strangers,
         },
         lock::LockName,
         table::{TableError, read},
     },
+    model::sql::Dialect,
     plan::record::{AttemptId, StoredOutput},
 };
 use database::{Database, Held, OURS, STAGE};
@@ -140,6 +141,14 @@ impl AdbcManager {
                 return Err(strangers(&format!("table {}", table_name(target)), other, slice));
             }
             slice::shape(session, (&table_name(target), stage), slice)?;
+        }
+        if self.database.place.engine.dialect == Dialect::DuckDb && !target.publishing.view {
+            let columns = view::declared(session, stage).map_err(self.told(target))?;
+            if let Some((name, _)) = columns.iter().find(|it| it.1.contains("TIME WITH TIME ZONE")) {
+                let help = "its rows would be told apart by the time of day alone: cast it to time or text".to_owned();
+                let cause = format!("column `{name}` is a time with an offset, which is not supported");
+                return Err(IoError::Refused { what: format!("table {}", table_name(target)), cause, help });
+            }
         }
         self.content(session, target, stage, "1 = 1")
     }
@@ -555,6 +564,26 @@ impl IoManager for AdbcManager {
 
     fn believes(&self, _target: &Target, stored: &StoredOutput) -> Probed {
         self.version_recorded(stored).map_or_else(|probed| probed, |_| Probed::Same)
+    }
+
+    fn declared(&self, target: &Target, staged: Option<&Staged>) -> Result<Option<Box<str>>, IoError> {
+        // Of engines that nobody asked it is not said.
+        if target.publishing.view || self.database.place.engine.dialect != Dialect::DuckDb {
+            return Ok(None);
+        }
+        let told = self.told(target);
+        let Some(staged) = staged else {
+            let mut session = self.database.session()?;
+            return view::declared(&mut session, &table_name(target)).map_err(told).map(|it| lines_of(&it));
+        };
+        let name = self.stage_table(target, &staged.attempt);
+        let mut held = self.staged(staged)?;
+        let found = match &mut held.session {
+            Some(session) => view::declared(session, &name),
+            None => view::declared(&mut self.database.session()?, &name),
+        };
+        self.database.hold(&name, held);
+        found.map_err(told).map(|it| lines_of(&it))
     }
 
     fn after_hooks(&self, target: &Target) -> Option<Content> {

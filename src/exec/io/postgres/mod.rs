@@ -31,7 +31,7 @@ use crate::{
         io::{
             Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
             hooked::{Hooked, gone},
-            strangers,
+            lines_of, strangers,
         },
         table::{TableError, read},
     },
@@ -497,6 +497,15 @@ impl IoManager for PostgresManager {
     fn adopt(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError> {
         let found = self.version(target)?;
         Ok(found.filter(|it| it.data_version == *data_version).map(|it| self.recorded(target, &it.data_version)))
+    }
+
+    fn declared(&self, target: &Target, staged: Option<&Staged>) -> Result<Option<Box<str>>, IoError> {
+        if target.publishing.view {
+            return Ok(None);
+        }
+        let mut session = self.connect(target)?;
+        let name = staged.map_or_else(|| table_name(target), |it| self.stage_table(target, &it.attempt));
+        self.told(table::declared(&mut session.client, &session.schema, &name)).map(|it| lines_of(&it))
     }
 
     fn after_hooks(&self, target: &Target) -> Option<Content> {

@@ -32,6 +32,26 @@ pub fn find(client: &mut impl GenericClient, schema: &str, name: &str) -> Result
     Ok(row.map(|it| Found { oid: it.get(0), kind: it.get::<_, String>(1).chars().next().unwrap_or('?') }))
 }
 
+/// Names of columns and what they are declared as: the type, the values of one that lists them, and the order of texts if
+/// it is not that of the database.
+///
+/// # Errors
+/// What the server says.
+pub fn declared(client: &mut impl GenericClient, schema: &str, name: &str) -> Result<Vec<(String, String)>, Error> {
+    let rows = client.query(
+        "select a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod) \
+         || coalesce((select ' (' || string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder) || ')' \
+             from pg_catalog.pg_enum e where e.enumtypid = a.atttypid), '') \
+         || coalesce((select ' collate ' || quote_ident(o.collname) from pg_catalog.pg_collation o \
+             where o.oid = a.attcollation and o.collname <> 'default'), '') \
+         from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid \
+         join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+         where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped order by a.attnum",
+        &[&schema, &name],
+    )?;
+    Ok(rows.iter().map(|it| (it.get(0), it.get(1))).collect())
+}
+
 /// Until the transaction ends, names are looked up in this schema first.
 ///
 /// # Errors

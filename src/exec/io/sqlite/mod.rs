@@ -24,6 +24,7 @@ use crate::{
     exec::io::{
         Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
         hooked::{Hooked, gone},
+        lines_of,
         sqlite::{
             kept::Connections,
             seal::Seal,
@@ -394,6 +395,20 @@ impl IoManager for SqliteManager {
             Ok(is_there && !is_ours(connection, &name)?)
         });
         Ok(found?.unwrap_or(false))
+    }
+
+    fn declared(&self, target: &Target, staged: Option<&Staged>) -> Result<Option<Box<str>>, IoError> {
+        if target.publishing.view {
+            return Ok(None);
+        }
+        let found = match staged {
+            Some(staged) => {
+                let connection = self.staged(staged)?.1;
+                Some(table::columns(&connection, "main", STAGED).map_err(|it| self.error(&it))?)
+            }
+            None => self.ask(|it| table::columns(it, "main", &table_name(target)))?,
+        };
+        Ok(found.as_deref().and_then(lines_of))
     }
 
     fn after_hooks(&self, target: &Target) -> Option<Content> {

@@ -68,6 +68,7 @@ pub fn materialization(asset: &str, partition: &str, number: i64) -> Materializa
         fingerprint: Fingerprint::new(parts),
         data_version: digest(&format!("{asset}{partition}{number}")),
         content: (number % 7 == 6).then(|| digest("content")),
+        declared: (number % 7 == 5).then(|| "id bigint\nday date".into()),
         output: match number % 3 {
             0 => StoredOutput::Token(vec![0, 255, 10]),
             _ => StoredOutput::Files(vec![file]),

@@ -197,6 +197,10 @@ impl Coded for Materialization {
             out.push(CONTENT);
             content.write(out);
         }
+        if let Some(declared) = &self.declared {
+            out.push(DECLARED);
+            write_bytes(out, declared.as_bytes());
+        }
         self.output.write(out);
         self.bytes.write(out);
         self.rows.write(out);
@@ -221,6 +225,13 @@ impl Coded for Materialization {
                 }
                 _ => None,
             },
+            declared: match from.rest().first() {
+                Some(&DECLARED) => {
+                    from.byte()?;
+                    Some(from.text()?.into())
+                }
+                _ => None,
+            },
             output: Coded::read(from)?,
             bytes: Coded::read(from)?,
             rows: Coded::read(from)?,
@@ -232,6 +243,8 @@ impl Coded for Materialization {
 
 /// Stands where the kind of an output would, and says that the identity of its content comes first.
 const CONTENT: u8 = 2;
+/// The same, of what its columns are declared as.
+const DECLARED: u8 = 3;
 
 impl Coded for StoredOutput {
     fn write(&self, out: &mut Vec<u8>) {

@@ -1,0 +1,110 @@
+//! Tables whose rows stay what they are while their columns are declared otherwise: readers in the same database see
+//! that, and nobody else.
+
+use crate::views::{ALL, Kept, Shop};
+
+/// `old` and `new` give the same rows, and `reader` another result of each; with what `why` says of the reader.
+fn check(kept: Kept, (old, new): (&str, &str), reader: &str, (before, after): (&str, &str), told: &str) {
+    let body = format!(
+        "[asset.a]\nsql = \"select {old} as v\"\n[asset.b]\nsql = \"select {reader} as v from a\"\n\
+         [asset.c]\nsql = \"select 1 as n from a\"\nio = \"files\"\n[io.files]\ntype = \"fs\"\nroot = \"data\"\n"
+    );
+    let shop = Shop::of(kept, &body);
+    assert_eq!(shop.ran(), ["a built", "b built", "c built"], "{kept:?} {old}");
+    assert_eq!(shop.value("select cast(v as varchar(20)) from b"), before, "{kept:?} {old}");
+    shop.project.edit("assets.toml", &format!("select {old} as v"), &format!("select {new} as v"));
+    shop.project.run(&["materialize", "-s", "a"]).succeeded();
+    let why = shop.project.run(&["why", "b"]).stdout;
+    assert!(why.contains(told), "{kept:?} {old}: {why}");
+    shop.project.run(&["status", "-s", "c"]).exited(0);
+    assert_eq!(shop.ran(), ["b built"], "{kept:?} {old}");
+    assert_eq!(shop.value("select cast(v as varchar(20)) from b"), after, "{kept:?} {old}");
+    assert_eq!(shop.ran(), [""; 0], "{kept:?} {old}");
+    // And back again, in one run.
+    shop.project.edit("assets.toml", &format!("select {new} as v"), &format!("select {old} as v"));
+    assert_eq!(shop.ran(), ["a built", "b built", "c cut_off"], "{kept:?} {old}");
+    assert_eq!(shop.value("select cast(v as varchar(20)) from b"), before, "{kept:?} {old}");
+    // The same of both: nothing is disturbed.
+    shop.project.edit(
+        "assets.toml",
+        &format!("select {old} as v"),
+        &format!("select {old} as v -- again\\n where 1 = 1"),
+    );
+    assert_eq!(shop.ran().first().map(String::as_str), Some("a built"), "{kept:?} {old}");
+    assert_eq!(shop.ran(), [""; 0], "{kept:?} {old}");
+}
+
+#[test]
+fn what_is_declared_otherwise_is_published_and_read_anew() {
+    check(Kept::Sqlite, ("'5'", "cast('5' as text)"), "v = 5", ("0", "1"), "type of v: none -> TEXT");
+    check(
+        Kept::DuckDb,
+        ("200::utinyint", "200::int"),
+        "typeof(v)",
+        ("UTINYINT", "INTEGER"),
+        "type of v: UTINYINT -> INTEGER",
+    );
+    check(
+        Kept::DuckDb,
+        ("'b'::enum('a', 'b')", "'b'::enum('b', 'a')"),
+        "enum_code(v)::int",
+        ("1", "0"),
+        "type of v: ENUM('a', 'b') -> ENUM('b', 'a')",
+    );
+    check(
+        Kept::Postgres,
+        ("cast(1 as integer)", "cast(1 as bigint)"),
+        "pg_typeof(v)::text",
+        ("integer", "bigint"),
+        "type of v: integer -> bigint",
+    );
+    check(
+        Kept::Postgres,
+        ("'a'::text", "('a'::text) collate \\\"C\\\""),
+        "'x'::text",
+        ("x", "x"),
+        "type of v: text -> text collate \"C\"",
+    );
+}
+
+/// The types of what is checked are the types of what is published.
+#[test]
+fn a_contract_is_of_what_is_published() {
+    let body =
+        "[asset.a]\nsql = \"select cast(1 as integer) as v\"\nchecks = [{ schema = { columns = { v = \"int4\" } } }]\n";
+    let shop = Shop::of(Kept::Postgres, body);
+    assert_eq!(shop.ran(), ["a built"]);
+    shop.project.edit("assets.toml", "as integer", "as bigint");
+    shop.project.edit("assets.toml", "int4", "int8");
+    assert_eq!(shop.ran(), ["a built"]);
+    shop.project.run(&["check"]).succeeded();
+    assert_eq!(shop.value("select pg_typeof(v)::text from a"), "bigint");
+}
+
+/// A time with an offset is told apart by its time of day alone.
+#[test]
+fn a_time_with_an_offset_is_refused_in_duckdb() {
+    let shop = Shop::of(Kept::DuckDb, "[asset.a]\nsql = \"select '12:00:00+01'::timetz as t\"\n");
+    let said = shop.project.run(&["materialize"]).exited(1).stderr;
+    assert!(said.contains("column `t` is a time with an offset") && said.contains("cast it"), "{said}");
+}
+
+/// A view is known by what it reads, types included.
+#[test]
+fn a_view_over_other_types_is_another_one() {
+    for kept in ALL {
+        let (old, new) = match kept {
+            Kept::Sqlite => ("'5'", "cast('5' as text)"),
+            _ => ("cast(1 as integer)", "cast(1 as bigint)"),
+        };
+        let body = format!(
+            "[asset.a]\nsql = \"select {old} as v\"\n[asset.w]\nsql = \"select v from a\"\nmaterialized = \"view\"\n\
+             [asset.b]\nsql = \"select v from w\"\n"
+        );
+        let shop = Shop::of(kept, &body);
+        assert_eq!(shop.ran(), ["a built", "b built", "w built"], "{kept:?}");
+        shop.project.edit("assets.toml", &format!("select {old} as v"), &format!("select {new} as v"));
+        assert_eq!(shop.ran(), ["a built", "b built", "w built"], "{kept:?}");
+        assert_eq!(shop.ran(), [""; 0], "{kept:?}");
+    }
+}
