@@ -5,7 +5,7 @@
 //! wait for each other and can tell for whom.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
@@ -21,6 +21,7 @@ use super::{
     driver::Driver,
     engine::{Engine, Where},
     ledger::{Ledger, Versions},
+    names::{Names, is_other_cut},
     session::{Refused, Session},
     threads::{SMALL_ROWS, Threads},
 };
@@ -31,7 +32,6 @@ use crate::{
         lock::{LockGuard, LockName, LockTable},
         log::Redactor,
     },
-    model::materialized::Publishing,
 };
 
 /// Of what is staged: the target first, then the attempt.
@@ -72,7 +72,7 @@ pub struct Held {
 /// A database that may be open.
 pub struct Database {
     pub place: Place,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
     held: Mutex<HashMap<String, Held>>,
     /// One commit at a time, and nobody's files change between it and what is written down.
     committing: Mutex<()>,
@@ -82,7 +82,7 @@ pub struct Database {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     open: Option<ManagedDatabase>,
     lock: Option<LockGuard>,
     /// What is known of the tables of a file: of one that is open, also what was learnt since.
@@ -93,29 +93,17 @@ struct State {
     schema: Option<String>,
     /// What was staged when it was opened: by attempts that are no more.
     left: Vec<String>,
-    /// The tables of which something was written down in the database.
-    written: BTreeSet<String>,
-    /// Those of which it says no more than that they are ours, and those of which it is to say so.
-    marked: BTreeSet<String>,
-    unmarked: BTreeSet<String>,
-    /// Names that tables and views may have, in lower case; `None`: any.
-    taken: Option<BTreeSet<String>>,
+    pub(super) names: Names,
     threads: Option<Arc<Threads>>,
     /// How many rows tables have at most; what is staged too.
-    rows: BTreeMap<String, u64>,
+    pub(super) rows: BTreeMap<String, u64>,
     /// How often everything that was known was doubted.
     doubts: u64,
 }
 
 static DATABASES: Mutex<BTreeMap<String, Weak<Database>>> = Mutex::new(BTreeMap::new());
 
-/// Whether one is a table and the other a partition of it: what is known of one is not, after the other was written.
-fn is_other_cut(one: &str, other: &str) -> bool {
-    let of = |part: &str, table: &str| part.split_once('@').is_some_and(|it| it.0 == table);
-    of(one, other) || of(other, one)
-}
-
-fn locked<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
     it.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -257,15 +245,8 @@ impl Database {
             state.threads = Some(session.threads().map_err(refused)?);
             if engine.holds {
                 let names = session.tables().map_err(refused)?;
-                state.taken = Some(names.iter().map(|it| it.to_ascii_lowercase()).collect());
+                state.names = Names::of(&names, &mut session).map_err(refused)?;
                 state.left = names.into_iter().filter(|it| it.starts_with(STAGE)).collect();
-                for row in
-                    session.texts(&format!("select name, attempt from {}", session.qualified(OURS))).map_err(refused)?
-                {
-                    let [Some(name), attempt] = &row[..] else { continue };
-                    let them = if attempt.as_deref() == Some("") { &mut state.marked } else { &mut state.written };
-                    them.insert(name.clone());
-                }
                 state.rows = session.row_counts().map_err(refused)?;
             }
         }
@@ -361,34 +342,35 @@ impl Database {
         IoError::Other { path: self.place.shown.clone(), cause }
     }
 
-    /// What attempts that are no more have staged, of all names that begin so.
+    /// Takes away what attempts that are no more have staged, of all names that begin so. Opens what is not open.
     ///
     /// # Errors
-    /// What the engine says.
-    pub fn left(&self, stages: &str, session: &mut Session) -> Result<Vec<String>, Refused> {
-        if !self.place.engine.holds {
-            return Ok(session
-                .tables()?
-                .into_iter()
-                .filter(|it| it.starts_with(&*session.engine.stored(stages)))
-                .collect());
+    /// As [`session`](Self::session); what the engine says.
+    pub fn sweep(&self, stages: &str) -> Result<(), IoError> {
+        let is_open = locked(&self.state).open.is_some();
+        let mut session = if is_open && self.place.engine.holds { None } else { Some(self.session()?) };
+        let refused = |it: Refused| self.failed(it.message);
+        let left = match &mut session {
+            Some(session) if !self.place.engine.holds => {
+                let (stored, mut there) = (session.engine.stored(stages), session.tables().map_err(refused)?);
+                there.retain(|it| it.starts_with(&*stored));
+                there
+            }
+            _ => locked(&self.state).left.extract_if(.., |it| it.starts_with(stages)).collect::<Vec<_>>(),
+        };
+        for it in &left {
+            let session = match &mut session {
+                Some(session) => session,
+                none => none.insert(self.session()?),
+            };
+            session.drop_table(it).map_err(refused)?;
         }
-        Ok(locked(&self.state).left.extract_if(.., |it| it.starts_with(stages)).collect())
+        Ok(())
     }
 
     /// Until it is let go, no other partition of a table is replaced by this process.
     pub fn alone(&self) -> MutexGuard<'_, ()> {
         locked(&self.slicing)
-    }
-
-    /// From now on a table or view may have this name; whether one may have had it before.
-    pub fn takes_name(&self, name: &str, publishing: &Publishing) -> bool {
-        let taken = &mut locked(&self.state).taken;
-        if publishing.does_more() {
-            // Statements of people's own may make whatever they like.
-            *taken = None;
-        }
-        taken.as_mut().is_none_or(|it| !it.insert(name.to_ascii_lowercase()))
     }
 
     /// Commits what an attempt has staged, and nothing else.
@@ -397,118 +379,6 @@ impl Database {
     /// What the engine says.
     pub fn commit_stage(&self, session: &mut Session) -> Result<(), Refused> {
         self.commit(session, "", None)
-    }
-
-    /// Writes down, as a part of the transaction, whose a table is from now on.
-    ///
-    /// # Errors
-    /// What the engine says.
-    pub fn write_down(&self, session: &mut Session, name: &str, of: Option<(&str, &Digest)>) -> Result<(), Refused> {
-        let (engine, ours) = (session.engine, session.qualified(OURS));
-        // Of a file that is open nobody else knows better.
-        if !engine.holds || self.is_written(name) || locked(&self.state).marked.remove(name) {
-            let other = match name.split_once('@') {
-                Some((table, _)) => format!("name = {}", engine.literal(table)),
-                None => {
-                    let parts = format!("{name}@");
-                    format!("substr(name, 1, {}) = {}", parts.chars().count(), engine.literal(&parts))
-                }
-            };
-            session.run(&format!("delete from {ours} where name = {} or {other}", engine.literal(name)))?;
-        }
-        let Some((attempt, version)) = of else { return Ok(()) };
-        let values = [name, attempt, &version.to_string()].map(|it| engine.literal(it)).join(", ");
-        session.run(&format!("insert into {ours} values ({values})"))?;
-        // If it is not committed after all, there is one row less to take away than is believed.
-        locked(&self.state).written.insert(name.to_owned());
-        Ok(())
-    }
-
-    /// The same of a table whose rows tell the rest.
-    ///
-    /// # Errors
-    /// What the engine says.
-    pub fn mark(&self, session: &mut Session, name: &str) -> Result<(), Refused> {
-        if self.is_written(name) {
-            self.write_down(session, name, None)?;
-        }
-        let mut state = locked(&self.state);
-        if !state.marked.contains(name) {
-            state.unmarked.insert(name.to_owned());
-        }
-        Ok(())
-    }
-
-    /// Commits that a table has another name, with all that is written down of it.
-    ///
-    /// # Errors
-    /// What the engine says.
-    pub fn rename(&self, session: &mut Session, from: &str, to: &str) -> Result<(), Refused> {
-        let (engine, ours, parts) = (session.engine, session.qualified(OURS), format!("{from}@"));
-        let length = from.chars().count();
-        let [old, new, parts] = [from, to, &parts].map(|it| engine.literal(it));
-        session.run(&format!(
-            "update {ours} set name = concat({new}, substr(name, {})) where name = {old} or substr(name, 1, {}) = {parts}",
-            length + 1,
-            length + 1
-        ))?;
-        self.commit(session, from, None)?;
-        let mut state = locked(&self.state);
-        let State { written, marked, unmarked, rows, taken, .. } = &mut *state;
-        for names in [written, marked, unmarked] {
-            let of =
-                |it: &str| it.strip_prefix(from).filter(|it| it.is_empty() || it.starts_with('@')).map(str::to_owned);
-            let renamed: Vec<String> = names.iter().filter_map(|it| of(it)).collect();
-            names.retain(|it| of(it).is_none());
-            names.extend(renamed.into_iter().map(|it| format!("{to}{it}")));
-        }
-        if let Some(count) = rows.remove(from) {
-            rows.insert(to.to_owned(), count);
-        }
-        taken.iter_mut().for_each(|it| _ = it.insert(to.to_ascii_lowercase()));
-        Ok(())
-    }
-
-    /// Whether it says more of a table, or of partitions of it, than that they are ours.
-    fn is_written(&self, name: &str) -> bool {
-        locked(&self.state).written.iter().any(|it| it == name || is_other_cut(it, name))
-    }
-
-    /// Whether a table was made by this tool, or some partition of it.
-    ///
-    /// # Errors
-    /// What the engine says.
-    pub fn is_ours(&self, session: &mut Session, table: &str) -> Result<bool, Refused> {
-        let (engine, ours) = (session.engine, session.qualified(OURS));
-        if engine.holds {
-            let state = locked(&self.state);
-            return Ok(state.marked.contains(table) || state.unmarked.contains(table) || {
-                drop(state);
-                self.is_written(table)
-            });
-        }
-        let parts = format!("{table}@");
-        let (length, parts, table) = (parts.chars().count(), engine.literal(&parts), engine.literal(table));
-        let asked = format!("select 1 from {ours} where name = {table} or substr(name, 1, {length}) = {parts} limit 1");
-        Ok(!session.texts(&asked)?.is_empty())
-    }
-
-    /// Whether there may be a table or view of this name.
-    pub fn may_have(&self, name: &str) -> bool {
-        locked(&self.state).taken.as_ref().is_none_or(|it| it.contains(&name.to_ascii_lowercase()))
-    }
-
-    /// Says of all tables at once that they are ours. If it cannot be said now, people are asked about them should all
-    /// that the project knows of them be lost.
-    fn mark_all(&self) {
-        let unmarked = std::mem::take(&mut locked(&self.state).unmarked);
-        if unmarked.is_empty() {
-            return;
-        }
-        let Ok(mut session) = self.session() else { return };
-        let row = |it: &String| format!("({}, '', '')", session.engine.literal(it));
-        let rows = unmarked.iter().map(row).collect::<Vec<_>>().join(", ");
-        let _ = session.run(&format!("insert into {} values {rows}", session.qualified(OURS)));
     }
 
     /// Keeps what an attempt has staged.

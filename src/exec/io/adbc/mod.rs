@@ -23,6 +23,7 @@ pub mod database;
 pub mod driver;
 pub mod engine;
 pub mod ledger;
+mod names;
 pub mod open;
 pub mod session;
 pub mod slice;
@@ -247,15 +248,16 @@ impl AdbcManager {
         session.run(&format!("alter {kind} {from} rename to {}", engine.quoted(&name))).map_err(&told)?;
         view::indexes(session, staged, &name)?;
         let left = self.hook(session, &staged.target, content)?;
-        match self.is_told_by_rows(&staged.target) {
-            true => self.database.mark(session, &name),
-            false => {
-                let of = Some((staged.attempt.0.as_str(), &left.data_version));
-                self.database.write_down(session, &name, of)
-            }
+        let by_rows = self.is_told_by_rows(&staged.target);
+        if !by_rows || self.database.is_written(&name) {
+            let of = (staged.attempt.0.as_str(), &left.data_version);
+            self.database.write_down(session, &name, Some(of).filter(|_| !by_rows)).map_err(&told)?;
         }
-        .map_err(&told)?;
-        self.commit(session, &staged.target, left)
+        let left = self.commit(session, &staged.target, left)?;
+        if by_rows {
+            self.database.mark(&name);
+        }
+        Ok(left)
     }
 
     /// Runs what is to be run after the table has its name, and tells what that has left of it.
@@ -416,9 +418,7 @@ impl IoManager for AdbcManager {
     /// Connects: what cannot be reached is told before anything runs. Takes away what attempts that died have
     /// left of the same target: its lock is held by us.
     fn stage(&self, target: &Target, attempt: &AttemptId) -> Result<Staged, IoError> {
-        let mut session = self.database.session()?;
-        let left = self.database.left(&self.stages(target), &mut session).map_err(self.told(target))?;
-        left.iter().try_for_each(|it| session.drop_table(it)).map_err(self.told(target))?;
+        self.database.sweep(&self.stages(target))?;
         let folder = self.folder(target, attempt);
         fs::remove(&folder)?;
         // A query writes into the database.
@@ -544,11 +544,12 @@ impl IoManager for AdbcManager {
 
     fn is_foreign(&self, target: &Target) -> Result<bool, IoError> {
         let name = table_name(target);
-        if !self.database.may_be_there()? {
+        if !self.database.may_be_there()? || !self.database.may_have(&name) {
             return Ok(false);
         }
         let mut session = self.database.session()?;
         let found = (|| {
+            // More is known once it is open.
             if !self.database.may_have(&name) || self.database.is_ours(&mut session, &name)? {
                 return Ok(false);
             }

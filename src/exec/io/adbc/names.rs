@@ -1,0 +1,159 @@
+//! Whose the tables of a database are: what `_assets_tables` says, and what is known of their names as long as a file
+//! is open and nobody else can change it.
+
+use std::collections::BTreeSet;
+
+use super::{
+    database::{Database, OURS, State, locked},
+    session::{Refused, Session},
+};
+use crate::{base::digest::Digest, model::materialized::Publishing};
+
+/// What is known of the names of a file that is open.
+#[derive(Default)]
+pub struct Names {
+    /// Tables, and partitions, of which attempt and version are written down in the database.
+    written: BTreeSet<String>,
+    /// Tables of which it says no more than that they are ours, and those of which it is to say so.
+    marked: BTreeSet<String>,
+    unmarked: BTreeSet<String>,
+    /// Names that tables and views may have, in lower case; `None`: any.
+    taken: Option<BTreeSet<String>>,
+}
+
+impl Names {
+    /// Of a database in which these tables and views are.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn of(there: &[String], session: &mut Session) -> Result<Names, Refused> {
+        let taken = Some(there.iter().map(|it| it.to_ascii_lowercase()).collect());
+        let mut names = Names { taken, ..Names::default() };
+        for row in session.texts(&format!("select name, attempt from {}", session.qualified(OURS)))? {
+            let [Some(name), attempt] = &row[..] else { continue };
+            let them = if attempt.as_deref() == Some("") { &mut names.marked } else { &mut names.written };
+            them.insert(name.clone());
+        }
+        Ok(names)
+    }
+}
+
+/// Whether one is a table and the other a partition of it: what is known of one is not, after the other was written.
+pub fn is_other_cut(one: &str, other: &str) -> bool {
+    let of = |part: &str, table: &str| part.split_once('@').is_some_and(|it| it.0 == table);
+    of(one, other) || of(other, one)
+}
+
+impl Database {
+    /// From now on a table or view may have this name; whether one may have had it before.
+    pub fn takes_name(&self, name: &str, publishing: &Publishing) -> bool {
+        let taken = &mut locked(&self.state).names.taken;
+        if publishing.does_more() {
+            // Statements of people's own may make whatever they like.
+            *taken = None;
+        }
+        taken.as_mut().is_none_or(|it| !it.insert(name.to_ascii_lowercase()))
+    }
+
+    /// Writes down, as a part of the transaction, whose a table is from now on.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn write_down(&self, session: &mut Session, name: &str, of: Option<(&str, &Digest)>) -> Result<(), Refused> {
+        let (engine, ours) = (session.engine, session.qualified(OURS));
+        // Of a file that is open nobody else knows better.
+        if !engine.holds || self.is_written(name) || locked(&self.state).names.marked.remove(name) {
+            let other = match name.split_once('@') {
+                Some((table, _)) => format!("name = {}", engine.literal(table)),
+                None => {
+                    let parts = format!("{name}@");
+                    format!("substr(name, 1, {}) = {}", parts.chars().count(), engine.literal(&parts))
+                }
+            };
+            session.run(&format!("delete from {ours} where name = {} or {other}", engine.literal(name)))?;
+        }
+        let Some((attempt, version)) = of else { return Ok(()) };
+        let values = [name, attempt, &version.to_string()].map(|it| engine.literal(it)).join(", ");
+        session.run(&format!("insert into {ours} values ({values})"))?;
+        // If it is not committed after all, there is one row less to take away than is believed.
+        locked(&self.state).names.written.insert(name.to_owned());
+        Ok(())
+    }
+
+    /// Writes down of a table whose rows tell the rest that it is ours: before the file is closed, of all at once.
+    pub fn mark(&self, name: &str) {
+        let names = &mut locked(&self.state).names;
+        if !names.marked.contains(name) {
+            names.unmarked.insert(name.to_owned());
+        }
+    }
+
+    /// Commits that a table has another name, with all that is written down of it.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn rename(&self, session: &mut Session, from: &str, to: &str) -> Result<(), Refused> {
+        let (engine, ours, parts) = (session.engine, session.qualified(OURS), format!("{from}@"));
+        let length = from.chars().count();
+        let [old, new, parts] = [from, to, &parts].map(|it| engine.literal(it));
+        session.run(&format!(
+            "update {ours} set name = concat({new}, substr(name, {})) where name = {old} or substr(name, 1, {}) = {parts}",
+            length + 1,
+            length + 1
+        ))?;
+        self.commit(session, from, None)?;
+        let mut state = locked(&self.state);
+        let State { names: Names { written, marked, unmarked, taken }, rows, .. } = &mut *state;
+        for names in [written, marked, unmarked] {
+            let of =
+                |it: &str| it.strip_prefix(from).filter(|it| it.is_empty() || it.starts_with('@')).map(str::to_owned);
+            let renamed: Vec<String> = names.iter().filter_map(|it| of(it)).collect();
+            names.retain(|it| of(it).is_none());
+            names.extend(renamed.into_iter().map(|it| format!("{to}{it}")));
+        }
+        if let Some(count) = rows.remove(from) {
+            rows.insert(to.to_owned(), count);
+        }
+        taken.iter_mut().for_each(|it| _ = it.insert(to.to_ascii_lowercase()));
+        Ok(())
+    }
+
+    /// Whether more is written down of a table, or of partitions of it, than that they are ours.
+    pub fn is_written(&self, name: &str) -> bool {
+        locked(&self.state).names.written.iter().any(|it| it == name || is_other_cut(it, name))
+    }
+
+    /// Whether a table was made by this tool, or some partition of it.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn is_ours(&self, session: &mut Session, table: &str) -> Result<bool, Refused> {
+        let (engine, ours) = (session.engine, session.qualified(OURS));
+        if engine.holds {
+            let is_marked = |it: &Names| it.marked.contains(table) || it.unmarked.contains(table);
+            return Ok(is_marked(&locked(&self.state).names) || self.is_written(table));
+        }
+        let parts = format!("{table}@");
+        let (length, parts, table) = (parts.chars().count(), engine.literal(&parts), engine.literal(table));
+        let asked = format!("select 1 from {ours} where name = {table} or substr(name, 1, {length}) = {parts} limit 1");
+        Ok(!session.texts(&asked)?.is_empty())
+    }
+
+    /// Whether there may be a table or view of this name.
+    pub fn may_have(&self, name: &str) -> bool {
+        locked(&self.state).names.taken.as_ref().is_none_or(|it| it.contains(&name.to_ascii_lowercase()))
+    }
+
+    /// Says of all tables at once that they are ours. If it cannot be said now, people are asked about them should all
+    /// that the project knows of them be lost.
+    pub(super) fn mark_all(&self) {
+        let unmarked = std::mem::take(&mut locked(&self.state).names.unmarked);
+        if unmarked.is_empty() {
+            return;
+        }
+        let Ok(mut session) = self.session() else { return };
+        let row = |it: &String| format!("({}, '', '')", session.engine.literal(it));
+        let rows = unmarked.iter().map(row).collect::<Vec<_>>().join(", ");
+        let _ = session.run(&format!("insert into {} values {rows}", session.qualified(OURS)));
+    }
+}
