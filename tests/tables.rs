@@ -386,3 +386,26 @@ fn a_query_is_held_to_its_time_and_to_ctrl_c() {
     run.finish().exited(130);
     wait_until("a worker outlives the tool", || workers(&project).is_empty());
 }
+
+/// What SQLite itself would take, rename, or take for a text.
+#[test]
+fn names_that_sqlite_would_not_have_are_refused() {
+    let head = "default_io = \"db\"\n[io.db]\ntype = \"sqlite\"\npath = \"shop.sqlite\"\n";
+    for key in ["_assets_tables", "_assets_stage_x", "sqlite_foo"] {
+        let project = Project::new().manifest(&format!("{head}[asset.{key}]\nsql = \"select 1 as id\"\n"));
+        let said = project.run(&["validate"]).exited(2).stderr;
+        assert!(said.contains(&format!("a table in SQLite cannot be called {key}")), "{said}");
+    }
+    for (query, more, told) in [
+        ("select 1 as id, 2 as ID", "", "two columns are called `ID`"),
+        ("select * from (select 1 as id) a, (select 2 as id) b", "", "two columns are called `id`"),
+        ("select 1 as id", "indexes = [[\"nosuch\"]]\n", "there is no column `nosuch`"),
+    ] {
+        let project = Project::new().manifest(&format!("{head}[asset.a]\nsql = \"{query}\"\n{more}"));
+        let said = project.run(&["materialize"]).exited(1).stderr;
+        assert!(said.contains(told), "{said}");
+    }
+    let project =
+        Project::new().manifest(&format!("{head}[asset.a]\nsql = \"select 1 as id\"\nindexes = [[\"ID\"]]\n"));
+    project.run(&["materialize"]).succeeded();
+}

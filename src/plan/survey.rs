@@ -623,7 +623,8 @@ pub fn standing(
         (None, _) => Err("was never built"),
         (Some(_), Some(OutputState::Missing(_))) => Err("has lost its output"),
         (Some(_), Some(OutputState::Elsewhere(_))) => Err("was made for another place"),
-        (Some(_), Some(OutputState::Modified(_) | OutputState::Unknown(_))) => Err("was modified outside of assets"),
+        (Some(_), Some(OutputState::Modified(_))) => Err("was modified outside of assets"),
+        (Some(_), Some(OutputState::Unknown(_))) => Err("cannot be looked at"),
         (Some(record), _) => Ok(record.data_version),
     }
 }

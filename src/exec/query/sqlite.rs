@@ -53,6 +53,7 @@ pub fn run(request: &Request, database: &Path) -> Result<(), Failed> {
             attach_own(&connection, database)?;
         }
     }
+    distinct(&connection, &statement[lead.len()..])?;
     connection.execute(&statement, []).map_err(|it| Failed::of_sqlite(it, lead.len()))?;
     if !request.unique_key.is_empty() {
         let columns = if request.old.is_some() {
@@ -67,6 +68,22 @@ pub fn run(request: &Request, database: &Path) -> Result<(), Failed> {
         return add(&connection, &request.unique_key);
     }
     if request.parts.is_empty() { Ok(()) } else { lay_apart(&connection, request) }
+}
+
+/// Refuses two columns of one name: SQLite would call the second `id:1`, which nobody wrote.
+fn distinct(connection: &Connection, query: &str) -> Result<(), Failed> {
+    // What is wrong with it is told when it is run.
+    let Ok(statement) = connection.prepare(query) else { return Ok(()) };
+    let names: Vec<&str> = statement.column_names().collect();
+    let again = |at: &usize| names[..*at].iter().any(|it| it.eq_ignore_ascii_case(names[*at]));
+    match (1..names.len()).find(again) {
+        None => Ok(()),
+        Some(at) => Err(Failed {
+            message: format!("two columns are called `{}`", names[at]),
+            at: None,
+            help: Some("give one of them another name: .. as NAME".to_owned()),
+        }),
+    }
 }
 
 /// The rows of each partition into a database of its own.

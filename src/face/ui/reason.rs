@@ -36,7 +36,9 @@ pub fn is_upstream(code: ReasonCode) -> bool {
 
 /// `code changed: clean.py`; the subject is left out where it is the asset itself.
 pub fn one(reason: &Reason, key: &str) -> String {
-    let what = words_of(reason.code);
+    // Unknown is not modified.
+    let unknown = reason.code == ReasonCode::OutputModified && reason.message.starts_with("output cannot be read");
+    let what = if unknown { "output cannot be read" } else { words_of(reason.code) };
     let says_all = matches!(reason.code, ReasonCode::NeverBuilt | ReasonCode::Forced | ReasonCode::PreviousFailed);
     if says_all || reason.subject.is_empty() || reason.subject == key {
         what.to_owned()

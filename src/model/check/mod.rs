@@ -431,8 +431,31 @@ const FAMILIES: [(&str, &[&str]); 7] = [
     ("binary", &["blob", "bytea", "bytes", "binary", "largebinary", "varbinary"]),
 ];
 
+/// What Postgres and SQL call one type; of several words the first is as it is told.
+const SAME: [&[&str]; 12] = [
+    &["int8", "bigint"],
+    &["int2", "smallint"],
+    &["float4", "real"],
+    &["float8", "double precision", "double"],
+    &["bool", "boolean"],
+    &["varchar", "character varying"],
+    &["bpchar", "character", "char"],
+    &["numeric", "decimal"],
+    &["timestamptz", "timestamp with time zone"],
+    &["timetz", "time with time zone"],
+    &["time", "time without time zone"],
+    &["varbit", "bit varying"],
+];
+
+/// A type by the one name that it has here, with its size as it is.
+fn one_name(written: &str) -> String {
+    let (bare, size) = written.split_at(written.find('(').unwrap_or(written.len()));
+    let found = SAME.iter().find(|it| it.contains(&bare.trim()));
+    format!("{}{size}", found.map_or(bare.trim(), |it| it[0]))
+}
+
 /// Whether a column of the type `found` is what a contract calls `expected`: a word for a family means
-/// every type of it (`number` also whole ones), anything else exactly that type, whatever the case.
+/// every type of it (`number` also whole ones), anything else exactly that type, whatever the case and by any name of it.
 pub fn is_of_type(found: &str, expected: &str) -> bool {
     let (found, expected) = (found.trim().to_ascii_lowercase(), expected.trim().to_ascii_lowercase());
     let bare = found.split('(').next().unwrap_or_default().trim();
@@ -444,7 +467,7 @@ pub fn is_of_type(found: &str, expected: &str) -> bool {
     match expected.as_str() {
         "number" => belongs("number") || belongs("integer"),
         "integer" | "text" | "boolean" | "date" | "timestamp" | "binary" => found == expected || belongs(&expected),
-        _ => found == expected,
+        _ => one_name(&found) == one_name(&expected),
     }
 }
 
@@ -520,6 +543,10 @@ mod tests {
             ("decimal 2", "number"),
             ("timestamp UTC", "timestamp"),
             ("bytes", "binary"),
+            ("int8", "bigint"),
+            ("varchar(20)", "Character Varying(20)"),
+            ("timestamptz", "timestamp with time zone"),
+            ("UTINYINT", "utinyint"),
             ("Timestamp(Microsecond, None)", "timestamp"),
         ] {
             assert!(is_of_type(found, expected), "{found} {expected}");

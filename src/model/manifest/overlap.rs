@@ -75,12 +75,22 @@ pub fn check(project: &Project, from: &Gathered, report: &mut Report) {
     tables(project, report);
 }
 
+/// What the names of tables begin with that others keep in a SQLite database.
+const RESERVED: [&str; 2] = ["_assets_", "sqlite_"];
+
 /// Tables of one database that would have one name, where the database ignores case.
 fn tables(project: &Project, report: &mut Report) {
     let mut seen: HashMap<(&ProjectPath, Vec<u8>), NodeId> = HashMap::new();
     for (id, _, asset) in project.assets() {
         let IoKind::Sqlite { path } = &project.io_managers[asset.io].kind else { continue };
-        let first = *seen.entry((path, folded(asset.path.as_bytes()))).or_insert(id);
+        let name = folded(asset.path.as_bytes());
+        if let Some(start) = RESERVED.iter().find(|it| name.starts_with(it.as_bytes())) {
+            let told = Diagnostic::error(code::BAD_NAME, format!("a table in SQLite cannot be called {}", asset.path));
+            let told = told.at(project.nodes[id].place).label("names that begin so are not for assets");
+            let of = if *start == "sqlite_" { "SQLite" } else { "this tool" };
+            report.push(told.help(format!("`{start}` begins the names of {of}: rename it")));
+        }
+        let first = *seen.entry((path, name)).or_insert(id);
         if first != id {
             let (a, b) = (project.key(first), project.key(id));
             report.push(

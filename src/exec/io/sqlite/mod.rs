@@ -241,7 +241,21 @@ impl SqliteManager {
 
     fn index(&self, transaction: &Transaction<'_>, staged: &Staged) -> Result<(), IoError> {
         let name = table_name(&staged.target);
-        for (number, index) in staged.target.publishing.indexes.iter().enumerate() {
+        let indexes = &staged.target.publishing.indexes;
+        let columns = match indexes.is_empty() {
+            true => Vec::new(),
+            false => table::columns(transaction, "main", &name).map_err(|it| self.error(&it))?,
+        };
+        for (number, index) in indexes.iter().enumerate() {
+            // SQLite would take its name in quotes for a text.
+            let is_there = |it: &&String| columns.iter().any(|(name, _)| name.eq_ignore_ascii_case(it));
+            if let Some(missing) = index.columns.iter().find(|it| !is_there(it)) {
+                return Err(IoError::Refused {
+                    what: format!("index on {name}"),
+                    cause: format!("there is no column `{missing}`"),
+                    help: "nothing was published: all of it is one transaction".to_owned(),
+                });
+            }
             let called = staged.index_name(number);
             let made = transaction.execute_batch(&index.statement(&called, &quoted(&name), "main."));
             made.map_err(|it| refused(&format!("index on {name}"), &it))?;
