@@ -40,9 +40,10 @@ impl Strategy {
 }
 
 impl Incremental {
-    /// Everything but the text that its rows depend on, as it stands in the fingerprint.
-    pub fn setting(&self) -> String {
-        format!("incremental {} {:?}", self.strategy.name(), self.unique_key)
+    /// Everything but the text that its rows depend on: name and text of each, as it stands in the fingerprint.
+    pub fn settings(&self) -> [(&'static str, String); 2] {
+        let how = format!("incremental {}", self.strategy.name());
+        [("materialized", how), ("unique_key", format!("{:?}", self.unique_key))]
     }
 }
 

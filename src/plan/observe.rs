@@ -314,8 +314,8 @@ pub fn own_parts(world: &World<'_>, op: &Op) -> Vec<Part> {
     if let Action::Sql(sql) = &op.action
         && let Some(incremental) = &sql.incremental
     {
-        let setting = PartValue::Text(incremental.setting().into());
-        parts.push(Part::new(PartKind::Config, "materialized", setting));
+        let settings = incremental.settings().into_iter();
+        parts.extend(settings.map(|(name, text)| Part::new(PartKind::Config, name, PartValue::Text(text.into()))));
     }
     for (node, form) in &op.forms {
         let name = format!("{}.format", world.project.key(*node));

@@ -13,6 +13,7 @@ use super::{
     pattern,
     raw::{Data, Entry, Table, Value},
     report::Report,
+    sql::is_file,
 };
 
 /// Declares an asset for every file that matches. What `[asset.NAME]` says of it goes before what the models say.
@@ -98,11 +99,14 @@ fn one(
     match gathered.asset.get_mut(&key) {
         // Two files of one name, or an asset that is made otherwise.
         Some(declared) if declared.table.entry("sql").is_some() || declared.origin != origin => {
+            let sql = declared.table.entry("sql");
+            let file = sql.and_then(|it| it.value.text()).filter(|it| is_file(it));
+            let other = file.map_or_else(|| "something else".to_owned(), ToString::to_string);
             report.push(
-                Diagnostic::error(code::DUPLICATE_NAME, format!("{path} and something else would both be `{name}`"))
+                Diagnostic::error(code::DUPLICATE_NAME, format!("{path} and {other} would both be `{name}`"))
                     .at(place)
                     .label("brings it")
-                    .other(declared.place, "declared here")
+                    .other(sql.map_or(declared.place, |it| it.place), "declared here")
                     .help("rename the file: a model is named after it"),
             );
         }
