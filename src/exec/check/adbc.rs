@@ -49,7 +49,7 @@ impl AdbcExaminer {
             if let Some(mut session) = held.session {
                 database.commit_stage(&mut session).map_err(Failed::plain)?;
             }
-            database.hold(&stage, Held { session: None, content: held.content });
+            database.hold(&stage, Held { session: None, ..held });
         }
         let tables = request.inputs.iter().map(|it| it.from.table().unwrap_or_default());
         let mut session = database.session_over(tables)?;

@@ -77,7 +77,7 @@ pub fn run(
     session.stopped_by(None);
     session.tidy().map_err(plain)?;
     if session.engine.holds && request.parts.is_empty() {
-        database.hold(table, Held { session: Some(session), content: None });
+        database.hold(table, Held { session: Some(session), ..Held::default() });
     } else if session.engine.transactional {
         session.run("commit").map_err(plain)?;
     }

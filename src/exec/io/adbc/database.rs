@@ -67,6 +67,8 @@ pub struct Held {
     /// With a transaction that nobody else sees into.
     pub session: Option<Session>,
     pub content: Option<Content>,
+    /// Its columns, as the engine declares them; none, where that is not asked.
+    pub declared: Vec<(String, String)>,
 }
 
 /// A database that may be open.

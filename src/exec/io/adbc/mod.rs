@@ -131,7 +131,7 @@ impl AdbcManager {
         }
         let rows = read::open(&[file], target.handed_over());
         rows.map_err(Refused::plain).and_then(|it| bring::table(&mut session, &name, it)).map_err(&told)?;
-        Ok(Held { session: engine.holds.then_some(session), content: None })
+        Ok(Held { session: engine.holds.then_some(session), ..Held::default() })
     }
 
     /// Of what is staged.
@@ -143,15 +143,26 @@ impl AdbcManager {
             }
             slice::shape(session, (&table_name(target), stage), slice)?;
         }
-        if self.database.place.engine.dialect == Dialect::DuckDb && !target.publishing.view {
-            let columns = view::declared(session, stage).map_err(self.told(target))?;
-            if let Some((name, _)) = columns.iter().find(|it| it.1.contains("TIME WITH TIME ZONE")) {
-                let help = "its rows would be told apart by the time of day alone: cast it to time or text".to_owned();
-                let cause = format!("column `{name}` is a time with an offset, which is not supported");
-                return Err(IoError::Refused { what: format!("table {}", table_name(target)), cause, help });
-            }
-        }
         self.content(session, target, stage, "1 = 1")
+    }
+
+    /// The columns of what is staged. Of engines that nobody asked it is not said.
+    fn declared_staged(
+        &self,
+        session: &mut Session,
+        target: &Target,
+        stage: &str,
+    ) -> Result<Vec<(String, String)>, IoError> {
+        if self.database.place.engine.dialect != Dialect::DuckDb || target.publishing.view {
+            return Ok(Vec::new());
+        }
+        let columns = view::declared(session, stage).map_err(self.told(target))?;
+        if let Some((name, _)) = columns.iter().find(|it| it.1.contains("TIME WITH TIME ZONE")) {
+            let help = "its rows would be told apart by the time of day alone: cast it to time or text".to_owned();
+            let cause = format!("column `{name}` is a time with an offset, which is not supported");
+            return Err(IoError::Refused { what: format!("table {}", table_name(target)), cause, help });
+        }
+        Ok(columns)
     }
 
     fn content(
@@ -440,10 +451,13 @@ impl IoManager for AdbcManager {
             self.database.commit_stage(&mut session).map_err(self.told(&staged.target))?;
         }
         if held.content.is_none() {
-            held.content = Some(match &mut held.session {
-                Some(session) => self.content_staged(session, &staged.target, &name)?,
-                None => self.content_staged(&mut self.database.session_over([&*name])?, &staged.target, &name)?,
-            });
+            let mut own = None;
+            let session = match &mut held.session {
+                Some(session) => session,
+                None => own.insert(self.database.session_over([&*name])?),
+            };
+            held.content = Some(self.content_staged(session, &staged.target, &name)?);
+            held.declared = self.declared_staged(session, &staged.target, &name)?;
         }
         let content = held.content.clone().expect("set above");
         self.database.has_rows(&name, content.rows, false);
@@ -579,12 +593,17 @@ impl IoManager for AdbcManager {
         };
         let name = self.stage_table(target, &staged.attempt);
         let mut held = self.staged(staged)?;
-        let found = match &mut held.session {
-            Some(session) => view::declared(session, &name),
-            None => view::declared(&mut self.database.session()?, &name),
-        };
+        if held.content.is_none() {
+            let mut own = None;
+            let session = match &mut held.session {
+                Some(session) => session,
+                None => own.insert(self.database.session()?),
+            };
+            held.declared = view::declared(session, &name).map_err(told)?;
+        }
+        let declared = lines_of(&held.declared);
         self.database.hold(&name, held);
-        found.map_err(told).map(|it| lines_of(&it))
+        Ok(declared)
     }
 
     fn after_hooks(&self, target: &Target) -> Option<Content> {
