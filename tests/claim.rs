@@ -52,6 +52,40 @@ fn forced_it_is_replaced(project: &Project, look: &dyn Fn(&Project) -> Vec<Strin
     project.run(&["materialize"]).succeeded();
 }
 
+/// A table that has no partition any more is still this project's.
+#[test]
+fn a_table_without_partitions_is_no_other_than_before() {
+    let database = Server::shared().database();
+    for io in [
+        "type = \"sqlite\"\npath = \"db.sqlite\"",
+        "type = \"duckdb\"\npath = \"db.duckdb\"",
+        "type = \"postgres\"\nurl = \"{{ env.URL }}\"",
+    ] {
+        let manifest = format!(
+            r#"default_io = "db"
+[partitions.region]
+type = "static"
+keys = ["east", "west"]
+[asset.sold]
+sql = "select '{{{{ partition.key }}}}' as region, 1 as n"
+partitions = "region"
+partition_column = "region"
+[io.db]
+{io}
+"#
+        );
+        let project = Project::new()
+            .manifest(&manifest)
+            .env("URL", &database.url())
+            .env("ASSETS_DUCKDB_LIBRARY", duckdb::library().to_str().unwrap());
+        project.run(&["materialize"]).succeeded();
+        project.run(&["clean", "sold", "--yes"]).succeeded();
+        project.run(&["materialize"]).succeeded();
+        let told = project.run(&["query", "select count(*) as n from sold", "--format", "csv"]).succeeded();
+        assert_eq!(told.stdout, "n\n2\n", "{io}");
+    }
+}
+
 #[test]
 fn a_table_of_others_in_sqlite_is_left_alone() {
     let open = |it: &Project| rusqlite::Connection::open(it.path("db.sqlite")).unwrap();

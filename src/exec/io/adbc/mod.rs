@@ -669,6 +669,10 @@ impl IoManager for AdbcManager {
                 None => session.drop_table(&name)?,
             }
             self.database.write_down(&mut session, &name, None)?;
+            if target.slice.is_some() {
+                // The table stays, without a partition, and is ours.
+                self.database.mark_now(&mut session, &table_name(target))?;
+            }
             if in_transaction { self.database.commit(&mut session, &name, None) } else { Ok(()) }
         })();
         deleted.map_err(self.told(target))

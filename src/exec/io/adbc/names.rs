@@ -88,6 +88,19 @@ impl Database {
         }
     }
 
+    /// The same as a part of the transaction.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn mark_now(&self, session: &mut Session, name: &str) -> Result<(), Refused> {
+        let (ours, literal) = (session.qualified(OURS), session.engine.literal(name));
+        let is_there = format!("select 1 from {ours} where name = {literal}");
+        if session.texts(&is_there)?.is_empty() {
+            session.run(&format!("insert into {ours} values ({literal}, '', '')"))?;
+        }
+        Ok(())
+    }
+
     /// Commits that a table has another name, with all that is written down of it.
     ///
     /// # Errors

@@ -567,6 +567,12 @@ impl IoManager for PostgresManager {
             }
             let forget = format!("delete from {} where name = $1", qualified(schema, OURS));
             transaction.execute(&forget, &[&target.ledger_name()])?;
+            if target.slice.is_some() {
+                // The table stays, without a partition, and is ours.
+                let ours = qualified(schema, OURS);
+                let mark = format!("insert into {ours} values ($1, '', '', null, null, null) on conflict do nothing");
+                transaction.execute(&mark, &[&name])?;
+            }
             transaction.commit()
         })();
         self.told(deleted)

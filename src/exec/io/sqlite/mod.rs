@@ -483,6 +483,11 @@ impl IoManager for SqliteManager {
                     }
                 }
                 transaction.execute("delete from main._assets_tables where name = ?", [target.ledger_name()])?;
+                if target.slice.is_some() {
+                    // The table stays, without a partition, and is ours.
+                    let mark = "insert or ignore into main._assets_tables values (?, '', zeroblob(32), 0)";
+                    transaction.execute(mark, [table_name(target)])?;
+                }
                 seal.renew(&transaction)?;
                 transaction.commit()
             })();
