@@ -564,15 +564,9 @@ impl IoManager for AdbcManager {
         let mut session = self.database.session()?;
         let found = (|| {
             // More is known once it is open.
-            if !self.database.may_have(&name) || self.database.is_ours(&mut session, &name)? {
-                return Ok(false);
-            }
-            let stored = session.engine.stored(&name);
-            let is_alike = |it: &String| match session.engine.holds {
-                true => it.eq_ignore_ascii_case(&stored),
-                false => **it == *stored,
-            };
-            Ok(session.tables()?.iter().any(is_alike))
+            let is_there = self.database.may_have(&name) && session.kind_of(&name)?.is_some();
+            // Asked after that: another partition may have made the table meanwhile.
+            Ok(is_there && !self.database.is_ours(&mut session, &name)?)
         })();
         found.map_err(self.told(target))
     }
