@@ -571,7 +571,13 @@ fn a_run_that_is_killed_while_rows_are_asked_publishes_nothing() {
     project.edit("assets.toml", "{ row_count = { min = 1 } }", &format!("{{ sql = \"{slow}\" }}"));
     project.edit("orders.csv", "-4", "40");
     let run = project.start(&["materialize"]);
-    let staged = || project.snapshot().into_iter().any(|it| it.0.contains("tmp/table-") && it.0.ends_with(".sqlite"));
+    // Files come and go meanwhile.
+    let names = |folder: std::path::PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_staged = |it: std::fs::DirEntry| {
+        let is_table = it.file_name().to_string_lossy().starts_with("table-");
+        is_table && names(it.path()).any(|it| it.path().extension().is_some_and(|it| it == "sqlite"))
+    };
+    let staged = || names(project.path(".assets/tmp")).any(is_staged);
     let pause = || std::thread::sleep(std::time::Duration::from_millis(10));
     assert!((0..6000).any(|_| staged() || (pause(), false).1), "nothing is staged");
     // Its rows are asked at once.
