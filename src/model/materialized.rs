@@ -85,7 +85,12 @@ impl Index {
 impl Publishing {
     /// Something is done that cannot be told from the rows.
     pub fn does_more(&self) -> bool {
-        !(self.pre_hooks.is_empty() && self.post_hooks.is_empty() && self.indexes.is_empty())
+        self.has_hooks() || !self.indexes.is_empty()
+    }
+
+    /// Statements of people's own are run, which may do anything.
+    pub fn has_hooks(&self) -> bool {
+        !(self.pre_hooks.is_empty() && self.post_hooks.is_empty())
     }
 
     /// Name and text of each setting, as it stands in the fingerprint.

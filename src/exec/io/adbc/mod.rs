@@ -293,9 +293,8 @@ impl AdbcManager {
 
     /// Commits what is published. What hooks did to other tables nobody told.
     fn commit(&self, session: &mut Session, target: &Target, left: Content) -> Result<Content, IoError> {
-        let (name, publishing) = (target.ledger_name(), &target.publishing);
-        let is_foreign = !publishing.pre_hooks.is_empty() || !publishing.post_hooks.is_empty();
-        let committed = match is_foreign {
+        let name = target.ledger_name();
+        let committed = match target.publishing.has_hooks() {
             true => self.database.commit_alone(session, &name, &left.data_version),
             false => self.database.commit(session, &name, Some(&left.data_version)),
         };

@@ -143,7 +143,6 @@ impl SqliteManager {
         }
         let error = |it: rusqlite::Error| self.error(&it);
         let publishing = &staged.target.publishing;
-        let foreign = !publishing.pre_hooks.is_empty() || !publishing.post_hooks.is_empty();
         let mut left = content.clone();
         self.connections.write(|connection| {
             if let Some(from) = &from {
@@ -158,12 +157,12 @@ impl SqliteManager {
             self.put(&transaction, staged, content)?;
             self.index(&transaction, staged)?;
             publishing.post_hooks.iter().try_for_each(|it| run_hook(&transaction, it))?;
-            if foreign {
+            if publishing.has_hooks() {
                 left = self.left(&transaction, &staged.target)?;
             }
             seal.renew(&transaction).and_then(|()| transaction.commit()).map_err(error)?;
             // Nobody knows what statements of people's own have set.
-            Ok(!foreign && (from.is_none() || connection.execute("detach stage", []).is_ok()))
+            Ok(!publishing.has_hooks() && (from.is_none() || connection.execute("detach stage", []).is_ok()))
         })?;
         self.hooked.note(&staged.target, content, &left);
         Ok(token(&left.data_version))
