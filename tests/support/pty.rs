@@ -28,6 +28,8 @@ use rustix::{
 
 use super::DEADLINE;
 
+const DEFAULT_SIGNALS: &str = "--default-signal=INT,QUIT";
+
 /// A command that runs in a terminal.
 pub struct Pty {
     child: Child,
@@ -61,8 +63,13 @@ pub struct Seen {
 impl Pty {
     /// A command whose controlling terminal this is: keys send signals.
     pub fn session(command: Command, columns: u16, rows: u16) -> Pty {
-        let mut session = Command::new("setsid");
-        session.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args()).env_clear();
+        // A shell that starts this in the background has it ignore keys.
+        let mut session = Command::new("env");
+        session
+            .args([DEFAULT_SIGNALS, "setsid", "--ctty", "--wait"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env_clear();
         session.envs(command.get_envs().filter_map(|it| Some((it.0, it.1?))));
         if let Some(folder) = command.get_current_dir() {
             session.current_dir(folder);
@@ -214,8 +221,8 @@ mod tests {
     use super::*;
 
     fn shell(script: &str) -> Command {
-        let mut command = Command::new("sh");
-        command.args(["-c", script]);
+        let mut command = Command::new("env");
+        command.args([DEFAULT_SIGNALS, "sh", "-c", script]);
         command
     }
 
