@@ -305,9 +305,9 @@ mod tests {
             ("select * from unnest([1, 2]) u(n), generate_series(1, 3) g, a, json_each('[]') j", DUCKDB, &[]),
             ("select sum(read_csv) from a", DUCKDB, &[]),
             (
-                "select pg_read_file('x'), lower(n) from dblink('a', 'b') as d(n text)",
+                "select pg_read_file('x'), lower(n) from dblink('a', 'b') as d(n text), crosstab3('c')",
                 Dialect::Postgres,
-                &["dblink", "pg_read_file"],
+                &["crosstab3", "dblink", "pg_read_file"],
             ),
             ("select * from own(1), jsonb_each(j), string_to_table('a', 'b')", Dialect::Postgres, &[]),
             ("select * from pragma_table_info('a')", Dialect::Sqlite, &["pragma_table_info"]),

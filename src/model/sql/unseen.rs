@@ -22,8 +22,8 @@ const DUCKDB_PURE: [&str; 11] = [
 
 const SQLITE_PURE: [&str; 5] = ["generate_series", "json_each", "json_tree", "jsonb_each", "jsonb_tree"];
 
-/// Wherever they stand. `pg_read_`, `pg_ls_` and `dblink` begin the names of more than one.
-const POSTGRES_READING: [&str; 22] = [
+/// Wherever they stand.
+const POSTGRES_READING: [&str; 20] = [
     "cursor_to_xml",
     "database_to_xml",
     "database_to_xml_and_xmlschema",
@@ -42,11 +42,12 @@ const POSTGRES_READING: [&str; 22] = [
     "table_to_xml",
     "table_to_xml_and_xmlschema",
     "ts_stat",
-    "crosstab",
-    "crosstabn",
     "connectby",
     "xpath_table",
 ];
+
+/// What the names of more than one begin with.
+const POSTGRES_READING_FAMILIES: [&str; 4] = ["crosstab", "dblink", "pg_ls_", "pg_read_"];
 
 /// Where a function stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,7 +65,7 @@ pub(super) fn reads(name: &str, stands: Stands, dialect: Dialect) -> bool {
         (Dialect::DuckDb, Stands::Table) => !among(&DUCKDB_PURE),
         (Dialect::Sqlite, Stands::Table) => !among(&SQLITE_PURE),
         (Dialect::Postgres, _) => {
-            among(&POSTGRES_READING) || ["dblink", "pg_read_", "pg_ls_"].iter().any(|it| name.starts_with(it))
+            among(&POSTGRES_READING) || POSTGRES_READING_FAMILIES.iter().any(|it| name.starts_with(it))
         }
         _ => false,
     }
