@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc};
 use arrow::datatypes::Field;
 
 use super::{
-    Failed, From, Input, Request, all_in_parts,
+    Engine, Failed, From, Input, Request, all_in_parts,
     foreign::suggesting,
     incremental::{Column, First, NEW, OLD, check_key, fit, listed, staying},
     view,
@@ -47,17 +47,14 @@ impl Failed {
     }
 }
 
-/// Makes the table `table` of what the query gives. `env` holds what a process of its own would be given.
+/// Stages what the query gives. `env` holds what a process of its own would be given.
 ///
 /// # Errors
-/// Inputs that cannot be read, a query that is refused.
-pub fn run(
-    request: &Request,
-    database: &str,
-    table: &str,
-    env: &Environment,
-    stop: Option<Arc<Stop>>,
-) -> Result<(), Failed> {
+/// Inputs that cannot be read, a query that is refused, an engine that is another.
+pub fn run(request: &Request, env: &Environment, stop: Option<Arc<Stop>>) -> Result<(), Failed> {
+    let Engine::Adbc { database, table, publishes } = &request.engine else {
+        return Err(Failed::plain("it is not for a database of this process"));
+    };
     let database = opened(database)?;
     let mut session = session_for(request, &database)?;
     session.stopped_by(stop);
@@ -68,7 +65,9 @@ pub fn run(
     }
     let old = request.old.iter().map(|it| Input { name: OLD.to_owned(), from: it.clone() });
     lend(&mut session, &request.inputs.iter().cloned().chain(old).collect::<Vec<_>>(), env)?;
-    let staged = session.qualified(table);
+    // In a transaction that nobody sees into it needs no other name, if its own is free.
+    let named = publishes.as_ref().filter(|it| session.engine.holds && !database.takes_name(it));
+    let staged = session.qualified(named.unwrap_or(table));
     if request.view {
         stage_view(&mut session, request, &staged)?;
     } else {
@@ -77,7 +76,7 @@ pub fn run(
     session.stopped_by(None);
     session.tidy().map_err(plain)?;
     if session.engine.holds && request.parts.is_empty() {
-        database.hold(table, Held { session: Some(session), ..Held::default() });
+        database.hold(table, Held { session: Some(session), is_named: named.is_some(), ..Held::default() });
     } else if session.engine.transactional {
         session.run("commit").map_err(plain)?;
     }

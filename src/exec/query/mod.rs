@@ -112,7 +112,12 @@ pub enum Engine {
     /// A table beside those of its database.
     Postgres { connection: postgres::Connection, table: String },
     /// The same in a database that this very process has open: see [`adbc::INSIDE`].
-    Adbc { database: String, table: String },
+    Adbc {
+        database: String,
+        table: String,
+        /// What it is called once it is published, if nothing is to be seen of it or done before that.
+        publishes: Option<String>,
+    },
 }
 
 /// What a name in the query stands for.

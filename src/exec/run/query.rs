@@ -60,6 +60,7 @@ pub fn query_argv(
             Engine::Adbc {
                 database: place_name(it, workspace),
                 table: staged_table(&output.path).expect("it is staged in a folder that is called so"),
+                publishes: is_published_as_it_is(context, asset, parts).then(|| asset.path.to_string()),
             }
         }
         (IoKind::Fs { .. } | IoKind::ObjectStore { .. }, Some(format)) => Engine::DataFusion {
@@ -116,6 +117,14 @@ pub fn query_argv(
     let told = serde_json::to_vec(&request);
     let told = told.map_err(|it| PrepareError::Render { message: it.to_string(), help: Vec::new() })?;
     Ok(vec![b"/proc/self/exe".to_vec(), subcommand.into(), told])
+}
+
+/// Whether a table of an asset is made as a whole, and nothing looks at it or is done with it before others may see it.
+fn is_published_as_it_is(context: &RunContext<'_>, asset: &Asset, parts: &SpecParts<'_>) -> bool {
+    let (workspace, output) = (context.workspace, &parts.outputs[0]);
+    let is_checked = !workspace.project.ops[asset.op].checks.is_empty();
+    let is_whole = !parts.adds && parts.together.is_empty() && !workspace.partitions.cuts(output.node);
+    is_whole && !is_checked && !asset.publishing.view && !asset.publishing.does_more()
 }
 
 /// Where a query puts what does not fit into memory.

@@ -66,6 +66,8 @@ pub struct Place {
 pub struct Held {
     /// With a transaction that nobody else sees into.
     pub session: Option<Session>,
+    /// Its table is called what it is to be called: nobody sees it before it is published.
+    pub is_named: bool,
     pub content: Option<Content>,
     /// Its columns, as the engine declares them; none, where that is not asked.
     pub declared: Vec<(String, String)>,

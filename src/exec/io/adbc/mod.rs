@@ -1,9 +1,9 @@
 //! Tables of a database behind an ADBC driver, DuckDB first of all.
 //!
 //! What is staged is a table beside the others, with a name that nobody else uses. In DuckDB it is one that no
-//! other connection sees: query and publication are one transaction, so that a crash leaves nothing. It is
-//! committed where checks follow, as one that fails would take the transaction with it, and in engines that do
-//! not let others write meanwhile.
+//! other connection sees: query and publication are one transaction, so that a crash leaves nothing;
+//! it has its own name at once if that is free and nothing is to happen before others see it. It is committed where checks
+//! follow, as one that fails would take the transaction with it, and in engines that do not let others write meanwhile.
 //!
 //! Publishing is one transaction: the old table goes, the staged one takes its name, and a row of
 //! `_assets_tables` says whose it is. Its commit is the commit point, and that row is asked after a crash. It is
@@ -134,6 +134,21 @@ impl AdbcManager {
         Ok(Held { session: engine.holds.then_some(session), ..Held::default() })
     }
 
+    /// Looks at what is staged, with the session that sees it.
+    fn look<T>(
+        &self,
+        staged: &Staged,
+        held: &mut Held,
+        at: impl FnOnce(&mut Session, &str) -> Result<T, IoError>,
+    ) -> Result<T, IoError> {
+        let stage = self.stage_table(&staged.target, &staged.attempt);
+        match &mut held.session {
+            Some(session) if held.is_named => at(session, &table_name(&staged.target)),
+            Some(session) => at(session, &stage),
+            None => at(&mut self.database.session_over([&*stage])?, &stage),
+        }
+    }
+
     /// Of what is staged.
     fn content_staged(&self, session: &mut Session, target: &Target, stage: &str) -> Result<Content, IoError> {
         if let Some(slice) = &target.slice {
@@ -227,36 +242,52 @@ impl AdbcManager {
         Ok(session)
     }
 
-    /// Makes the staged table the visible one, and tells what is there after its hooks.
-    fn swap(&self, staged: &Staged, content: &Content, held: Option<Session>) -> Result<Content, IoError> {
-        if let Some(slice) = &staged.target.slice {
-            return self.put(staged, content, slice, held);
+    /// From now on there is a table of that name, and whatever hooks make; whether one may have been there.
+    fn takes_name(&self, target: &Target) -> bool {
+        if target.publishing.does_more() {
+            self.database.doubt_names();
         }
-        let (told, is_begun) = (self.told(&staged.target), held.is_some());
-        let mut session = self.session_to_publish(staged, held)?;
+        self.database.takes_name(&table_name(target))
+    }
+
+    /// Makes the staged table the visible one, and tells what is there after its hooks.
+    fn swap(&self, staged: &Staged, content: &Content, held: Held) -> Result<Content, IoError> {
+        if let Some(slice) = &staged.target.slice {
+            return self.put(staged, content, slice, held.session);
+        }
+        let (told, is_begun) = (self.told(&staged.target), held.session.is_some());
+        let mut session = self.session_to_publish(staged, held.session)?;
         if session.engine.transactional && !is_begun {
             session.run(session.engine.begin).map_err(&told)?;
         }
         match session.engine.transactional {
-            true => self.swap_in(staged, content, session),
+            true => self.swap_in(staged, content, session, held.is_named),
             false => self.replace(staged, content, session).map_err(told).map(|()| content.clone()),
         }
     }
 
     /// In one transaction, which `session` has begun, with everything that is to be done along with it.
-    fn swap_in(&self, staged: &Staged, content: &Content, mut session: Session) -> Result<Content, IoError> {
+    fn swap_in(
+        &self,
+        staged: &Staged,
+        content: &Content,
+        mut session: Session,
+        is_named: bool,
+    ) -> Result<Content, IoError> {
         session.stopped_by(None);
         let session = &mut session;
         let (told, publishing) = (self.told(&staged.target), &staged.target.publishing);
         let (engine, name) = (session.engine, table_name(&staged.target));
-        let was_there = self.database.takes_name(&name, publishing);
+        let was_there = !is_named && self.takes_name(&staged.target);
         view::hooks(session, &publishing.pre_hooks)?;
         if was_there {
             session.drop_table(&name).map_err(&told)?;
         }
-        let kind = if publishing.view { "view" } else { "table" };
-        let from = session.qualified(&self.stage_table(&staged.target, &staged.attempt));
-        session.run(&format!("alter {kind} {from} rename to {}", engine.quoted(&name))).map_err(&told)?;
+        if !is_named {
+            let kind = if publishing.view { "view" } else { "table" };
+            let from = session.qualified(&self.stage_table(&staged.target, &staged.attempt));
+            session.run(&format!("alter {kind} {from} rename to {}", engine.quoted(&name))).map_err(&told)?;
+        }
         view::indexes(session, staged, &name)?;
         let left = self.hook(session, &staged.target, content)?;
         let by_rows = self.is_told_by_rows(&staged.target);
@@ -331,7 +362,7 @@ impl AdbcManager {
             slice::make(session, (&name, &stage), slice).map_err(&told)?;
         }
         session.run(engine.begin).map_err(&told)?;
-        self.database.takes_name(&name, publishing);
+        self.takes_name(&staged.target);
         let published = (|| {
             view::hooks(session, &publishing.pre_hooks)?;
             if engine.transactional {
@@ -450,13 +481,10 @@ impl IoManager for AdbcManager {
             self.database.commit_stage(&mut session).map_err(self.told(&staged.target))?;
         }
         if held.content.is_none() {
-            let mut own = None;
-            let session = match &mut held.session {
-                Some(session) => session,
-                None => own.insert(self.database.session_over([&*name])?),
-            };
-            held.content = Some(self.content_staged(session, &staged.target, &name)?);
-            held.declared = self.declared_staged(session, &staged.target, &name)?;
+            (held.content, held.declared) = self.look(staged, &mut held, |session, table| {
+                let content = self.content_staged(session, &staged.target, table)?;
+                Ok((Some(content), self.declared_staged(session, &staged.target, table)?))
+            })?;
         }
         let content = held.content.clone().expect("set above");
         self.database.has_rows(&name, content.rows, false);
@@ -470,7 +498,7 @@ impl IoManager for AdbcManager {
 
     fn publish(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
         let held = self.staged(staged)?;
-        let left = match self.swap(staged, content, held.session) {
+        let left = match self.swap(staged, content, held) {
             Ok(left) => left,
             Err(error) => {
                 // What became of it is not guessed: an answer may have been lost.
@@ -587,12 +615,8 @@ impl IoManager for AdbcManager {
         let name = self.stage_table(target, &staged.attempt);
         let mut held = self.staged(staged)?;
         if held.content.is_none() {
-            let mut own = None;
-            let session = match &mut held.session {
-                Some(session) => session,
-                None => own.insert(self.database.session()?),
-            };
-            held.declared = view::declared(session, &name).map_err(told)?;
+            let look = |session: &mut Session, table: &str| view::declared(session, table).map_err(told);
+            held.declared = self.look(staged, &mut held, look)?;
         }
         let declared = lines_of(&held.declared);
         self.database.hold(&name, held);

@@ -7,7 +7,7 @@ use super::{
     database::{Database, OURS, State, locked},
     session::{Refused, Session},
 };
-use crate::{base::digest::Digest, model::materialized::Publishing};
+use crate::base::digest::Digest;
 
 /// What is known of the names of a file that is open.
 #[derive(Default)]
@@ -46,13 +46,14 @@ pub fn is_other_cut(one: &str, other: &str) -> bool {
 
 impl Database {
     /// From now on a table or view may have this name; whether one may have had it before.
-    pub fn takes_name(&self, name: &str, publishing: &Publishing) -> bool {
+    pub fn takes_name(&self, name: &str) -> bool {
         let taken = &mut locked(&self.state).names.taken;
-        if publishing.does_more() {
-            // Statements of people's own may make whatever they like.
-            *taken = None;
-        }
         taken.as_mut().is_none_or(|it| !it.insert(name.to_ascii_lowercase()))
+    }
+
+    /// From now on tables and views may have any name: statements of people's own make whatever they like.
+    pub fn doubt_names(&self) {
+        locked(&self.state).names.taken = None;
     }
 
     /// Writes down, as a part of the transaction, whose a table is from now on.
