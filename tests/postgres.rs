@@ -254,7 +254,9 @@ fn a_server_that_is_lost_in_mid_run_fails_the_run_and_the_next_goes_on() {
     let database = server.database();
     let project = small(&database);
     project.edit("assets.toml", "select 1 as n", "select 1 as n from pg_sleep(3)");
-    server.lose_in_mid_run(&project, &database);
+    let said = server.lose_in_mid_run(&project, &database);
+    assert!(said.contains("the query failed") && said.contains("is the server running"), "{said}");
+    assert!(["the connection was cut", "SQLSTATE 57P"].iter().any(|it| said.contains(it)), "{said}");
     assert_eq!(ran(&project), ["a built", "b built"]);
     assert_eq!(ran(&project), Vec::<String>::new());
     assert_eq!(database.rows("select relname from pg_class where relname like '\\_assets\\_stage%'"), [""; 0]);

@@ -19,7 +19,7 @@ use crate::{
         io::{
             Slice,
             postgres::{
-                connect::{Address, Session, is_same_database, position, words},
+                connect::{Address, Session, is_same_database, help, position, words},
                 copy, rows,
                 table::{first_in_path, qualified, quoted},
             },
@@ -77,7 +77,7 @@ impl Failed {
     pub fn of_postgres(error: &Error, lead: &str, sql: &str) -> Failed {
         let at = position(error).and_then(|it| it.checked_sub(lead.chars().count()));
         let at = at.and_then(|it| sql.char_indices().nth(it)).map(|it| it.0);
-        Failed { message: words(error), at, help: None }
+        Failed { message: words(error), at, help: help(error).map(str::to_owned) }
     }
 }
 

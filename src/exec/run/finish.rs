@@ -75,7 +75,12 @@ enum FinishError {
 /// attempt is recorded as ended; only then are its locks let go.
 pub fn finish(context: &RunContext<'_>, step: &PlanStep, attempting: Attempting, result: &StepResult) -> Finished {
     let mut left_to_recovery = false;
+    let is_query = matches!(context.workspace.project.ops[step.op].action, Action::Sql(_));
     let finished = match exit_message(&result.exit) {
+        // What the engine says stands below.
+        Some(_) if is_query && result.exit == StepExit::Code(1) => {
+            Finished::Failed(StepError { message: "the query failed".to_owned(), ..StepError::default() })
+        }
         Some(message) => Finished::Failed(StepError { message, ..StepError::default() }),
         None => match settle(context, step, &attempting, result) {
             Ok(finished) => finished,

@@ -168,27 +168,30 @@ impl Address {
 
     /// What the server says is told in its words; everything else is a connection that failed.
     pub fn told(&self, error: &postgres::Error) -> IoError {
-        if error.as_db_error().is_some_and(|it| !is_about_us(it.code().code())) {
-            return IoError::Other { path: self.shown(), cause: words(error) };
+        match help(error) {
+            Some(help) => IoError::Store { place: self.shown(), cause: words(error), help },
+            None => IoError::Other { path: self.shown(), cause: words(error) },
         }
-        let help = match error.as_db_error() {
-            Some(_) => "look at the address: user, password and database",
-            None => {
-                "is the server running, and is it reached from here? then run again: what was done is not done twice"
-            }
-        };
-        IoError::Store { place: self.shown(), cause: words(error), help }
     }
 }
 
-/// Whether the server is there but does not take us, or goes away: SQLSTATE classes 28, 3D, 53, 57, 08.
-fn is_about_us(code: &str) -> bool {
-    ["28", "3D", "53", "57P", "08"].iter().any(|it| code.starts_with(it))
+/// What is to be looked at if it was not the statement: the server does not take us (SQLSTATE classes 28, 3D, 53), or it goes
+/// away (57P, 08, or nothing said at all).
+pub fn help(error: &postgres::Error) -> Option<&'static str> {
+    let code = error.as_db_error().map(|it| it.code().code());
+    let is_of = |classes: &[&str]| code.is_some_and(|it| classes.iter().any(|class| it.starts_with(class)));
+    if code.is_none() || is_of(&["57P", "08"]) {
+        return Some("is the server running, and is it reached from here? then run again: what was done is not done twice");
+    }
+    is_of(&["28", "3D", "53"]).then_some("look at the address: user, password and database")
 }
 
 /// In words for people, with the SQLSTATE.
 pub fn words(error: &postgres::Error) -> String {
     let Some(told) = error.as_db_error() else {
+        if error.is_closed() {
+            return "the connection was cut: the server was stopped, or has crashed".to_owned();
+        }
         let mut text = error.to_string();
         let mut cause = std::error::Error::source(error);
         while let Some(it) = cause {
