@@ -1,12 +1,17 @@
 //! Tables in a DuckDB file, with the real library: made, read, cut off at, changed by others, held by others, and
 //! lost in the middle.
 
+use std::{path::Path, sync::Arc};
+
 use assets::{
     base::{env::Environment, path::ProjectPath},
-    exec::io::{
-        IoManager,
-        adbc::{AdbcManager, open::database},
-        conformance,
+    exec::{
+        io::{
+            IoManager,
+            adbc::{AdbcManager, database::Database, declared, open::database},
+            conformance,
+        },
+        table::digest::TableDigest,
     },
     model::{project::AdbcDatabase, sql::Dialect},
 };
@@ -362,9 +367,8 @@ fn what_cannot_be_kept_or_found_is_told() {
     assert_eq!(ran(&project), ["a built", "b built"]);
 }
 
-#[test]
-fn it_conforms() {
-    let folder = tempfile::tempdir().unwrap();
+/// A file in this very process.
+fn opened(folder: &Path) -> Arc<Database> {
     let of = AdbcDatabase {
         driver: Some(library().to_str().unwrap().to_owned()),
         entrypoint: None,
@@ -373,8 +377,45 @@ fn it_conforms() {
         schema: None,
         options: Default::default(),
     };
-    let (vars, env) = (Default::default(), Environment::default());
-    let make = || -> Box<dyn IoManager> { Box::new(AdbcManager::new(database(folder.path(), &of, &vars, &env))) };
+    database(folder, &of, &Default::default(), &Environment::default())
+}
+
+/// Of every type that DuckDB has.
+#[test]
+fn rows_tell_what_their_columns_are_declared_as_or_nothing() {
+    const ALL: &str = "test_all_types()";
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = opened(folder.path()).session().unwrap();
+    let columns = session.texts(&format!("select column_name from (describe from {ALL})")).unwrap();
+    let mut told = Vec::new();
+    for column in columns.into_iter().flatten().flatten() {
+        let made = format!("create or replace table one as select \"{column}\" from {ALL}");
+        if session.run(&made).is_err() {
+            // There are types that are not kept.
+            continue;
+        }
+        session.run("set arrow_lossless_conversion = true").unwrap();
+        let rows = session.rows("from one").unwrap();
+        if let Some(found) = declared::told(&rows.schema()) {
+            let version = TableDigest::of(rows).unwrap();
+            session.run("set arrow_lossless_conversion = false").unwrap();
+            assert_eq!(found, declared::asked(&mut session, "one").unwrap());
+            assert_eq!(version.digest, TableDigest::of(session.rows("from one").unwrap()).unwrap().digest, "{column}");
+            told.push(column);
+        } else {
+            drop(rows);
+        }
+        session.run("set arrow_lossless_conversion = false").unwrap();
+    }
+    let numbers = "tinyint smallint int bigint utinyint usmallint uint ubigint";
+    let others = "date time timestamp timestamp_tz float double dec_4_1 dec_9_4 dec_18_6 dec38_10 interval varchar";
+    assert_eq!(told.join(" "), format!("{numbers} {others}"));
+}
+
+#[test]
+fn it_conforms() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = || -> Box<dyn IoManager> { Box::new(AdbcManager::new(opened(folder.path()))) };
     let report = conformance::run(&make);
     report.assert_passed();
     assert_eq!(report.skipped, crate::io::OF_FILES);

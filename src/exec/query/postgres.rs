@@ -19,7 +19,7 @@ use crate::{
         io::{
             Slice,
             postgres::{
-                connect::{Address, Session, is_same_database, help, position, words},
+                connect::{Address, Session, help, is_same_database, position, words},
                 copy, rows,
                 table::{first_in_path, qualified, quoted},
             },

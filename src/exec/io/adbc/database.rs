@@ -18,6 +18,7 @@ use adbc_core::{
 use adbc_driver_manager::ManagedDatabase;
 
 use super::{
+    declared::Columns,
     driver::Driver,
     engine::{Engine, Where},
     ledger::{Ledger, Versions},
@@ -38,6 +39,8 @@ use crate::{
 pub const STAGE: &str = "_assets_stage_";
 /// What this tool knows of the tables that it made.
 pub const OURS: &str = "_assets_tables";
+/// What is less is not worth being compressed.
+const COMPRESSED_BYTES_MIN: u64 = 1 << 20;
 /// A file that somebody else has open is asked for again so often, each time after this.
 const FOREIGN_TRIES: usize = 5;
 const FOREIGN_PAUSE: Duration = Duration::from_millis(200);
@@ -70,7 +73,7 @@ pub struct Held {
     pub is_named: bool,
     pub content: Option<Content>,
     /// Its columns, as the engine declares them; none, where that is not asked.
-    pub declared: Vec<(String, String)>,
+    pub declared: Columns,
 }
 
 /// A database that may be open.
@@ -103,6 +106,8 @@ pub(super) struct State {
     pub(super) rows: BTreeMap<String, u64>,
     /// How often everything that was known was doubted.
     doubts: u64,
+    /// Rows were put beside others that were there.
+    mixed: bool,
 }
 
 static DATABASES: Mutex<BTreeMap<String, Weak<Database>>> = Mutex::new(BTreeMap::new());
@@ -464,10 +469,33 @@ impl Database {
         Ok(())
     }
 
+    /// Rows of a large table may be written again when the file is closed.
+    pub fn mixes(&self) {
+        locked(&self.state).mixed = true;
+    }
+
+    /// Lets DuckDB write what its log holds as it is when the file is closed, if that is little: to try all the ways in which it
+    /// could be compressed is most of what a small table costs there.
+    fn hasten(&self) {
+        let log_bytes = self.ledger.as_ref().map_or(0, Ledger::log_bytes);
+        let is_little = (1..=COMPRESSED_BYTES_MIN).contains(&log_bytes);
+        let is_known = {
+            let state = locked(&self.state);
+            state.open.is_some() && !state.mixed && state.doubts == 0
+        };
+        if is_little
+            && is_known
+            && let Ok(mut session) = self.session()
+        {
+            let _ = session.run("set global force_compression = 'uncompressed'");
+        }
+    }
+
     /// Closes the file and lets others have it.
     pub fn rest(&self) {
         locked(&self.held).clear();
         self.mark_all();
+        self.hasten();
         let mut state = locked(&self.state);
         if state.open.take().is_some()
             && let Some(ledger) = &self.ledger

@@ -49,6 +49,11 @@ impl Ledger {
         Ok(format!("{}+{}", of(&self.database)?, of(&self.log())?))
     }
 
+    /// What the log of the database holds; 0 also if that cannot be told.
+    pub fn log_bytes(&self) -> u64 {
+        fs::look_through(&self.log()).ok().flatten().map_or(0, |it| it.len())
+    }
+
     fn log(&self) -> PathBuf {
         let mut name = self.database.clone().into_os_string();
         name.push(".wal");

@@ -20,6 +20,7 @@
 
 pub mod bring;
 pub mod database;
+pub mod declared;
 pub mod driver;
 pub mod engine;
 pub mod ledger;
@@ -53,6 +54,7 @@ use crate::{
     plan::record::{AttemptId, StoredOutput},
 };
 use database::{Database, Held, OURS, STAGE};
+use declared::Columns;
 use session::{Refused, Session};
 use threads::SMALL_BYTES;
 
@@ -161,17 +163,27 @@ impl AdbcManager {
         self.content(session, target, stage, "1 = 1")
     }
 
+    /// What is staged as a whole, and its columns, asked at once in DuckDB; `session` does nothing after that but publish it.
+    fn at_once(&self, session: &mut Session, target: &Target, stage: &str) -> Result<(Content, Columns), IoError> {
+        // Of all rows of a table there is but one plan.
+        let lead = "pragma disable_optimizer; set arrow_lossless_conversion = true";
+        let query = format!("{lead}; select * from {}", session.qualified(stage));
+        let rows = session.rows(&query).map_err(self.told(target))?;
+        if let Some(columns) = declared::told(&rows.schema()) {
+            let found = target.version_of(rows).map_err(|it| self.table_error(target, &it))?;
+            return Ok((found.into(), columns));
+        }
+        drop(rows);
+        session.run("set arrow_lossless_conversion = false").map_err(self.told(target))?;
+        Ok((self.content(session, target, stage, "1 = 1")?, self.declared_staged(session, target, stage)?))
+    }
+
     /// The columns of what is staged. Of engines that nobody asked it is not said.
-    fn declared_staged(
-        &self,
-        session: &mut Session,
-        target: &Target,
-        stage: &str,
-    ) -> Result<Vec<(String, String)>, IoError> {
+    fn declared_staged(&self, session: &mut Session, target: &Target, stage: &str) -> Result<Columns, IoError> {
         if self.database.place.engine.dialect != Dialect::DuckDb || target.publishing.view {
             return Ok(Vec::new());
         }
-        let columns = view::declared(session, stage).map_err(self.told(target))?;
+        let columns = declared::asked(session, stage).map_err(self.told(target))?;
         if let Some((name, _)) = columns.iter().find(|it| it.1.contains("TIME WITH TIME ZONE")) {
             let help = "its rows would be told apart by the time of day alone: cast it to time or text".to_owned();
             let cause = format!("column `{name}` is a time with an offset, which is not supported");
@@ -357,6 +369,7 @@ impl AdbcManager {
         let stage = self.stage_table(&staged.target, &staged.attempt);
         let mut session = self.session_to_publish(staged, held)?;
         let (session, name, engine) = (&mut session, table_name(&staged.target), self.database.place.engine);
+        self.database.mixes();
         let one = self.database.alone();
         if !engine.transactional {
             slice::make(session, (&name, &stage), slice).map_err(&told)?;
@@ -481,10 +494,15 @@ impl IoManager for AdbcManager {
             self.database.commit_stage(&mut session).map_err(self.told(&staged.target))?;
         }
         if held.content.is_none() {
-            (held.content, held.declared) = self.look(staged, &mut held, |session, table| {
-                let content = self.content_staged(session, &staged.target, table)?;
-                Ok((Some(content), self.declared_staged(session, &staged.target, table)?))
+            let (target, is_plain) = (&staged.target, held.session.is_some() && self.is_told_by_rows(&staged.target));
+            let (content, declared) = self.look(staged, &mut held, |session, table| {
+                if is_plain {
+                    return self.at_once(session, target, table);
+                }
+                let content = self.content_staged(session, target, table)?;
+                Ok((content, self.declared_staged(session, target, table)?))
             })?;
+            (held.content, held.declared) = (Some(content), declared);
         }
         let content = held.content.clone().expect("set above");
         self.database.has_rows(&name, content.rows, false);
@@ -610,12 +628,12 @@ impl IoManager for AdbcManager {
         let told = self.told(target);
         let Some(staged) = staged else {
             let mut session = self.database.session()?;
-            return view::declared(&mut session, &table_name(target)).map_err(told).map(|it| lines_of(&it));
+            return declared::asked(&mut session, &table_name(target)).map_err(told).map(|it| lines_of(&it));
         };
         let name = self.stage_table(target, &staged.attempt);
         let mut held = self.staged(staged)?;
         if held.content.is_none() {
-            let look = |session: &mut Session, table: &str| view::declared(session, table).map_err(told);
+            let look = |session: &mut Session, table: &str| declared::asked(session, table).map_err(told);
             held.declared = self.look(staged, &mut held, look)?;
         }
         let declared = lines_of(&held.declared);
@@ -682,7 +700,10 @@ impl IoManager for AdbcManager {
                 session.run(session.engine.begin)?;
             }
             match &target.slice {
-                Some(slice) => slice::delete(&mut session, &table_name(target), slice)?,
+                Some(slice) => {
+                    self.database.mixes();
+                    slice::delete(&mut session, &table_name(target), slice)?;
+                }
                 None => session.drop_table(&name)?,
             }
             self.database.write_down(&mut session, &name, None)?;

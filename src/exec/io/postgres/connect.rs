@@ -181,7 +181,9 @@ pub fn help(error: &postgres::Error) -> Option<&'static str> {
     let code = error.as_db_error().map(|it| it.code().code());
     let is_of = |classes: &[&str]| code.is_some_and(|it| classes.iter().any(|class| it.starts_with(class)));
     if code.is_none() || is_of(&["57P", "08"]) {
-        return Some("is the server running, and is it reached from here? then run again: what was done is not done twice");
+        return Some(
+            "is the server running, and is it reached from here? then run again: what was done is not done twice",
+        );
     }
     is_of(&["28", "3D", "53"]).then_some("look at the address: user, password and database")
 }
