@@ -93,7 +93,7 @@ fn rows_without_a_key_are_compared_whole() {
     let output = project.run(&["diff", "loose", "--key", "customer"]).exited(1);
     assert!(output.stderr.contains("`customer` is not different in every row"), "{}", output.stderr);
     let output = project.run(&["diff", "orders", "--key", "idd"]).exited(1);
-    assert!(output.stderr.contains("there is no column `idd`"), "{}", output.stderr);
+    assert!(output.stderr.contains("there is no column `idd` here: there are id, "), "{}", output.stderr);
     let json = project.run(&["diff", "orders", "--key", "id,customer", "--json"]).exited(1);
     assert!(json.stderr.contains("is NULL in some rows"), "{}", json.stderr);
 }

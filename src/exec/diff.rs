@@ -209,7 +209,12 @@ impl Asking<'_> {
     fn check_key(&self, key: &[String]) -> Result<Option<String>, Failed> {
         for (side, table) in [FROM, TO].into_iter().enumerate() {
             if let Some(name) = key.iter().find(|key| self.columns[side].iter().all(|it| it.name != **key)) {
-                return Ok(Some(format!("there is no column `{name}` in `{table}`")));
+                let there: Vec<&str> = self.columns[side].iter().map(|it| it.name.as_str()).collect();
+                let when = match self.columns[1 - side].iter().any(|it| it.name == *name) {
+                    true => ["before", "any more"][side],
+                    false => "here",
+                };
+                return Ok(Some(format!("there is no column `{name}` {when}: there are {}", there.join(", "))));
             }
             let names: Vec<String> = key.iter().map(|it| quoted(it)).collect();
             let null: Vec<String> = names.iter().map(|it| format!("{it} is null")).collect();
