@@ -15,8 +15,10 @@ use crate::{
     support::{duckdb::Opened, postgres::Server},
 };
 
-/// Pairs that share a normal form and whose first text an engine runs.
+/// Pairs that share a normal form and whose first text an engine runs; `ASSETS_ORACLE_PAIRS=30000` asks for more.
 const PAIRS: usize = 3000;
+/// The engine that is built in takes 25 ms for each as it is compiled for tests.
+const PAIRS_BUILT_IN: usize = 1000;
 
 /// What may stand between two pieces. Some of it some engine takes for more than nothing.
 const BETWEEN: [&str; 22] = [
@@ -388,12 +390,13 @@ fn text(random: &mut Random, pieces: &[&str]) -> String {
 }
 
 /// Asks until enough pairs were seen; `run` gives the rows, or nothing if the engine refuses.
-fn put_to(dialect: Dialect, run: &mut dyn FnMut(&str) -> Option<Vec<String>>) {
+fn put_to(dialect: Dialect, enough: usize, run: &mut dyn FnMut(&str) -> Option<Vec<String>>) {
     let mut random = Random::new(number("ASSETS_ORACLE_SEED").unwrap_or(20_261_121));
+    let enough = number("ASSETS_ORACLE_PAIRS").map_or(enough, |it| usize::try_from(it).unwrap());
     let (mut pairs, mut refused, mut made) = (0, 0, 0);
-    while pairs < PAIRS {
+    while pairs < enough {
         made += 1;
-        assert!(made < 200 * PAIRS, "only {pairs} pairs came up");
+        assert!(made < 200 * enough, "only {pairs} pairs came up");
         let pieces = pieces(&mut random);
         let mut seen: HashMap<Vec<u8>, (String, Option<Vec<String>>)> = HashMap::new();
         for _ in 0..6 {
@@ -454,7 +457,7 @@ fn sqlite_means_the_same() {
         connection.execute("insert into t values (?, ?)", row).unwrap();
     }
     special(false).iter().for_each(|it| connection.execute_batch(it).unwrap());
-    put_to(Dialect::Sqlite, &mut |text| {
+    put_to(Dialect::Sqlite, PAIRS, &mut |text| {
         let mut statement = connection.prepare(text).ok()?;
         let count = statement.column_count();
         let names = statement.column_names().collect::<Vec<_>>().join("|");
@@ -476,7 +479,7 @@ fn postgres_means_the_same() {
         client.execute("insert into t values ($1::bigint, $2)", &[&a, &b]).unwrap();
     }
     special(true).iter().for_each(|it| client.batch_execute(it).unwrap());
-    put_to(Dialect::Postgres, &mut |text| {
+    put_to(Dialect::Postgres, PAIRS, &mut |text| {
         let told = client.simple_query(text).ok()?;
         let row = |it: &SimpleQueryMessage| match it {
             SimpleQueryMessage::Row(row) => {
@@ -500,7 +503,7 @@ fn duckdb_means_the_same() {
         database.run(&format!("insert into t values ({a}, '{}')", b.replace('\'', "''")));
     }
     special(false).iter().for_each(|it| database.run(it));
-    put_to(Dialect::DuckDb, &mut |text| {
+    put_to(Dialect::DuckDb, PAIRS, &mut |text| {
         let (columns, mut rows) = database.table(text).ok()?;
         rows.sort();
         Some([columns, rows].concat())
@@ -523,7 +526,7 @@ fn the_built_in_engine_means_the_same() {
         from: assets::exec::query::From::Files { paths: vec![path], format: assets::model::format::TableFormat::Csv },
     };
     let session = Session::of(&[input("t", path), input("u", special)], &folder.path().join("spill")).unwrap();
-    put_to(Dialect::DataFusion, &mut |text| {
+    put_to(Dialect::DataFusion, PAIRS_BUILT_IN, &mut |text| {
         let mut rows = Vec::new();
         let schema = session.each(text, &mut |batch| {
             let cells = assets::exec::table::show::cells(batch, usize::MAX, 1000).unwrap();
