@@ -7,7 +7,8 @@
 use std::{
     os::unix::fs::MetadataExt,
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags};
@@ -15,13 +16,58 @@ use rusqlite::{Connection, OpenFlags};
 use super::BUSY_MAX;
 use crate::{base::fs, exec::io::IoError};
 
+/// How long a question waits for what is being written: most of it is done by then, and a connection of its own would have to
+/// read anew how every table is defined.
+const PATIENCE: Duration = Duration::from_millis(50);
+
 pub struct Connections {
     database: PathBuf,
     shown: String,
     /// One writes, one after the other, so that nobody waits by asking again and again.
-    writer: Mutex<Option<Open>>,
-    /// For questions while something is written.
+    writer: Slot,
+    /// For questions while something large is written.
     reader: Mutex<Option<Open>>,
+}
+
+/// A connection for one at a time.
+#[derive(Default)]
+struct Slot {
+    state: Mutex<State>,
+    free: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    taken: bool,
+    kept: Option<Open>,
+}
+
+/// Until it is dropped, the slot is nobody else's.
+struct Turn<'a> {
+    slot: &'a Slot,
+    kept: Option<Open>,
+}
+
+impl Slot {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None` if it was not free for so long.
+    fn turn(&self, patience: Duration) -> Option<Turn<'_>> {
+        let waited = self.free.wait_timeout_while(self.state(), patience, |it| it.taken);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        (!std::mem::replace(&mut state.taken, true)).then(|| Turn { slot: self, kept: state.kept.take() })
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.slot.state();
+        (state.taken, state.kept) = (false, self.kept.take());
+        drop(state);
+        self.slot.free.notify_one();
+    }
 }
 
 struct Open {
@@ -39,7 +85,7 @@ struct Stamp {
 
 impl Connections {
     pub fn new(database: PathBuf, shown: String) -> Self {
-        Connections { database, shown, writer: Mutex::default(), reader: Mutex::default() }
+        Connections { database, shown, writer: Slot::default(), reader: Mutex::default() }
     }
 
     /// What is answered inside of one transaction; `None` if there is no database.
@@ -47,19 +93,25 @@ impl Connections {
     /// # Errors
     /// Those of the question, a file that is no database.
     pub fn ask<T>(&self, question: impl FnOnce(&Connection) -> Result<T, IoError>) -> Result<Option<T>, IoError> {
+        match self.writer.turn(PATIENCE) {
+            Some(mut turn) => self.answer(&mut turn.kept, question),
+            None => self.answer(&mut self.reader.lock().unwrap_or_else(PoisonError::into_inner), question),
+        }
+    }
+
+    fn answer<T>(
+        &self,
+        kept: &mut Option<Open>,
+        question: impl FnOnce(&Connection) -> Result<T, IoError>,
+    ) -> Result<Option<T>, IoError> {
         let Some(seen) = self.stamp()? else { return Ok(None) };
-        let mut slot = match self.writer.try_lock() {
-            Ok(it) => it,
-            Err(TryLockError::Poisoned(it)) => it.into_inner(),
-            Err(TryLockError::WouldBlock) => self.reader.lock().unwrap_or_else(PoisonError::into_inner),
-        };
-        let mut open = self.take(&mut slot, Some(seen))?;
+        let mut open = self.take(kept, Some(seen))?;
         let transaction = open.connection.transaction().map_err(|it| self.error(&it))?;
         // What is known of the tables is looked at again here, if others have changed one.
         look(&transaction).map_err(|it| self.error(&it))?;
         let answer = question(&transaction)?;
         transaction.finish().map_err(|it| self.error(&it))?;
-        *slot = Some(open);
+        *kept = Some(open);
         Ok(Some(answer))
     }
 
@@ -68,21 +120,21 @@ impl Connections {
     /// # Errors
     /// Those of the act, a file that is no database.
     pub fn write(&self, act: impl FnOnce(&mut Connection) -> Result<bool, IoError>) -> Result<(), IoError> {
-        let mut slot = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = self.writer.turn(Duration::MAX).expect("nobody waits that long");
         let seen = self.stamp()?;
         if let (None, Some(folder)) = (&seen, self.database.parent()) {
             fs::create_folder(folder)?;
         }
-        let mut open = self.take(&mut slot, seen)?;
+        let mut open = self.take(&mut turn.kept, seen)?;
         if act(&mut open.connection)? {
-            *slot = self.stamp()?.map(|seen| Open { seen, ..open });
+            turn.kept = self.stamp()?.map(|seen| Open { seen, ..open });
         }
         Ok(())
     }
 
     /// Whoever fails does not put it back.
-    fn take(&self, slot: &mut MutexGuard<'_, Option<Open>>, seen: Option<Stamp>) -> Result<Open, IoError> {
-        if let Some(open) = slot.take().filter(|it| Some(it.seen) == seen) {
+    fn take(&self, kept: &mut Option<Open>, seen: Option<Stamp>) -> Result<Open, IoError> {
+        if let Some(open) = kept.take().filter(|it| Some(it.seen) == seen) {
             return Ok(open);
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
