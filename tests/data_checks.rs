@@ -71,7 +71,7 @@ fn every_kind_passes_and_fails() {
         (
             "relationships = { column = \"customer\", to = \"customers\", field = \"id\" }, where = \"customer <> 'bob'\"",
             "relationships = { column = \"customer\", to = \"customers\", field = \"id\" }",
-            "1 of 3 rows with a `customer` that is no `id` of `customers`",
+            "1 of 3 rows whose `customer` is no `id` of `customers`",
         ),
         ("row_count = { min = 1, max = 3 }", "row_count = { equals = 4 }", "3 rows, not 4"),
         ("row_count = { change = \"1 %\" }", "row_count = { min = 4 }", "3 rows, not at least 4"),
@@ -83,22 +83,22 @@ fn every_kind_passes_and_fails() {
         (
             "range = { column = \"total\", min = -4, max = 10 }",
             "range = { column = \"total\", min = 0 }",
-            "1 of 3 rows with a `total` below 0",
+            "1 of 3 rows whose `total` is below 0",
         ),
         (
             "range = { column = \"day\", min = \"2026-01-01\" }",
             "range = { column = \"day\", max = \"2026-01-01\" }",
-            "1 of 3 rows with a `day` above 2026-01-01",
+            "1 of 3 rows whose `day` is above 2026-01-01",
         ),
         (
             "regex = { column = \"day\", pattern = '^\\d{4}-\\d\\d-\\d\\d$' }",
             "regex = { column = \"state\", pattern = '^p' }",
-            "1 of 3 rows with a `state` that does not match ^p",
+            "1 of 3 rows whose `state` does not match ^p",
         ),
         (
             "length = { column = \"state\", min = 3, max = 4 }",
             "length = { column = \"state\", equals = 3 }",
-            "2 of 3 rows with a `state` of a length other than 3",
+            "2 of 3 rows whose `state` has a length other than 3",
         ),
         (
             "expression = \"orders.total > -5 -- or so\"",
@@ -471,7 +471,7 @@ fn files_are_asked_as_tables_are() {
             "parquet",
             "relationships = { column = \"customer\", to = \"customers\", field = \"id\" }, where = \"customer <> 'bob'\"",
             "relationships = { column = \"customer\", to = \"customers\", field = \"id\" }",
-            "1 of 3 rows with a `customer` that is no `id` of `customers`",
+            "1 of 3 rows whose `customer` is no `id` of `customers`",
         ),
         ("arrow", "row_count = { equals = 3 }", "row_count = { max = 2 }", "3 rows, not at most 2"),
         (
@@ -484,19 +484,19 @@ fn files_are_asked_as_tables_are() {
             "parquet",
             "range = { column = \"total\", min = -4 }",
             "range = { column = \"total\", min = 0 }",
-            "1 of 3 rows with a `total` below 0",
+            "1 of 3 rows whose `total` is below 0",
         ),
         (
             "parquet",
             "regex = { column = \"customer\", pattern = '^[a-z]+$' }",
             "regex = { column = \"id\", pattern = '^[12]$' }",
-            "1 of 3 rows with a `id` that does not match ^[12]$",
+            "1 of 3 rows whose `id` does not match ^[12]$",
         ),
         (
             "parquet",
             "length = { column = \"state\", min = 3, max = 4 }",
             "length = { column = \"state\", max = 3 }",
-            "2 of 3 rows with a `state` of a length above 3",
+            "2 of 3 rows whose `state` has a length above 3",
         ),
         (
             "parquet",

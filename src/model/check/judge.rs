@@ -18,12 +18,12 @@ pub fn rows(rule: &Rule, threshold: Share, failing: u64, total: u64) -> Option<S
             format!("{} of {} more than once in {}", many(failing, "value"), named(columns, ", "), many(total, "row"))
         }
         Rule::AcceptedValues { column, .. } => of(format!("with another `{column}`")),
-        Rule::Relationships { column, to, field } => of(format!("with a `{column}` that is no `{field}` of `{to}`")),
-        Rule::Range { column, min, max } => of(format!("with a `{column}` {}", outside(min.as_ref(), max.as_ref()))),
-        Rule::Regex { column, pattern } => of(format!("with a `{column}` that does not match {pattern}")),
+        Rule::Relationships { column, to, field } => of(format!("whose `{column}` is no `{field}` of `{to}`")),
+        Rule::Range { column, min, max } => of(format!("whose `{column}` is {}", outside(min.as_ref(), max.as_ref()))),
+        Rule::Regex { column, pattern } => of(format!("whose `{column}` does not match {pattern}")),
         Rule::Length { column, min, max } => {
             let bound = |it: Option<u64>| it.and_then(|it| i64::try_from(it).ok()).map(Literal::Integer);
-            of(format!("with a `{column}` of a length {}", outside(bound(*min).as_ref(), bound(*max).as_ref())))
+            of(format!("whose `{column}` has a length {}", outside(bound(*min).as_ref(), bound(*max).as_ref())))
         }
         Rule::Expression { .. } => of("for which it is false".to_owned()),
         Rule::DuplicateRows { .. } => format!("{} more than once in {}", many(failing, "row"), many(total, "row")),
