@@ -5,13 +5,10 @@ use std::{path::Path, sync::Arc};
 
 use assets::{
     base::{env::Environment, path::ProjectPath},
-    exec::{
-        io::{
-            IoManager,
-            adbc::{AdbcManager, database::Database, declared, open::database},
-            conformance,
-        },
-        table::digest::TableDigest,
+    exec::io::{
+        IoManager,
+        adbc::{AdbcManager, database::Database, open::database},
+        conformance,
     },
     model::{project::AdbcDatabase, sql::Dialect},
 };
@@ -378,38 +375,6 @@ fn opened(folder: &Path) -> Arc<Database> {
         options: Default::default(),
     };
     database(folder, &of, &Default::default(), &Environment::default())
-}
-
-/// Of every type that DuckDB has.
-#[test]
-fn rows_tell_what_their_columns_are_declared_as_or_nothing() {
-    const ALL: &str = "test_all_types()";
-    let folder = tempfile::tempdir().unwrap();
-    let mut session = opened(folder.path()).session().unwrap();
-    let columns = session.texts(&format!("select column_name from (describe from {ALL})")).unwrap();
-    let mut told = Vec::new();
-    for column in columns.into_iter().flatten().flatten() {
-        let made = format!("create or replace table one as select \"{column}\" from {ALL}");
-        if session.run(&made).is_err() {
-            // There are types that are not kept.
-            continue;
-        }
-        session.run("set arrow_lossless_conversion = true").unwrap();
-        let rows = session.rows("from one").unwrap();
-        if let Some(found) = declared::told(&rows.schema()) {
-            let version = TableDigest::of(rows).unwrap();
-            session.run("set arrow_lossless_conversion = false").unwrap();
-            assert_eq!(found, declared::asked(&mut session, "one").unwrap());
-            assert_eq!(version.digest, TableDigest::of(session.rows("from one").unwrap()).unwrap().digest, "{column}");
-            told.push(column);
-        } else {
-            drop(rows);
-        }
-        session.run("set arrow_lossless_conversion = false").unwrap();
-    }
-    let numbers = "tinyint smallint int bigint utinyint usmallint uint ubigint";
-    let others = "date time timestamp timestamp_tz float double dec_4_1 dec_9_4 dec_18_6 dec38_10 interval varchar";
-    assert_eq!(told.join(" "), format!("{numbers} {others}"));
 }
 
 #[test]

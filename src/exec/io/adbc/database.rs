@@ -18,7 +18,6 @@ use adbc_core::{
 use adbc_driver_manager::ManagedDatabase;
 
 use super::{
-    declared::Columns,
     driver::Driver,
     engine::{Engine, Where},
     ledger::{Ledger, Versions},
@@ -73,7 +72,7 @@ pub struct Held {
     pub is_named: bool,
     pub content: Option<Content>,
     /// Its columns, as the engine declares them; none, where that is not asked.
-    pub declared: Columns,
+    pub declared: Vec<(String, String)>,
 }
 
 /// A database that may be open.

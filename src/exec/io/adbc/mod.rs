@@ -20,7 +20,6 @@
 
 pub mod bring;
 pub mod database;
-pub mod declared;
 pub mod driver;
 pub mod engine;
 pub mod ledger;
@@ -54,9 +53,11 @@ use crate::{
     plan::record::{AttemptId, StoredOutput},
 };
 use database::{Database, Held, OURS, STAGE};
-use declared::Columns;
 use session::{Refused, Session};
 use threads::SMALL_BYTES;
+
+/// The condition that selects all rows.
+const ALL: &str = "1 = 1";
 
 /// The `duckdb` and `adbc` IO manager.
 pub struct AdbcManager {
@@ -160,30 +161,20 @@ impl AdbcManager {
             }
             slice::shape(session, (&table_name(target), stage), slice)?;
         }
-        self.content(session, target, stage, "1 = 1")
-    }
-
-    /// What is staged as a whole, and its columns, asked at once in DuckDB; `session` does nothing after that but publish it.
-    fn at_once(&self, session: &mut Session, target: &Target, stage: &str) -> Result<(Content, Columns), IoError> {
-        // Of all rows of a table there is but one plan.
-        let lead = "pragma disable_optimizer; set arrow_lossless_conversion = true";
-        let query = format!("{lead}; select * from {}", session.qualified(stage));
-        let rows = session.rows(&query).map_err(self.told(target))?;
-        if let Some(columns) = declared::told(&rows.schema()) {
-            let found = target.version_of(rows).map_err(|it| self.table_error(target, &it))?;
-            return Ok((found.into(), columns));
-        }
-        drop(rows);
-        session.run("set arrow_lossless_conversion = false").map_err(self.told(target))?;
-        Ok((self.content(session, target, stage, "1 = 1")?, self.declared_staged(session, target, stage)?))
+        self.content(session, target, stage, ALL)
     }
 
     /// The columns of what is staged. Of engines that nobody asked it is not said.
-    fn declared_staged(&self, session: &mut Session, target: &Target, stage: &str) -> Result<Columns, IoError> {
+    fn declared_staged(
+        &self,
+        session: &mut Session,
+        target: &Target,
+        stage: &str,
+    ) -> Result<Vec<(String, String)>, IoError> {
         if self.database.place.engine.dialect != Dialect::DuckDb || target.publishing.view {
             return Ok(Vec::new());
         }
-        let columns = declared::asked(session, stage).map_err(self.told(target))?;
+        let columns = view::declared(session, stage).map_err(self.told(target))?;
         if let Some((name, _)) = columns.iter().find(|it| it.1.contains("TIME WITH TIME ZONE")) {
             let help = "its rows would be told apart by the time of day alone: cast it to time or text".to_owned();
             let cause = format!("column `{name}` is a time with an offset, which is not supported");
@@ -203,7 +194,9 @@ impl AdbcManager {
             let found = view::content(session, table).map_err(self.told(target))?;
             return found.ok_or_else(|| IoError::OutputMissing(table_name(target)));
         }
-        let query = format!("select * from {} where {condition}", session.qualified(table));
+        // A condition that always holds is looked at for each row, if nobody thinks of it before.
+        let condition = if condition == ALL { String::new() } else { format!(" where {condition}") };
+        let query = format!("select * from {}{condition}", session.qualified(table));
         let rows = session.rows(&query).map_err(self.told(target))?;
         let found = target.version_of(rows).map_err(|it| self.table_error(target, &it))?;
         Ok(found.into())
@@ -233,7 +226,7 @@ impl AdbcManager {
         if session.kind_of(&name)?.is_none() {
             return Ok(None);
         }
-        let Some(slice) = &target.slice else { return Ok(Some("1 = 1".to_owned())) };
+        let Some(slice) = &target.slice else { return Ok(Some(ALL.to_owned())) };
         let Some(condition) = slice::condition(session, &name, slice)? else { return Ok(None) };
         let (table, ours) = (session.qualified(&name), session.qualified(OURS));
         let written = format!("select 1 from {ours} where name = {}", session.engine.literal(&target.ledger_name()));
@@ -326,7 +319,7 @@ impl AdbcManager {
             return Err(gone(&self.shown(target)));
         }
         let condition = match &target.slice {
-            None => "1 = 1".to_owned(),
+            None => ALL.to_owned(),
             Some(slice) => {
                 slice::condition(session, &name, slice).map_err(&told)?.ok_or_else(|| told(slice::without(slice)))?
             }
@@ -494,10 +487,12 @@ impl IoManager for AdbcManager {
             self.database.commit_stage(&mut session).map_err(self.told(&staged.target))?;
         }
         if held.content.is_none() {
-            let (target, is_plain) = (&staged.target, held.session.is_some() && self.is_told_by_rows(&staged.target));
+            let target = &staged.target;
+            // This session does nothing after it but publish, and of all rows of a table there is but one plan.
+            let is_last = held.session.is_some() && self.is_told_by_rows(target);
             let (content, declared) = self.look(staged, &mut held, |session, table| {
-                if is_plain {
-                    return self.at_once(session, target, table);
+                if is_last {
+                    session.run("pragma disable_optimizer").map_err(self.told(target))?;
                 }
                 let content = self.content_staged(session, target, table)?;
                 Ok((content, self.declared_staged(session, target, table)?))
@@ -628,12 +623,12 @@ impl IoManager for AdbcManager {
         let told = self.told(target);
         let Some(staged) = staged else {
             let mut session = self.database.session()?;
-            return declared::asked(&mut session, &table_name(target)).map_err(told).map(|it| lines_of(&it));
+            return view::declared(&mut session, &table_name(target)).map_err(told).map(|it| lines_of(&it));
         };
         let name = self.stage_table(target, &staged.attempt);
         let mut held = self.staged(staged)?;
         if held.content.is_none() {
-            let look = |session: &mut Session, table: &str| declared::asked(session, table).map_err(told);
+            let look = |session: &mut Session, table: &str| view::declared(session, table).map_err(told);
             held.declared = self.look(staged, &mut held, look)?;
         }
         let declared = lines_of(&held.declared);
