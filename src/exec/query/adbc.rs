@@ -53,7 +53,7 @@ impl Failed {
 /// Inputs that cannot be read, a query that is refused, an engine that is another.
 pub fn run(request: &Request, env: &Environment, stop: Option<Arc<Stop>>) -> Result<(), Failed> {
     let Engine::Adbc { database, table, publishes } = &request.engine else {
-        return Err(Failed::plain("it is not for a database of this process"));
+        return Err(Failed::plain("it is to be run by a process of its own"));
     };
     let database = opened(database)?;
     let mut session = session_for(request, &database)?;

@@ -56,9 +56,6 @@ use database::{Database, Held, OURS, STAGE};
 use session::{Refused, Session};
 use threads::SMALL_BYTES;
 
-/// The condition that selects all rows.
-const ALL: &str = "1 = 1";
-
 /// The `duckdb` and `adbc` IO manager.
 pub struct AdbcManager {
     database: Arc<Database>,
@@ -161,7 +158,7 @@ impl AdbcManager {
             }
             slice::shape(session, (&table_name(target), stage), slice)?;
         }
-        self.content(session, target, stage, ALL)
+        self.content(session, target, stage, None)
     }
 
     /// The columns of what is staged. Of engines that nobody asked it is not said.
@@ -188,14 +185,13 @@ impl AdbcManager {
         session: &mut Session,
         target: &Target,
         table: &str,
-        condition: &str,
+        condition: Option<&str>,
     ) -> Result<Content, IoError> {
         if target.publishing.view {
             let found = view::content(session, table).map_err(self.told(target))?;
             return found.ok_or_else(|| IoError::OutputMissing(table_name(target)));
         }
-        // A condition that always holds is looked at for each row, if nobody thinks of it before.
-        let condition = if condition == ALL { String::new() } else { format!(" where {condition}") };
+        let condition = condition.map(|it| format!(" where {it}")).unwrap_or_default();
         let query = format!("select * from {}{condition}", session.qualified(table));
         let rows = session.rows(&query).map_err(self.told(target))?;
         let found = target.version_of(rows).map_err(|it| self.table_error(target, &it))?;
@@ -214,7 +210,7 @@ impl AdbcManager {
         let since = self.database.doubts();
         let mut session = self.database.session_over([&*table_name(target)])?;
         let Some(condition) = self.holds(&mut session, target).map_err(self.told(target))? else { return Ok(None) };
-        let content = self.content(&mut session, target, &table_name(target), &condition)?;
+        let content = self.content(&mut session, target, &table_name(target), Some(&condition))?;
         self.database.learn(&target.ledger_name(), &content.data_version, since);
         Ok(Some(content))
     }
@@ -226,7 +222,7 @@ impl AdbcManager {
         if session.kind_of(&name)?.is_none() {
             return Ok(None);
         }
-        let Some(slice) = &target.slice else { return Ok(Some(ALL.to_owned())) };
+        let Some(slice) = &target.slice else { return Ok(Some("1 = 1".to_owned())) };
         let Some(condition) = slice::condition(session, &name, slice)? else { return Ok(None) };
         let (table, ours) = (session.qualified(&name), session.qualified(OURS));
         let written = format!("select 1 from {ours} where name = {}", session.engine.literal(&target.ledger_name()));
@@ -319,12 +315,12 @@ impl AdbcManager {
             return Err(gone(&self.shown(target)));
         }
         let condition = match &target.slice {
-            None => ALL.to_owned(),
-            Some(slice) => {
-                slice::condition(session, &name, slice).map_err(&told)?.ok_or_else(|| told(slice::without(slice)))?
-            }
+            None => None,
+            Some(slice) => Some(
+                slice::condition(session, &name, slice).map_err(&told)?.ok_or_else(|| told(slice::without(slice)))?,
+            ),
         };
-        self.content(session, target, &name, &condition)
+        self.content(session, target, &name, condition.as_deref())
     }
 
     /// Commits what is published. What hooks did to other tables nobody told.

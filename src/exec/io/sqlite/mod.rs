@@ -140,10 +140,12 @@ impl SqliteManager {
                 slice::shape(&old, &connection, &name)?;
             }
         }
-        let declared = table::columns(&connection, "main", STAGED).map_err(|it| self.error(&it))?;
-        let content = self.content(connection, &staged.target, STAGED, "true")?;
         // Whether a partition fits the table is asked again: another may have made that meanwhile.
-        if staged.target.slice.is_none() {
+        let is_settled = staged.target.slice.is_none();
+        let columns = is_settled.then(|| table::columns(&connection, "main", STAGED)).transpose();
+        let columns = columns.map_err(|it| self.error(&it))?;
+        let content = self.content(connection, &staged.target, STAGED, "true")?;
+        if let Some(declared) = columns {
             let looked = Looked { database: database.clone(), content: content.clone(), declared };
             self.looked().insert(folder, looked);
         }
