@@ -9,8 +9,8 @@ mod work;
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{
-        Mutex,
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, channel},
     },
     time::Duration,
 };
@@ -42,7 +42,7 @@ use crate::{
 
 use self::{
     together::{Group, Unit, UnitId, groups},
-    work::{Message, Work, worker},
+    work::{Message, Todo, Work, worker},
 };
 
 /// How often an attempt whose inputs moved is made again.
@@ -103,10 +103,9 @@ pub fn run(
     listener: &mut dyn Listener,
 ) -> Summary {
     let (sender, messages) = channel();
-    let (work, todo) = channel::<Work>();
-    let todo = Mutex::new(todo);
-    let over = std::sync::atomic::AtomicBool::new(false);
+    let (todo, over) = (Todo::default(), AtomicBool::new(false));
     let summary = std::thread::scope(|scope| {
+        let _last = Ending { todo: &todo, over: &over, executor };
         // Preparing and finishing open files: with few to be had, steps wait for their turn instead of failing.
         let room = open_files_max().saturating_sub(FILES_OF_A_RUN) / FILES_OF_A_WORKER;
         for _ in 0..options.at_once().min(plan.steps.len()).min(room).max(1) {
@@ -115,7 +114,7 @@ pub fn run(
         }
         let (events, over) = (sender.clone(), &over);
         scope.spawn(move || {
-            while !over.load(std::sync::atomic::Ordering::Acquire) {
+            while !over.load(Ordering::Acquire) {
                 if let Some(event) = executor.next_event(NEWS_WAIT)
                     && events.send(Message::Executor(event)).is_err()
                 {
@@ -123,21 +122,34 @@ pub fn run(
                 }
             }
         });
-        let mut dispatcher = Dispatcher::new(context, plan, durations, options, executor, work, listener);
+        let mut dispatcher = Dispatcher::new(context, plan, durations, options, executor, &todo, listener);
         dispatcher.run(&messages, signals);
-        over.store(true, std::sync::atomic::Ordering::Release);
-        executor.wake();
         dispatcher.summary()
     });
     context.workspace.io.values().for_each(|it| it.rest());
     summary
 }
 
+/// Lets the threads of a run go when the loop is left, also by a panic.
+struct Ending<'a> {
+    todo: &'a Todo,
+    over: &'a AtomicBool,
+    executor: &'a dyn Executor,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.todo.close();
+        self.over.store(true, Ordering::Release);
+        self.executor.wake();
+    }
+}
+
 struct Dispatcher<'a, 'p> {
     context: &'a RunContext<'a>,
     options: Options,
     executor: &'a dyn Executor,
-    work: Sender<Work>,
+    todo: &'a Todo,
     listener: &'a mut dyn Listener,
     steps: Vec<Step<'p>>,
     queue: Queue,
@@ -169,7 +181,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
         durations: &HashMap<OpId, u64>,
         options: Options,
         executor: &'a dyn Executor,
-        work: Sender<Work>,
+        todo: &'a Todo,
         listener: &'a mut dyn Listener,
     ) -> Self {
         let (limits, rooms) = rooms(context, plan);
@@ -181,7 +193,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             context,
             options,
             executor,
-            work,
+            todo,
             listener,
             queue: Queue::new(limits),
             groups,
@@ -284,7 +296,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
                 continue;
             }
             let attempt = self.begin_preparing(index, Holds::Own);
-            self.work.send(Work::Prepare(index, attempt)).expect("workers live as long as this loop");
+            self.todo.push(Work::Prepare(index, attempt));
         }
     }
 
@@ -512,7 +524,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
         if !checked {
             self.give_slot(index);
         }
-        self.work.send(work(index, attempting, Box::new(result))).expect("workers live as long as this loop");
+        self.todo.push(work(index, attempting, Box::new(result)));
     }
 
     /// Runs the next check, or goes on to the end of the attempt.
@@ -525,7 +537,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
             let made = attempting.audit.made.as_ref().expect("only what was made is checked");
             let result = Box::new(made.result.clone());
             let work = Work::Finish(index, attempting, result);
-            return self.work.send(work).expect("workers live as long as this loop");
+            return self.todo.push(work);
         };
         match self.executor.submit(spec) {
             Ok(handle) => {

@@ -124,7 +124,7 @@ impl Dispatcher<'_, '_> {
         }
         let unit = Unit { left, room: self.steps[first].room, whole: true, ..Unit::default() };
         self.units.insert(id, unit);
-        self.work.send(Work::PrepareTogether(id, members)).expect("workers live as long as this loop");
+        self.todo.push(Work::PrepareTogether(id, members));
     }
 
     pub(super) fn on_together(&mut self, id: UnitId, together: Together) {
@@ -202,7 +202,7 @@ impl Dispatcher<'_, '_> {
         let ended = result.exit == StepExit::Code(0);
         unit.result = Some(StepResult { wall_ms: result.wall_ms / several, cpu_ms: result.cpu_ms / several, ..result });
         if ended {
-            self.work.send(Work::Part(id, Box::new(batch))).expect("workers live as long as this loop");
+            self.todo.push(Work::Part(id, Box::new(batch)));
             return;
         }
         self.give_unit_slot(id);
@@ -243,7 +243,7 @@ impl Dispatcher<'_, '_> {
         self.steps[index].phase = Phase::Finishing;
         let work =
             if !attempting.audit.is_empty() && result.exit == StepExit::Code(0) { Work::Audit } else { Work::Finish };
-        self.work.send(work(index, attempting, Box::new(result))).expect("workers live as long as this loop");
+        self.todo.push(work(index, attempting, Box::new(result)));
     }
 
     /// `index` is done with, as far as its unit is concerned.
