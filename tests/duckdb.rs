@@ -274,6 +274,34 @@ fn a_run_that_is_killed_is_gone_on_with() {
     }
 }
 
+/// What was written down of the file before somebody else changed it is not believed again because of what a run
+/// that is killed has added to it.
+#[test]
+fn what_others_changed_before_a_run_that_is_killed_is_found_after_it() {
+    let (short, long) = ("select n from a", "select count(*) as n from a, range(1000000) x, range(1000000) y");
+    let project = project(&format!(
+        "[asset.a]\nsql = \"select 1 as n\"\nio = \"wh\"\n[asset.b]\nsql = \"select 2 as n\"\nio = \"wh\"\n\
+         [asset.last]\nsql = \"{short}\"\nio = \"wh\"\n"
+    ));
+    project.run(&["materialize"]).succeeded();
+    let before = version(&project, "a");
+    // Last of all: what looks at the file in between writes down what it finds.
+    Opened::new(&project.path("wh.duckdb")).run("update b set n = 7");
+    project.edit("assets.toml", "select 1 as n", "select 3 as n");
+    project.edit("assets.toml", short, long);
+    let run = project.start(&["materialize", "--select", "a+"]);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while version(&project, "a") == before {
+        assert!(std::time::Instant::now() < until, "a is not made");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    run.signal(Signal::KILL);
+    run.finish();
+    project.edit("assets.toml", long, short);
+    assert_eq!(ran(&project), ["b built", "last built"]);
+    assert_eq!(asked(&project, "select n from b"), ["2"]);
+}
+
 #[test]
 fn a_query_can_be_stopped_and_runs_out_of_time() {
     let long = "select sum(a.range * b.range) as n from range(1000000) a, range(1000000) b";

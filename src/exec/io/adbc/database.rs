@@ -224,7 +224,7 @@ impl Database {
         let is_new = state.open.is_none();
         if is_new {
             if let Some(ledger) = &self.ledger {
-                state.known = ledger.read()?.unwrap_or_default();
+                state.known = ledger.begin()?;
             }
             state.open = Some(self.open()?);
         }
@@ -443,8 +443,7 @@ impl Database {
             // How many rows there are is not known any more either.
             state.rows.clear();
         }
-        // Not written down: all are read in full next time.
-        let _ = ledger.write(&Versions::from([(table.to_owned(), *version)]));
+        ledger.write(&Versions::from([(table.to_owned(), *version)]));
         Ok(())
     }
 
@@ -462,8 +461,8 @@ impl Database {
                 Some(it) => self.learn(table, it, self.doubts()),
                 None => drop(locked(&self.state).known.remove(table)),
             }
-            // Not written down: it is read in full next time.
-            let _ = gone.iter().try_for_each(|it| ledger.add(it, None)).and_then(|()| ledger.add(table, version));
+            gone.iter().for_each(|it| ledger.add(it, None));
+            ledger.add(table, version);
         }
         Ok(())
     }
@@ -499,8 +498,7 @@ impl Database {
         if state.open.take().is_some()
             && let Some(ledger) = &self.ledger
         {
-            // Not written down: it is read in full next time.
-            let _ = ledger.write(&state.known);
+            ledger.write(&state.known);
         }
         *state = State::default();
     }

@@ -6,9 +6,11 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
     io::Write,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
@@ -23,11 +25,13 @@ pub type Versions = BTreeMap<String, Digest>;
 pub struct Ledger {
     path: PathBuf,
     database: PathBuf,
+    /// Where lines are put; none while the database is closed, and after one that could not be written.
+    lines: Mutex<Option<File>>,
 }
 
 impl Ledger {
     pub fn new(path: PathBuf, database: PathBuf) -> Ledger {
-        Ledger { path, database }
+        Ledger { path, database, lines: Mutex::default() }
     }
 
     /// What `stat` says; the same as long as nobody writes.
@@ -85,23 +89,45 @@ impl Ledger {
         Ok((last == self.stamp()?).then_some(versions))
     }
 
-    /// After a transaction of ours that gave `table` this version, or took it away.
+    /// The same of a database that was just opened, from when on [`add`](Self::add) writes down more. What was not
+    /// believed is gone first: a line after it would have all of it believed again.
     ///
     /// # Errors
-    /// A place that cannot be written to.
-    pub fn add(&self, table: &str, version: Option<&Digest>) -> Result<(), IoError> {
-        let version = version.map_or_else(|| "-".to_owned(), ToString::to_string);
-        let line = format!("{}\t{version}\t{table}\n", self.stamp()?);
-        let mut file = fs::open_append(&self.path)?;
-        file.write_all(line.as_bytes())
-            .map_err(|it| IoError::Other { path: self.path.display().to_string(), cause: it.to_string() })
+    /// Files that cannot be looked at.
+    pub fn begin(&self) -> Result<Versions, IoError> {
+        let known = self.read()?;
+        let opened = match &known {
+            Some(_) => fs::open_append(&self.path),
+            None => self.path.parent().map_or(Ok(()), fs::create_folder).and_then(|()| fs::create_private(&self.path)),
+        };
+        *self.lines() = opened.ok();
+        Ok(known.unwrap_or_default())
     }
 
-    /// All that is known, anew.
-    ///
-    /// # Errors
-    /// A place that cannot be written to.
-    pub fn write(&self, versions: &Versions) -> Result<(), IoError> {
+    fn lines(&self) -> MutexGuard<'_, Option<File>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// After a transaction of ours that gave `table` this version, or took it away. What cannot be written down is
+    /// read in full next time, and so is all that comes after it.
+    pub fn add(&self, table: &str, version: Option<&Digest>) {
+        let mut lines = self.lines();
+        let written = lines.as_ref().is_some_and(|mut file| {
+            let version = version.map_or_else(|| "-".to_owned(), ToString::to_string);
+            self.stamp().is_ok_and(|it| file.write_all(format!("{it}\t{version}\t{table}\n").as_bytes()).is_ok())
+        });
+        if !written {
+            *lines = None;
+        }
+    }
+
+    /// All that is known, anew. What cannot be written down is read in full next time.
+    pub fn write(&self, versions: &Versions) {
+        let mut lines = self.lines();
+        *lines = self.written(versions).and_then(|()| Ok(fs::open_append(&self.path)?)).ok();
+    }
+
+    fn written(&self, versions: &Versions) -> Result<(), IoError> {
         let stamp = self.stamp()?;
         let mut text = format!("{stamp}\t\n");
         for (name, version) in versions {
