@@ -1,6 +1,6 @@
 //! The store on disk: a SQLite database, its log, and the journal beside it.
 //!
-//! Reads use connections of their own and never wait for the writer. Commits that come at the same
+//! Reads never wait for the writer: they use it while it is idle, and else connections of their own. Commits that come at the same
 //! time are written in one transaction by whoever gets the writer first. Damage that a query meets is
 //! mended behind it, and the query is asked again.
 
@@ -315,6 +315,11 @@ impl Database {
         disk: Disk,
         query: impl Fn(&Connection) -> Result<T, Trouble>,
     ) -> Result<T, Trouble> {
+        // The writer has at hand what it wrote, of which a reader has to read all again after each commit. Nobody
+        // waits for it.
+        if let Some(writer) = self.writer.as_ref().and_then(|it| it.try_lock().ok()) {
+            return query(&writer.connection);
+        }
         loop {
             let idle = lock(&self.readers).pop();
             let reader = match idle {
