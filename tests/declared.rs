@@ -67,6 +67,49 @@ fn what_is_declared_otherwise_is_published_and_read_anew() {
     );
 }
 
+/// DuckDB tells them along with the rows of what is made, and of what is accepted on its own: in the same words.
+#[test]
+fn columns_of_every_type_are_told_in_the_same_words() {
+    let types = [
+        "1::tinyint",
+        "1::uhugeint",
+        "1::decimal(38, 0)",
+        "1.5::decimal(10, 2)",
+        "'x'",
+        "'6f1c3b52-0000-4000-8000-000000000001'::uuid",
+        "'1'::bit",
+        "'{}'::json",
+        "'a'::enum('a', 'it''s')",
+        "[1, 2]",
+        "[1, 2]::integer[2]",
+        "{'a': 1, 'b c': 'x'}",
+        "map {'a': 1}",
+        "timestamptz '2026-01-01 00:00:00+02'",
+        "'2026-01-01'::timestamp_ns",
+        "'2026-01-01'::timestamp_s",
+        "time '10:00'",
+        "'1'::blob",
+        "interval 1 day",
+        "date '2026-01-01'",
+        "1.5::float",
+        "null",
+        "true",
+        "'x' collate nocase",
+    ];
+    let columns: Vec<String> = types.iter().enumerate().map(|(at, it)| format!("{it} as c{at}")).collect();
+    let query = format!("select {}", columns.join(", "));
+    let body = format!("[asset.a]\nsql = \"\"\"{query}\"\"\"\n[asset.b]\nsql = \"select count(*) as n from a\"\n");
+    let shop = Shop::of(Kept::DuckDb, &body);
+    assert_eq!(shop.ran(), ["a built", "b built"]);
+    shop.project.edit("assets.toml", &query, &format!("{query} limit 1"));
+    shop.project.run(&["accept", "a", "--reason", "it is one row"]).succeeded();
+    shop.project.run(&["status"]).succeeded();
+    shop.project.edit("assets.toml", "1::tinyint", "1::integer");
+    shop.project.run(&["materialize", "-s", "a"]).succeeded();
+    let why = shop.project.run(&["why", "b"]).stdout;
+    assert!(why.contains("type of c0: TINYINT -> INTEGER"), "{why}");
+}
+
 /// The types of what is checked are the types of what is published.
 #[test]
 fn a_contract_is_of_what_is_published() {

@@ -61,7 +61,7 @@ pub fn run(request: &Request, env: &Environment, stop: Option<Arc<Stop>>) -> Res
     session.brings_for(table);
     let plain = |it: Refused| Failed::plain(it);
     if session.engine.transactional {
-        session.run(session.engine.begin).map_err(plain)?;
+        session.ahead(session.engine.begin).map_err(plain)?;
     }
     let old = request.old.iter().map(|it| Input { name: OLD.to_owned(), from: it.clone() });
     lend(&mut session, &request.inputs.iter().cloned().chain(old).collect::<Vec<_>>(), env)?;

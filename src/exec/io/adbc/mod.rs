@@ -29,6 +29,7 @@ pub mod session;
 pub mod slice;
 pub mod snowflake;
 pub mod threads;
+mod typed;
 mod view;
 
 use std::{
@@ -47,7 +48,7 @@ use crate::{
             lines_of, strangers,
         },
         lock::LockName,
-        table::{TableError, read},
+        table::{Rows, TableError, read},
     },
     model::sql::Dialect,
     plan::record::{AttemptId, StoredOutput},
@@ -149,35 +150,44 @@ impl AdbcManager {
         }
     }
 
-    /// Of what is staged.
-    fn content_staged(&self, session: &mut Session, target: &Target, stage: &str) -> Result<Content, IoError> {
+    /// What is staged: its rows, and its columns where the engine is asked for them.
+    fn seen(
+        &self,
+        session: &mut Session,
+        target: &Target,
+        stage: &str,
+    ) -> Result<(Content, Vec<(String, String)>), IoError> {
+        let told = self.told(target);
         if let Some(slice) = &target.slice {
-            let other = slice::strangers(session, stage, slice).map_err(self.told(target))?;
+            let other = slice::strangers(session, stage, slice).map_err(&told)?;
             if other > 0 {
                 return Err(strangers(&format!("table {}", table_name(target)), other, slice));
             }
             slice::shape(session, (&table_name(target), stage), slice)?;
         }
-        self.content(session, target, stage, None)
-    }
-
-    /// The columns of what is staged. Of engines that nobody asked it is not said.
-    fn declared_staged(
-        &self,
-        session: &mut Session,
-        target: &Target,
-        stage: &str,
-    ) -> Result<Vec<(String, String)>, IoError> {
-        if self.database.place.engine.dialect != Dialect::DuckDb || target.publishing.view {
-            return Ok(Vec::new());
+        if !self.declares(target) {
+            return self.content(session, target, stage, None).map(|it| (it, Vec::new()));
         }
-        let columns = view::declared(session, stage).map_err(self.told(target))?;
-        if let Some((name, _)) = columns.iter().find(|it| it.1.contains("TIME WITH TIME ZONE")) {
+        let (content, declared) = match session.is_wide() {
+            // Told with each row of many it would cost more.
+            true => (self.content(session, target, stage, None)?, None),
+            false => {
+                let (rows, declared) = typed::rows(session, stage).map_err(&told)?;
+                (self.content_of(target, rows)?, declared)
+            }
+        };
+        let declared = declared.map_or_else(|| view::declared(session, stage), Ok).map_err(&told)?;
+        if let Some((name, _)) = declared.iter().find(|it| it.1.contains("TIME WITH TIME ZONE")) {
             let help = "its rows would be told apart by the time of day alone: cast it to time or text".to_owned();
             let cause = format!("column `{name}` is a time with an offset, which is not supported");
             return Err(IoError::Refused { what: format!("table {}", table_name(target)), cause, help });
         }
-        Ok(columns)
+        Ok((content, declared))
+    }
+
+    /// Whether the engine is asked what columns are declared as. Of engines that nobody asked it is not said.
+    fn declares(&self, target: &Target) -> bool {
+        self.database.place.engine.dialect == Dialect::DuckDb && !target.publishing.view
     }
 
     fn content(
@@ -194,6 +204,10 @@ impl AdbcManager {
         let condition = condition.map(|it| format!(" where {it}")).unwrap_or_default();
         let query = format!("select * from {}{condition}", session.qualified(table));
         let rows = session.rows(&query).map_err(self.told(target))?;
+        self.content_of(target, rows)
+    }
+
+    fn content_of(&self, target: &Target, rows: Rows) -> Result<Content, IoError> {
         let found = target.version_of(rows).map_err(|it| self.table_error(target, &it))?;
         Ok(found.into())
     }
@@ -488,10 +502,9 @@ impl IoManager for AdbcManager {
             let is_last = held.session.is_some() && self.is_told_by_rows(target);
             let (content, declared) = self.look(staged, &mut held, |session, table| {
                 if is_last {
-                    session.run("pragma disable_optimizer").map_err(self.told(target))?;
+                    session.ahead("pragma disable_optimizer").map_err(self.told(target))?;
                 }
-                let content = self.content_staged(session, target, table)?;
-                Ok((content, self.declared_staged(session, target, table)?))
+                self.seen(session, target, table)
             })?;
             (held.content, held.declared) = (Some(content), declared);
         }
@@ -612,8 +625,7 @@ impl IoManager for AdbcManager {
     }
 
     fn declared(&self, target: &Target, staged: Option<&Staged>) -> Result<Option<Box<str>>, IoError> {
-        // Of engines that nobody asked it is not said.
-        if target.publishing.view || self.database.place.engine.dialect != Dialect::DuckDb {
+        if !self.declares(target) {
             return Ok(None);
         }
         let told = self.told(target);

@@ -1,6 +1,6 @@
 //! One connection to a database: statements, their rows, and how to stop them.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc};
 
 use adbc_core::{
     Connection, Optionable, Statement,
@@ -59,6 +59,8 @@ pub struct Session {
     pub scratch: PathBuf,
     secrets: Arc<Vec<String>>,
     stop: Option<Arc<Stop>>,
+    /// Said together with the statement that comes next.
+    ahead: String,
     /// Something large is to be done.
     threads: Option<All>,
     /// Names that queries use, and what they stand for, where there are no views for that.
@@ -71,7 +73,8 @@ impl Session {
     pub fn new(connection: ManagedConnection, engine: &'static Engine, secrets: Arc<Vec<String>>) -> Session {
         let (schema, scratch) = (String::new(), PathBuf::new());
         let brought = (format!("{STAGE}for_{}", std::process::id()), Vec::new());
-        Session { connection, engine, schema, scratch, secrets, stop: None, threads: None, lent: Vec::new(), brought }
+        let (ahead, lent) = (String::new(), Vec::new());
+        Session { connection, engine, schema, scratch, secrets, stop: None, ahead, threads: None, lent, brought }
     }
 
     /// The threads of an engine that was just opened in this process.
@@ -91,6 +94,10 @@ impl Session {
     /// From now on all of them work, as long as this session lives.
     pub fn wide(&mut self, threads: &Arc<Threads>) {
         self.threads.get_or_insert_with(|| threads.all(&self.connection));
+    }
+
+    pub fn is_wide(&self) -> bool {
+        self.threads.is_some()
     }
 
     /// What is brought belongs to this attempt: whoever takes away what it has left takes that too.
@@ -168,7 +175,7 @@ impl Session {
 
     fn statement(&mut self) -> Result<ManagedStatement, Refused> {
         let made = self.connection.new_statement();
-        let statement = made.map_err(|it| self.refused(&it, ""))?;
+        let statement = made.map_err(|it| self.refused(&it, 0..0))?;
         if let Some(stop) = &self.stop
             && !stop.watch(statement.get_cancel_handle())
         {
@@ -177,14 +184,35 @@ impl Session {
         Ok(statement)
     }
 
+    /// Says it together with the statement that comes next, where an engine takes several at once: half of what
+    /// a small one costs is to be said alone.
+    ///
+    /// # Errors
+    /// What another engine says.
+    pub fn ahead(&mut self, sql: &str) -> Result<(), Refused> {
+        if self.engine.dialect != Dialect::DuckDb {
+            return self.run(sql);
+        }
+        self.ahead += sql;
+        self.ahead += "; ";
+        Ok(())
+    }
+
+    /// With what was to be said ahead of it, and where in that it stands.
+    fn whole(&mut self, sql: &str) -> (String, Range<usize>) {
+        let ahead = std::mem::take(&mut self.ahead);
+        let at = ahead.len()..ahead.len() + sql.len();
+        (ahead + sql, at)
+    }
+
     /// Runs a statement for what it does.
     ///
     /// # Errors
     /// What the engine says.
     pub fn run(&mut self, sql: &str) -> Result<(), Refused> {
-        let mut statement = self.statement()?;
-        let done = statement.set_sql_query(sql).and_then(|()| statement.execute_update());
-        done.map(drop).map_err(|it| self.refused(&it, sql))
+        let (mut statement, (whole, at)) = (self.statement()?, self.whole(sql));
+        let done = statement.set_sql_query(whole).and_then(|()| statement.execute_update());
+        done.map(drop).map_err(|it| self.refused(&it, at.clone()))
     }
 
     /// The rows of a query, one batch after the other.
@@ -192,9 +220,9 @@ impl Session {
     /// # Errors
     /// What the engine says.
     pub fn rows(&mut self, sql: &str) -> Result<Rows, Refused> {
-        let mut statement = self.statement()?;
-        let reader = statement.set_sql_query(sql).and_then(|()| statement.execute());
-        let reader = reader.map_err(|it| self.refused(&it, sql))?;
+        let (mut statement, (whole, at)) = (self.statement()?, self.whole(sql));
+        let reader = statement.set_sql_query(whole).and_then(|()| statement.execute());
+        let reader = reader.map_err(|it| self.refused(&it, at.clone()))?;
         Ok(Box::new(Streaming { reader, _statement: statement, _connection: self.connection.clone() }))
     }
 
@@ -229,6 +257,9 @@ impl Session {
             let table = self.qualified(table);
             return super::snowflake::load(self, &table, rows);
         }
+        if !self.ahead.is_empty() {
+            self.run("")?;
+        }
         let mut statement = self.statement()?;
         let mut options = vec![
             (OptionStatement::TargetTable, table.into()),
@@ -242,7 +273,7 @@ impl Session {
         }
         let done = options.into_iter().try_for_each(|(key, value)| statement.set_option(key, value));
         let done = done.and_then(|()| statement.bind_stream(rows)).and_then(|()| statement.execute_update());
-        done.map(drop).map_err(|it| self.refused(&it, ""))
+        done.map(drop).map_err(|it| self.refused(&it, 0..0))
     }
 
     /// What is called so: `table`, `view`, or what the engine calls it.
@@ -312,9 +343,10 @@ impl Session {
         self.run(&format!("drop {what} {}{with_them}", self.qualified(name)))
     }
 
-    fn refused(&self, error: &Error, sql: &str) -> Refused {
+    /// What it says of the statement that stands `at` these bytes of what was said.
+    fn refused(&self, error: &Error, at: Range<usize>) -> Refused {
         let mut refused = match self.engine.dialect {
-            Dialect::DuckDb => of_duckdb(&error.message, sql),
+            Dialect::DuckDb => of_duckdb(&error.message, at),
             _ => Refused::plain(error.message.trim()),
         };
         if !self.secrets.is_empty() {
@@ -333,7 +365,7 @@ struct Told {
     candidates: Option<String>,
 }
 
-fn of_duckdb(message: &str, sql: &str) -> Refused {
+fn of_duckdb(message: &str, said: Range<usize>) -> Refused {
     // Before it, its kind may stand in words.
     let json = message.find('{').map_or(message, |at| &message[at..]);
     let Ok(told) = serde_json::from_str::<Told>(json) else { return Refused::plain(message) };
@@ -341,7 +373,8 @@ fn of_duckdb(message: &str, sql: &str) -> Refused {
     let text = told.exception_message.split("\n\nLINE ").next().unwrap_or_default().trim();
     // What else there is stands below, for a function with each of its forms.
     let text = text.lines().next().unwrap_or_default().trim_end();
-    let at = told.position.and_then(|it| it.parse().ok()).filter(|it| *it <= sql.len());
+    let at = told.position.and_then(|it| it.parse::<usize>().ok());
+    let at = at.filter(|it| *it <= said.end).and_then(|it| it.checked_sub(said.start));
     Refused { message: format!("{text} ({}){}", told.exception_type, candidates.unwrap_or_default()), at }
 }
 

@@ -1,0 +1,58 @@
+//! Rows of a table of DuckDB and what its columns are declared as, in one question: for a small table a second one
+//! costs as much as the first.
+
+use arrow::{
+    array::AsArray,
+    datatypes::{Schema, SchemaRef},
+    error::ArrowError,
+    record_batch::{RecordBatch, RecordBatchReader},
+};
+
+use super::session::{Refused, Session};
+use crate::exec::table::Rows;
+
+/// Names of columns, and what they are declared as, the values of an enum among it.
+pub type Declared = Vec<(String, String)>;
+
+/// All rows of a table. Of one without rows it is not told how its columns are declared.
+///
+/// # Errors
+/// What the engine says.
+pub fn rows(session: &mut Session, table: &str) -> Result<(Rows, Option<Declared>), Refused> {
+    let query = format!("select *, typeof(columns(*)) from {}", session.qualified(table));
+    let mut told = session.rows(&query)?;
+    let all = told.schema();
+    // Each column is followed, after all of them, by a text about it.
+    let count = all.fields().len() / 2;
+    let schema = SchemaRef::new(Schema::new_with_metadata(all.fields()[..count].to_vec(), all.metadata().clone()));
+    let first = told.next().transpose().map_err(Refused::plain)?;
+    let declared = first.as_ref().filter(|it| it.num_rows() > 0).and_then(|batch| {
+        let text = |it: usize| Some(batch.column(count + it).as_string_opt::<i32>()?.value(0).to_owned());
+        (0..count).map(|it| Some((schema.field(it).name().clone(), text(it)?))).collect()
+    });
+    // After its end it is not to be asked again.
+    let rest = first.is_some().then_some(told);
+    Ok((Box::new(Without { schema, batches: first.map(Ok).into_iter().chain(rest.into_iter().flatten()) }), declared))
+}
+
+/// The rows alone.
+struct Without<B> {
+    schema: SchemaRef,
+    batches: B,
+}
+
+impl<B: Iterator<Item = Result<RecordBatch, ArrowError>>> Iterator for Without<B> {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.batches.next()?;
+        let count = self.schema.fields().len();
+        Some(next.and_then(|it| RecordBatch::try_new(self.schema(), it.columns()[..count].to_vec())))
+    }
+}
+
+impl<B: Iterator<Item = Result<RecordBatch, ArrowError>>> RecordBatchReader for Without<B> {
+    fn schema(&self) -> SchemaRef {
+        SchemaRef::clone(&self.schema)
+    }
+}
