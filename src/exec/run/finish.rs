@@ -76,11 +76,12 @@ enum FinishError {
 pub fn finish(context: &RunContext<'_>, step: &PlanStep, attempting: Attempting, result: &StepResult) -> Finished {
     let mut left_to_recovery = false;
     let is_query = matches!(context.workspace.project.ops[step.op].action, Action::Sql(_));
-    let finished = match exit_message(&result.exit) {
+    let message = match result.exit {
         // What the engine says stands below.
-        Some(_) if is_query && result.exit == StepExit::Code(1) => {
-            Finished::Failed(StepError { message: "the query failed".to_owned(), ..StepError::default() })
-        }
+        StepExit::Code(1) if is_query => Some("the query failed".to_owned()),
+        _ => exit_message(&result.exit),
+    };
+    let finished = match message {
         Some(message) => Finished::Failed(StepError { message, ..StepError::default() }),
         None => match settle(context, step, &attempting, result) {
             Ok(finished) => finished,

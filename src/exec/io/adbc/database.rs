@@ -105,7 +105,7 @@ pub(super) struct State {
     pub(super) rows: BTreeMap<String, u64>,
     /// How often everything that was known was doubted.
     doubts: u64,
-    /// Rows were put beside others that were there.
+    /// Rows were put beside others that were there, or nobody told what was done.
     mixed: bool,
 }
 
@@ -439,6 +439,7 @@ impl Database {
         {
             let mut state = locked(&self.state);
             state.doubts += 1;
+            state.mixed = true;
             state.known = Versions::from([(table.to_owned(), *version)]);
             // How many rows there are is not known any more either.
             state.rows.clear();
@@ -479,7 +480,7 @@ impl Database {
         let is_little = (1..=COMPRESSED_BYTES_MIN).contains(&log_bytes);
         let is_known = {
             let state = locked(&self.state);
-            state.open.is_some() && !state.mixed && state.doubts == 0
+            state.open.is_some() && !state.mixed
         };
         if is_little
             && is_known

@@ -53,11 +53,21 @@ impl Slot {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn turn(&self) -> Turn<'_> {
+        let state = self.free.wait_while(self.state(), |it| it.taken).unwrap_or_else(PoisonError::into_inner);
+        self.begin(state)
+    }
+
     /// `None` if it was not free for so long.
-    fn turn(&self, patience: Duration) -> Option<Turn<'_>> {
+    fn turn_within(&self, patience: Duration) -> Option<Turn<'_>> {
         let waited = self.free.wait_timeout_while(self.state(), patience, |it| it.taken);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        (!std::mem::replace(&mut state.taken, true)).then(|| Turn { slot: self, kept: state.kept.take() })
+        let state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        (!state.taken).then(|| self.begin(state))
+    }
+
+    fn begin(&self, mut state: MutexGuard<'_, State>) -> Turn<'_> {
+        state.taken = true;
+        Turn { slot: self, kept: state.kept.take() }
     }
 }
 
@@ -93,7 +103,7 @@ impl Connections {
     /// # Errors
     /// Those of the question, a file that is no database.
     pub fn ask<T>(&self, question: impl FnOnce(&Connection) -> Result<T, IoError>) -> Result<Option<T>, IoError> {
-        match self.writer.turn(PATIENCE) {
+        match self.writer.turn_within(PATIENCE) {
             Some(mut turn) => self.answer(&mut turn.kept, question),
             None => self.answer(&mut self.reader.lock().unwrap_or_else(PoisonError::into_inner), question),
         }
@@ -120,7 +130,7 @@ impl Connections {
     /// # Errors
     /// Those of the act, a file that is no database.
     pub fn write(&self, act: impl FnOnce(&mut Connection) -> Result<bool, IoError>) -> Result<(), IoError> {
-        let mut turn = self.writer.turn(Duration::MAX).expect("nobody waits that long");
+        let mut turn = self.writer.turn();
         let seen = self.stamp()?;
         if let (None, Some(folder)) = (&seen, self.database.parent()) {
             fs::create_folder(folder)?;
