@@ -274,6 +274,58 @@ fn a_run_that_is_killed_is_gone_on_with() {
     }
 }
 
+/// Queries in words that only DuckDB has: what they read is seen, and they do what they say.
+#[test]
+fn what_only_duckdb_writes_is_understood() {
+    let project = project(
+        r#"[source.raw]
+files = ["raw.csv"]
+[asset.orders]
+io = "wh"
+sql = "select id, region, amount::decimal(10, 2) as amount, day from raw"
+[asset.wide]
+io = "wh"
+sql = "pivot orders on region using sum(amount) group by day order by day"
+[asset.fixed]
+io = "wh"
+sql = "select * from (pivot orders on region in ('north', 'south') using sum(amount) group by day)"
+materialized = "view"
+[asset.long]
+io = "wh"
+sql = "unpivot fixed on north, south into name region value total"
+[asset.priced]
+io = "wh"
+sql = "select o.id, o.amount * p.price as v from orders o asof join prices p on o.day >= p.day"
+[asset.prices]
+io = "wh"
+sql = "from (values (date '2026-01-01', 2), (date '2026-01-03', 3)) t(day, price)"
+[asset.lists]
+io = "wh"
+sql = "with a as materialized (from orders) select id, [x * 2 for x in [id, 3] if (x > 2)] as l from a using sample 100%"
+[asset.types]
+io = "wh"
+sql = "select column_name, column_type from (describe orders)"
+"#,
+    );
+    let project = project.file("raw.csv", "id,region,amount,day\n1,north,10.5,2026-01-01\n2,south,4,2026-01-03\n");
+    let all = ["fixed", "lists", "long", "orders", "priced", "prices", "types", "wide"];
+    assert_eq!(ran(&project), all.map(|it| format!("{it} built")));
+    for (table, expected) in [
+        ("wide", &["2026-01-01|10.50|", "2026-01-03||4.00"][..]),
+        ("long", &["2026-01-01|north|10.50", "2026-01-03|south|4.00"]),
+        ("priced", &["1|21.00", "2|12.00"]),
+        ("lists", &["1|[6]", "2|[6]"]),
+        ("types", &["amount|DECIMAL(10,2)", "day|DATE", "id|BIGINT", "region|VARCHAR"]),
+    ] {
+        assert_eq!(asked(&project, &format!("select * from {table} order by 1")), expected, "{table}");
+    }
+    project.edit("raw.csv", "2,south,4", "2,south,5");
+    assert_eq!(
+        ran(&project),
+        ["fixed built", "lists built", "long built", "orders built", "priced built", "types built", "wide built"]
+    );
+}
+
 /// What was written down of the file before somebody else changed it is not believed again because of what a run
 /// that is killed has added to it.
 #[test]

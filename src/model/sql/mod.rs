@@ -6,6 +6,7 @@
 mod copied;
 pub mod inputs;
 mod made_rows;
+mod respelt;
 mod statements;
 mod tables;
 mod tokens;

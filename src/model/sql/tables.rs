@@ -4,12 +4,13 @@ use std::{collections::HashMap, ops::ControlFlow, ops::Range};
 
 use sqlparser::{
     ast::{Expr, Function, FunctionArguments, ObjectName, Query, SetExpr, Statement, TableFactor, Visit, Visitor},
-    parser::Parser,
-    tokenizer::Token,
+    dialect::Dialect as Rules,
+    parser::{Parser, ParserError},
+    tokenizer::{Token, Tokenizer},
 };
 
 use super::{
-    Dialect, SqlError, offset,
+    Dialect, SqlError, offset, respelt,
     unseen::{self, Stands},
 };
 
@@ -85,12 +86,15 @@ pub(super) fn reads_of(query: &Query, text: &str, dialect: Dialect) -> Result<Re
     }
 }
 
+fn parser(text: &str, dialect: Dialect) -> Result<Parser<'static>, ParserError> {
+    let rules: &'static dyn Rules = if dialect == Dialect::DuckDb { &respelt::duckdb::Rules } else { dialect.rules() };
+    let tokens = Tokenizer::new(rules, text).tokenize_with_location()?;
+    Ok(Parser::new(rules).with_recursion_limit(DEPTH_MAX).with_tokens_with_locations(respelt::plain(tokens, dialect)))
+}
+
 /// The one query in `text`.
 pub(super) fn query(text: &str, dialect: Dialect) -> Result<Box<Query>, SqlError> {
-    let parsed = Parser::new(dialect.rules())
-        .with_recursion_limit(DEPTH_MAX)
-        .try_with_sql(text)
-        .and_then(|mut it| it.parse_statements());
+    let parsed = parser(text, dialect).and_then(|mut it| it.parse_statements());
     let mut statements = parsed.map_err(|error| syntax_error(text, &error.to_string()))?;
     let message = match (statements.pop(), statements.is_empty()) {
         (Some(Statement::Query(query)), true) => return Ok(query),
@@ -106,7 +110,7 @@ pub(super) fn query(text: &str, dialect: Dialect) -> Result<Box<Query>, SqlError
 /// # Errors
 /// Anything but one whole expression.
 pub fn reads_of_expression(text: &str, dialect: Dialect) -> Result<Reads, SqlError> {
-    let parsed = Parser::new(dialect.rules()).with_recursion_limit(DEPTH_MAX).try_with_sql(text).and_then(|mut it| {
+    let parsed = parser(text, dialect).and_then(|mut it| {
         let expression = it.parse_expr()?;
         // What is left over would be part of the query around it.
         it.expect_token(&Token::EOF).map(|_| expression)
@@ -132,7 +136,11 @@ fn syntax_error(text: &str, told: &str) -> SqlError {
     });
     match place {
         Some((message, at)) => SqlError { message, at: Some(at) },
-        None => SqlError { message: told.to_owned(), at: None },
+        None => {
+            let end = text.trim_end().len();
+            let last = text[..end].chars().next_back().map_or(0, char::len_utf8);
+            SqlError { message: told.to_owned(), at: told.ends_with("EOF").then_some(end - last..end) }
+        }
     }
 }
 
@@ -339,7 +347,7 @@ mod tests {
             ("", "there is no query", None),
             ("drop table a", "this is not a query: begin with SELECT or WITH", None),
             ("select 1; select 2", "there is more than one statement", None),
-            ("select *\nfrom a\nwhere", "Expected: an expression, found: EOF", None),
+            ("select *\nfrom a\nwhere", "Expected: an expression, found: EOF", Some("e")),
             ("select * from a where )", "Expected: an expression, found: )", Some(")")),
         ] {
             let error = tables(text, Dialect::Sqlite).unwrap_err();
