@@ -274,6 +274,26 @@ fn a_run_that_is_killed_is_gone_on_with() {
     }
 }
 
+/// What a contract agrees on are the types as DuckDB writes them, by any of their names, or families of them.
+#[test]
+fn a_contract_is_of_the_types_of_duckdb() {
+    let query = "select 1::bigint as id, 2::integer as n, 1.5::decimal(10, 2) as amount, [1, 2] as l, 'x' as t, 200::utinyint as u, \
+        timestamptz '2026-01-01' as at, 'a'::enum('a', 'b') as e, {'k': 1} as s, 'x'::blob as b";
+    let project = project(&format!(
+        "[asset.a]\nio = \"wh\"\nsql = \"{query}\"\nchecks = [\n\
+         {{ schema = {{ columns = {{ id = \"bigint\", n = \"int4\", amount = \"numeric(10,2)\", l = \"integer[]\", t = \"varchar\", u = \"UTINYINT\",\n\
+         at = \"timestamptz\", e = \"enum('a', 'b')\", s = \"struct(k integer)\", b = \"blob\" }}, order = true }} }},\n\
+         {{ schema = {{ columns = {{ id = \"integer\", u = \"integer\", amount = \"number\", t = \"text\", at = \"timestamp\", b = \"binary\" }}, extra = true }}, name = \"kinds\" }},\n]\n"
+    ));
+    assert_eq!(ran(&project), ["a built"]);
+    project.edit("assets.toml", "200::utinyint", "200::usmallint");
+    project.edit("assets.toml", "1.5::decimal(10, 2)", "1.5::decimal(10, 3)");
+    let run = project.run(&["materialize"]).exited(4);
+    for line in ["amount  numeric(10,2)  DECIMAL(10,3)", "u       UTINYINT       USMALLINT"] {
+        assert!(run.stderr.contains(line), "{}", run.stderr);
+    }
+}
+
 /// Queries in words that only DuckDB has: what they read is seen, and they do what they say.
 #[test]
 fn what_only_duckdb_writes_is_understood() {

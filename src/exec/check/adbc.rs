@@ -20,7 +20,7 @@ use crate::{
         stop::Stop,
         table::{columns::kind, show::cells},
     },
-    model::sql::Dialect,
+    model::{check::sql, sql::Dialect},
 };
 
 /// The same in this very process.
@@ -77,6 +77,21 @@ impl Examiner for AdbcExaminer {
         let mut session = self.session.lock().map_err(Failed::plain)?;
         let (text, lead) = session.query(sql);
         found(&mut session, &text, limit).map_err(|it| Failed::of_adbc(it, lead))
+    }
+
+    /// What DuckDB hands over does not tell all of its types apart.
+    fn columns(&self, table: &str) -> Result<Vec<(String, String)>, Failed> {
+        let query = sql::columns_of(table, self.dialect());
+        if self.dialect() != Dialect::DuckDb {
+            return self.rows(&query, 0).map(|it| it.columns);
+        }
+        let mut session = self.session.lock().map_err(Failed::plain)?;
+        let told = session.texts(&format!("describe {query}")).map_err(Failed::plain)?;
+        let column = |row: Vec<Option<String>>| {
+            let mut row = row.into_iter();
+            Some((row.next()??, row.next()??))
+        };
+        Ok(told.into_iter().filter_map(column).collect())
     }
 }
 

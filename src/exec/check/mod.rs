@@ -89,6 +89,14 @@ pub trait Examiner {
     /// # Errors
     /// What the engine says of the query.
     fn rows(&self, sql: &str, limit: usize) -> Result<Found, Failed>;
+
+    /// The names of a table's columns and their types, as the engine spells them.
+    ///
+    /// # Errors
+    /// A table that is not there.
+    fn columns(&self, table: &str) -> Result<Vec<(String, String)>, Failed> {
+        self.rows(&sql::columns_of(table, self.dialect()), 0).map(|it| it.columns)
+    }
 }
 
 /// Columns, the first rows, and how many there are in all.
@@ -133,7 +141,7 @@ pub fn examine(
     examiner: &dyn Examiner,
     now: Timestamp,
 ) -> Result<Vec<(Finding, Option<Trouble>)>, Failed> {
-    let columns = examiner.rows(&sql::columns_of(&request.table, examiner.dialect()), 0)?.columns;
+    let columns = examiner.columns(&request.table)?;
     let names: Vec<String> = columns.iter().map(|it| it.0.clone()).collect();
     let one = |asked: &Asked| {
         let mut asked = asked.clone();
@@ -181,8 +189,7 @@ fn spell(rule: &mut Rule, table: &str, names: &[String], examiner: &dyn Examiner
         *column = found(column, table, names)?;
     }
     let Some(other) = rule.other().map(str::to_owned) else { return Ok(()) };
-    let there = examiner.rows(&sql::columns_of(&other, examiner.dialect()), 0);
-    let there = there.map_err(|it| format!("`{other}` could not be read: {}", it.message))?.columns;
+    let there = examiner.columns(&other).map_err(|it| format!("`{other}` could not be read: {}", it.message))?;
     let there: Vec<String> = there.into_iter().map(|it| it.0).collect();
     match rule {
         Rule::Relationships { field, .. } => *field = found(field, &other, &there)?,

@@ -401,8 +401,28 @@ const FAMILIES: [(&str, &[&str]); 7] = [
     (
         "integer",
         &[
-            "int", "integer", "bigint", "smallint", "tinyint", "int2", "int4", "int8", "int16", "int32", "int64",
-            "uint8", "uint16", "uint32", "uint64", "hugeint",
+            "int",
+            "integer",
+            "bigint",
+            "smallint",
+            "tinyint",
+            "int2",
+            "int4",
+            "int8",
+            "int16",
+            "int32",
+            "int64",
+            "uint8",
+            "uint16",
+            "uint32",
+            "uint64",
+            "hugeint",
+            "uhugeint",
+            "ubigint",
+            "uinteger",
+            "usmallint",
+            "utinyint",
+            "bignum",
         ],
     ),
     (
@@ -427,13 +447,26 @@ const FAMILIES: [(&str, &[&str]); 7] = [
     ),
     ("boolean", &["bool", "boolean"]),
     ("date", &["date", "date32", "date64"]),
-    ("timestamp", &["timestamp", "timestamptz", "timestamp with time zone", "timestamp without time zone", "datetime"]),
+    (
+        "timestamp",
+        &[
+            "timestamp",
+            "timestamptz",
+            "timestamp with time zone",
+            "timestamp without time zone",
+            "datetime",
+            "timestamp_s",
+            "timestamp_ms",
+            "timestamp_ns",
+        ],
+    ),
     ("binary", &["blob", "bytea", "bytes", "binary", "largebinary", "varbinary"]),
 ];
 
-/// What Postgres and SQL call one type; of several words the first is as it is told.
-const SAME: [&[&str]; 12] = [
+/// What Postgres, DuckDB and SQL call one type; of several words the first is as it is told.
+const SAME: [&[&str]; 13] = [
     &["int8", "bigint"],
+    &["int4", "int", "integer"],
     &["int2", "smallint"],
     &["float4", "real"],
     &["float8", "double precision", "double"],
@@ -451,7 +484,8 @@ const SAME: [&[&str]; 12] = [
 fn one_name(written: &str) -> String {
     let (bare, size) = written.split_at(written.find('(').unwrap_or(written.len()));
     let found = SAME.iter().find(|it| it.contains(&bare.trim()));
-    format!("{}{size}", found.map_or(bare.trim(), |it| it[0]))
+    // Before each element of a list, too, a space says nothing.
+    format!("{}{}", found.map_or(bare.trim(), |it| it[0]), size.replace(", ", ","))
 }
 
 /// Whether a column of the type `found` is what a contract calls `expected`: a word for a family means
