@@ -108,6 +108,16 @@ impl Resolver<'_> {
             let help = "only `vars`, `env`, `project.root` and `ref(\"KEY\")` can be named here";
             return Err(wrong("a query is known before anything is run", help, None));
         }
+        // Its value is put in when it is made; what the query reads is known before.
+        if let Some(at) = template.works_on_partition() {
+            let help =
+                "write {{ partition.key }} and no more, and let the query decide: where region = '{{ partition.key }}'";
+            return Err(wrong(
+                "a query is one for all partitions: what is made can be inserted, and nothing else",
+                help,
+                Some(at),
+            ));
+        }
         let Some(declared) = scope.env else {
             if uses.env.is_empty() && !uses.all_env {
                 return Ok(uses);

@@ -27,6 +27,8 @@ impl<'a> Resolver<'a> {
             return None;
         }
         let near = keys().find(|it| *it == name).or_else(|| self.report.nearest(&name, keys()));
+        // `main.orders` is no other table than `orders`.
+        let last = table.parts.last().and_then(|last| keys().find(|it| it.eq_ignore_ascii_case(last)));
         let shown = if near.is_some() { &name } else { &table.parts.join(".") };
         let told = Diagnostic::error(code::UNKNOWN_DEP, format!("there is no asset or source `{shown}`"));
         let told = told.at(place).label("unknown table");
@@ -36,6 +38,9 @@ impl<'a> Resolver<'a> {
             }
             Some(near) if table.parts.len() > 1 => told.help(format!("write it as one name: \"{near}\"")),
             Some(near) => told.help(format!("did you mean `{near}`?")),
+            None if table.parts.len() > 1 && last.is_some() => {
+                told.help(format!("write it by its key alone: {}", dialect.quoted(last.unwrap_or_default())))
+            }
             None if dialect == Dialect::DataFusion => told.help(declaring(&name)),
             None if table.parts.len() > 1 => told.help(listing(table)),
             None => told.help(declaring(&name)).help(listing(table)),

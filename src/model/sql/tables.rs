@@ -3,7 +3,10 @@
 use std::{collections::HashMap, ops::ControlFlow, ops::Range};
 
 use sqlparser::{
-    ast::{Expr, Function, FunctionArguments, ObjectName, Query, SetExpr, Statement, TableFactor, Visit, Visitor},
+    ast::{
+        Expr, Function, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, SetExpr, SetOperator, Statement,
+        TableFactor, Visit, Visitor, With,
+    },
     dialect::Dialect as Rules,
     parser::{Parser, ParserError},
     tokenizer::{Token, Tokenizer},
@@ -94,7 +97,16 @@ fn parser(text: &str, dialect: Dialect) -> Result<Parser<'static>, ParserError> 
 
 /// The one query in `text`.
 pub(super) fn query(text: &str, dialect: Dialect) -> Result<Box<Query>, SqlError> {
-    let parsed = parser(text, dialect).and_then(|mut it| it.parse_statements());
+    only_query(text, parser(text, dialect).and_then(|mut it| it.parse_statements()))
+}
+
+/// The same, if the parser knows all of its words: with every name that is in it.
+pub(super) fn query_as_written(text: &str, dialect: Dialect) -> Result<Box<Query>, SqlError> {
+    let parser = Parser::new(dialect.rules()).with_recursion_limit(DEPTH_MAX).try_with_sql(text);
+    only_query(text, parser.and_then(|mut it| it.parse_statements()))
+}
+
+fn only_query(text: &str, parsed: Result<Vec<Statement>, ParserError>) -> Result<Box<Query>, SqlError> {
     let mut statements = parsed.map_err(|error| syntax_error(text, &error.to_string()))?;
     let message = match (statements.pop(), statements.is_empty()) {
         (Some(Statement::Query(query)), true) => return Ok(query),
@@ -149,7 +161,7 @@ struct Reader<'t> {
     dialect: Dialect,
     /// What the queries in a WITH see: the names before them, and their own if it is recursive.
     own: HashMap<*const Query, Vec<String>>,
-    /// Every name of a WITH that is known in the queries around the place, innermost last.
+    /// Every name of a WITH that is known in the queries around the place, [`folded`], innermost last.
     scopes: Vec<Vec<String>>,
     found: Reads,
 }
@@ -161,11 +173,73 @@ impl<'t> Reader<'t> {
 
     fn add(&mut self, name: &ObjectName) {
         let Some(named) = self.named(name) else { return };
-        let is_own = |it: &String| self.scopes.last().into_iter().flatten().any(|own| own.eq_ignore_ascii_case(it));
-        if named.parts.len() == 1 && is_own(&named.parts[0]) {
+        if let [ObjectNamePart::Identifier(only)] = &name.0[..]
+            && self.is_own(&folded(only, self.dialect))
+        {
             return;
         }
         push_new(&mut self.found.tables, named);
+    }
+
+    fn is_own(&self, folded: &str) -> bool {
+        self.scopes.last().is_some_and(|it| it.iter().any(|own| own == folded))
+    }
+
+    /// `table a`, wherever a SELECT could stand.
+    fn add_named_alone(&mut self, body: &SetExpr) {
+        match body {
+            SetExpr::SetOperation { left, right, .. } => {
+                self.add_named_alone(left);
+                self.add_named_alone(right);
+            }
+            SetExpr::Table(it) => {
+                let parts: Vec<String> = it.schema_name.iter().chain(&it.table_name).cloned().collect();
+                let Some(name) = it.table_name.as_deref() else { return };
+                if parts.len() == 1 && self.is_own(&folded(&Ident::new(name), self.dialect)) {
+                    return;
+                }
+                // The parser keeps no place.
+                let at = self.text.rfind(name).unwrap_or(0);
+                push_new(&mut self.found.tables, TableName { parts, at: at..at + name.len() });
+            }
+            _ => {}
+        }
+    }
+
+    /// What each query of a WITH sees: names of the queries around it, of those before it, and what else its engine lets it
+    /// see.
+    fn scopes_of(&mut self, with: &With, around: &[String]) -> Vec<String> {
+        let names: Vec<String> = with.cte_tables.iter().map(|it| folded(&it.alias.name, self.dialect)).collect();
+        for (at, cte) in with.cte_tables.iter().enumerate() {
+            let sees_later = self.dialect == Dialect::Sqlite || self.dialect == Dialect::Postgres && with.recursive;
+            let later = if sees_later { &names[at + 1..] } else { &[] };
+            let mut seen = [around, &names[..at], later].concat();
+            let first = match &*cte.query.body {
+                SetExpr::SetOperation { op: SetOperator::Union, left, .. } => Some(left),
+                _ => None,
+            };
+            let sees_itself = match self.dialect {
+                Dialect::DuckDb => with.recursive && first.is_some(),
+                // Which says nothing by RECURSIVE.
+                Dialect::Sqlite => first.is_some(),
+                _ => with.recursive,
+            };
+            if sees_itself {
+                if let (Dialect::DuckDb | Dialect::Sqlite, Some(first)) = (self.dialect, first) {
+                    // What it begins with is another table of that name.
+                    let within = cte.query.with.iter().flat_map(|it| &it.cte_tables);
+                    let within = within.map(|it| folded(&it.alias.name, self.dialect));
+                    let mut alone = Reader::of(self.text, self.dialect);
+                    alone.scopes.push(seen.iter().cloned().chain(within).collect());
+                    alone.add_named_alone(first);
+                    let _ = first.visit(&mut alone);
+                    alone.found.tables.into_iter().for_each(|it| push_new(&mut self.found.tables, it));
+                }
+                seen.push(names[at].clone());
+            }
+            self.own.insert(std::ptr::from_ref(&*cte.query), seen);
+        }
+        [around, &names].concat()
     }
 
     fn add_call(&mut self, name: &ObjectName, stands: Stands) {
@@ -193,6 +267,15 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// A name of a WITH as the engine compares it with others.
+fn folded(name: &Ident, dialect: Dialect) -> String {
+    match (dialect, name.quote_style) {
+        (Dialect::DataFusion, _) | (Dialect::Postgres | Dialect::Snowflake, Some(_)) => name.value.clone(),
+        (Dialect::Snowflake, None) => name.value.to_uppercase(),
+        _ => name.value.to_lowercase(),
+    }
+}
+
 fn push_new(them: &mut Vec<TableName>, name: TableName) {
     if !them.iter().any(|it| it.parts == name.parts) {
         them.push(name);
@@ -209,17 +292,10 @@ impl Visitor for Reader<'_> {
         let names = self.own.remove(&std::ptr::from_ref(query));
         let mut names = names.or_else(|| self.scopes.last().cloned()).unwrap_or_default();
         if let Some(with) = &query.with {
-            for cte in &with.cte_tables {
-                if with.recursive {
-                    names.push(cte.alias.name.value.clone());
-                }
-                self.own.insert(std::ptr::from_ref(&*cte.query), names.clone());
-                if !with.recursive {
-                    names.push(cte.alias.name.value.clone());
-                }
-            }
+            names = self.scopes_of(with, &names);
         }
         self.scopes.push(names);
+        self.add_named_alone(&query.body);
         ControlFlow::Continue(())
     }
 
@@ -339,6 +415,39 @@ mod tests {
         let text = "select 'é',\n  * from 'raw/c.csv' o";
         let at = tables(text, Dialect::DuckDb).unwrap()[0].at.clone();
         assert_eq!(&text[at], "'raw/c.csv'");
+    }
+
+    /// What the queries of a WITH see of each other differs from engine to engine.
+    #[test]
+    fn names_of_a_with_hide_tables_as_the_engine_says() {
+        let all = [Dialect::DuckDb, Dialect::Postgres, Dialect::Sqlite, Dialect::DataFusion];
+        for (text, expected) in [
+            ("select a from t union all table b", ["b t"; 4]),
+            ("with x as (select 1 as n) table b", ["b"; 4]),
+            ("with x as (select 1 as n) table x", [""; 4]),
+            // By its own name.
+            ("with recursive b as (select * from b) select * from b", ["b", "", "b", ""]),
+            ("with recursive b as (select n from b union all select n + 1 from b) select * from b", ["b", "", "b", ""]),
+            ("with recursive b as (table b union all select n + 1 from b) select * from b", ["b", "", "b", ""]),
+            (
+                "with recursive b as (with c as (select * from d) select n from c union select n from b, c) select * from b",
+                ["d"; 4],
+            ),
+            ("with b as (select 1 as n union all select n + 1 from b) select * from b", ["b", "b", "", "b"]),
+            // By those after it.
+            ("with x as (select * from y), y as (select 1) select * from x", ["y", "y", "", "y"]),
+            ("with recursive x as (select * from y), y as (select 1) select * from x", ["y", "", "", "y"]),
+            // By case.
+            ("with B as (select 1 as x) select * from b", ["", "", "", "b"]),
+            ("with \"B\" as (select 1 as x) select * from b, \"B\"", ["", "b", "", "b"]),
+            ("with \"b\" as (select 1 as x) select * from B", ["", "", "", "B"]),
+        ] {
+            for (dialect, expected) in all.into_iter().zip(expected) {
+                let found = tables(text, dialect).unwrap_or_else(|it| panic!("{dialect:?}: {text}: {it}"));
+                let found: Vec<String> = found.into_iter().map(|it| it.parts.join(".")).collect();
+                assert_eq!(found.join(" "), expected, "{dialect:?}: {text}");
+            }
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use sqlparser::{
     tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace},
 };
 
-use super::{Dialect, Lines, tables::query};
+use super::{Dialect, Lines, tables::query_as_written};
 
 /// Every token with its length before it. What is a hint or is run by some engine (`/*+`, `/*!`, `--+`) counts.
 pub fn normal_form(text: &str, dialect: Dialect) -> Vec<u8> {
@@ -124,7 +124,7 @@ fn written(text: &str, dialect: Dialect) -> Option<String> {
             ControlFlow::Continue(())
         }
     }
-    let mut query = query(text, dialect).ok()?;
+    let mut query = query_as_written(text, dialect).ok()?;
     if has_unnamed(&query) {
         return None;
     }
@@ -145,7 +145,7 @@ fn run_together(before: &str, after: &str) -> bool {
 
 /// SQLite calls a column that is an expression without a name as that is written, white space and all.
 fn names_columns_by_text(text: &str) -> bool {
-    query(text, Dialect::Sqlite).map_or(true, |it| has_unnamed(&it))
+    query_as_written(text, Dialect::Sqlite).map_or(true, |it| has_unnamed(&it))
 }
 
 /// Whether some column that can be seen is an expression without a name.

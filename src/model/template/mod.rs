@@ -207,9 +207,16 @@ impl Template {
 
     /// Where the variable `name` of the environment is named in another way than `{{ env.NAME }}`.
     pub fn worked_on(&self, name: &str) -> Option<std::ops::Range<usize>> {
-        let references = scan::scan(&self.text).references;
-        let is_it = |it: &&Reference| it.root == Root::Env && it.path.first().is_some_and(|it| it.text == name);
-        references.iter().filter(is_it).find(|it| !it.plain).map(|it| it.at.clone())
+        self.not_plain(|it| it.root == Root::Env && it.path.first().is_some_and(|it| it.text == name))
+    }
+
+    /// Where what is made is named in another way than `{{ partition.NAME }}`.
+    pub fn works_on_partition(&self) -> Option<std::ops::Range<usize>> {
+        self.not_plain(|it| it.root == Root::Partition)
+    }
+
+    fn not_plain(&self, is_it: impl Fn(&Reference) -> bool) -> Option<std::ops::Range<usize>> {
+        scan::scan(&self.text).references.iter().find(|it| !it.plain && is_it(it)).map(|it| it.at.clone())
     }
 
     /// Everything that the text names, without rendering it.

@@ -51,7 +51,9 @@ const TYPES: [&str; 4] = ["timestamp_ms", "timestamp_ns", "timestamp_s", "timest
 impl Respelling {
     pub(super) fn duckdb(&mut self) -> bool {
         match self.token(0) {
-            Some(Token::Word(word)) if word.quote_style.is_none() => self.pivot() || self.clause() || self.expression(),
+            Some(Token::Word(word)) if word.quote_style.is_none() => {
+                self.pivot() || self.first() || self.clause() || self.expression()
+            }
             Some(Token::Word(_)) => self.is_named() && self.leave_out(2),
             // `e'a\n'`
             Some(Token::EscapedStringLiteral(text)) => {
@@ -71,6 +73,55 @@ impl Respelling {
             }
             _ => false,
         }
+    }
+
+    /// `from a where b` is `select * from a where b`; and in brackets the parser takes `from a select b` for a query only
+    /// behind a WITH.
+    fn first(&mut self) -> bool {
+        const SETS: [&str; 5] = ["union", "except", "intersect", "all", "name"];
+        if self.is_any(0, &["union", "except", "intersect"]) {
+            self.around().selects = false;
+        }
+        if self.is(0, "with") && self.is_beginning() {
+            self.around().is_with = true;
+        }
+        if self.is(0, "select") {
+            self.around().selects = true;
+        }
+        let (is_with, selects) = (self.around().is_with, self.around().selects);
+        let is_in_brackets = self.came_after_token(&Token::LParen);
+        let is_trimming = is_in_brackets && self.before(2).is_some_and(|it| is_word(it, "trim"));
+        let is_first =
+            self.is_beginning() || self.came_after(&SETS) || is_with && self.came_after_token(&Token::RParen);
+        if !self.is(0, "from") || selects || !is_first || is_trimming {
+            return false;
+        }
+        self.around().selects = true;
+        let from = Token::make_keyword("from");
+        if !self.selects_later() {
+            return self.put([Token::make_keyword("select"), Token::Mul, from]);
+        }
+        let lead = ["with", "assets_nothing", "as"].map(Token::make_keyword);
+        let nothing = [Token::LParen, Token::make_keyword("select"), Token::make_keyword("null"), Token::RParen];
+        is_in_brackets && self.put(lead.into_iter().chain(nothing).chain([from]))
+    }
+
+    /// Whether a SELECT follows in this very query.
+    fn selects_later(&self) -> bool {
+        let mut depth = 0;
+        for on in 1.. {
+            match self.token(on) {
+                Some(Token::LParen | Token::LBracket) => depth += 1,
+                Some(Token::RParen | Token::RBracket) if depth == 0 => return false,
+                Some(Token::RParen | Token::RBracket) => depth -= 1,
+                None => return false,
+                _ if depth > 0 => {}
+                _ if self.is_any(on, &["union", "except", "intersect"]) => return false,
+                _ if self.is(on, "select") => return true,
+                _ => {}
+            }
+        }
+        false
     }
 
     /// What stands around tables.
@@ -115,7 +166,14 @@ impl Respelling {
     }
 
     fn expression(&mut self) -> bool {
-        if self.is(0, "isnull") && self.came_after_value() && !self.is_token(1, &Token::LParen) {
+        if self.is(0, "in") && !self.is_token(1, &Token::LParen) && self.is_list() {
+            // `a in b`, `a not in b`
+            let is_not = self.came_after(&["not"]);
+            if is_not {
+                self.made.pop();
+            }
+            self.put([if is_not { Token::Neq } else { Token::Eq }])
+        } else if self.is(0, "isnull") && self.came_after_value() && !self.is_token(1, &Token::LParen) {
             self.put_words(&["is", "null"])
         } else if self.is_any(0, &TYPES) && matches!(self.token(1), Some(Token::SingleQuotedString(_))) {
             self.leave_out(1)
@@ -138,6 +196,13 @@ impl Respelling {
         } else {
             false
         }
+    }
+
+    /// Whether what follows an IN is a list, and not what `position('a' in b)` looks through.
+    fn is_list(&self) -> bool {
+        let is_searching =
+            self.around.last().is_some_and(|it| it.of.as_ref().is_some_and(|it| is_word(it, "position")));
+        !is_searching && !matches!(self.token(1), None | Some(Token::Comma | Token::RParen))
     }
 
     fn is_trimming(&self) -> bool {

@@ -40,6 +40,11 @@ pub fn plain(tokens: Vec<TokenWithSpan>, dialect: Dialect) -> Vec<TokenWithSpan>
 #[derive(Default)]
 struct Around {
     opened: Option<Token>,
+    /// What stands before it.
+    of: Option<Token>,
+    /// It begins with WITH; it has got to the SELECT of a query, or to a FROM that goes before it.
+    is_with: bool,
+    selects: bool,
     turned: Option<Turned>,
     /// Behind the `for` of `[a for b in c if d]`.
     comprehends: bool,
@@ -162,8 +167,8 @@ impl Respelling {
     fn brackets(&mut self) -> bool {
         match self.token(0) {
             Some(token @ (Token::LParen | Token::LBracket | Token::LBrace)) => {
-                let opened = Some(token.clone());
-                self.around.push(Around { opened, ..Around::default() });
+                let (opened, of) = (Some(token.clone()), self.before(1).cloned());
+                self.around.push(Around { opened, of, ..Around::default() });
             }
             Some(Token::RParen | Token::RBracket | Token::RBrace) if self.around.len() > 1 => {
                 self.around.pop();
@@ -231,6 +236,14 @@ mod tests {
             ("unpivot include nulls a on columns(* exclude (k)) into name d value e, f order by k", "a"),
             ("select * from (unpivot a on (b, c), d into name e value f, g) where f > (select max(i) from h)", "a h"),
             ("pivot_longer a on b", "a"),
+            ("select (from a select max(b)), exists(from c where d), e > any(from f select g) from h", "a c f h"),
+            ("select * from (from a where b > 1) join (from c select d) using (d)", "a c"),
+            ("from a where b > 1 order by c", "a"),
+            ("with x as (from a where b), y as (from x select c) from y where d", "a"),
+            ("from a where b union all by name from c where d union from e", "a c e"),
+            ("from a select extract(year from b), count(*) where c group by all", "a"),
+            ("select (select max(b) from c), substring(d, 1) from a", "c a"),
+            ("select b in l, c not in s.l, d in [1, 2], position('x' in e), f in (select g from h) from a", "h a"),
             ("select * from (summarize a)", "a"),
             ("select * from (describe select * from a join b using (c))", "a b"),
             ("select * from a asof join b on a.t >= b.t", "a b"),
@@ -292,6 +305,7 @@ mod tests {
     fn what_postgres_and_sqlite_alone_write_reads_what_it_says() {
         for (dialect, text, expected) in [
             (Dialect::Postgres, "table a", "a"),
+            (Dialect::Postgres, "select b from only (a), only (s.c) join only(d) using (e)", "a s.c d"),
             (Dialect::Postgres, "select (b).*, f(variadic c), d between symmetric 1 and 2 from only a", "a"),
             (Dialect::Postgres, "select b is json, c is not json object with unique keys and d from a", "a"),
             (Dialect::Postgres, "select sum(b) over (order by c rows 1 preceding exclude ties) from a", "a"),

@@ -10,7 +10,12 @@ impl Respelling {
         let is_in_list = self.came_after_token(&Token::LParen) || self.came_after_token(&Token::Comma);
         let says_nothing = self.is(0, "symmetric") && self.came_after(&["between"])
             || self.is(0, "variadic") && is_in_list
-            || self.is(0, "only") && self.came_after(&["from", "join"]) && is_name;
+            || self.is(0, "only")
+                && (self.came_after(&["from", "join", "table"]) || self.came_after_token(&Token::Comma))
+                && is_name;
+        if self.is(0, "only") && self.is_token(1, &Token::LParen) {
+            return self.only();
+        }
         // `(a).*`
         if self.is_token(0, &Token::Period) && self.is_token(1, &Token::Mul) && self.came_after_token(&Token::RParen) {
             self.leave_out(2)
@@ -28,6 +33,15 @@ impl Respelling {
         } else {
             false
         }
+    }
+
+    /// `only (a.b)`
+    fn only(&mut self) -> bool {
+        self.leave_out(2);
+        while self.token(0).is_some_and(|it| *it != Token::RParen) {
+            self.keep();
+        }
+        self.leave_out(1)
     }
 
     fn was_is(&self) -> bool {
