@@ -520,3 +520,61 @@ fn a_target_of_files_has_no_views_and_hooks() {
     shop.project.run(&["-t", "test", "materialize"]).succeeded();
     assert!(shop.project.exists("test/a.parquet") && shop.project.exists("test/b.parquet"));
 }
+
+/// What is read through a view is what lies beneath it now, whatever the view was when it was recorded.
+#[test]
+fn a_view_is_not_read_over_tables_that_are_others_by_now() {
+    for kept in ALL {
+        let shop = Shop::of(
+            kept,
+            "[asset.t]\nsql = \"select 1 as v\"\n[asset.low]\nsql = \"select v from t\"\nmaterialized = \"view\"\n\
+             [asset.vw]\nsql = \"select v from low\"\nmaterialized = \"view\"\n[asset.b]\nsql = \"select v from vw\"\n",
+        );
+        let make = |keys: &[&str]| {
+            let all = ["materialize"].into_iter().chain(keys.iter().flat_map(|it| ["-s", it])).collect::<Vec<_>>();
+            shop.project.run(&all)
+        };
+        make(&["t", "low", "vw"]).succeeded();
+        // By this tool.
+        shop.project.edit("assets.toml", "select 1 as v", "select 2 as v");
+        make(&["t"]).succeeded();
+        let said = make(&["b"]).exited(1).stderr;
+        assert!(said.contains("upstream vw shows t, which is another since, and is not selected"), "{kept:?}: {said}");
+        assert!(said.contains("select it too: put `+` before the name"), "{kept:?}: {said}");
+        make(&["+b"]).succeeded();
+        assert_eq!(shop.value("select v from b"), "2", "{kept:?}");
+        shop.project.edit("assets.toml", "select 2 as v", "select 1 as v");
+        assert_eq!(shop.ran(), ["b built", "low built", "t built", "vw built"], "{kept:?}");
+        assert_eq!(shop.value("select v from b"), "1", "{kept:?}");
+        // By others.
+        shop.run("update t set v = 999");
+        shop.project.edit("assets.toml", "select v from vw", "select v + 0 as v from vw");
+        let said = make(&["b"]).exited(1).stderr;
+        assert!(said.contains("upstream vw shows t, which was modified outside of assets"), "{kept:?}: {said}");
+        make(&[]).succeeded();
+        assert_eq!(shop.value("select v from b"), "1", "{kept:?}");
+        shop.project.run(&["status"]).succeeded();
+    }
+}
+
+/// The same while a command is at it.
+#[test]
+fn a_table_beneath_a_view_that_is_changed_while_the_view_is_read_voids_what_is_made() {
+    let shop = Shop::of(
+        Kept::Sqlite,
+        "[asset.t]\nsql = \"select 1 as v\"\n[asset.vw]\nsql = \"select v from t\"\nmaterialized = \"view\"\n\
+         [asset.b]\ncommand = \"touch began; until [ -e go ]; do sleep 0.05; done; cp {{ inputs.vw }} {{ output }}\"\ndeps = [\"vw\"]\n\
+         io = \"files\"\nformat = \"csv\"\n[io.files]\ntype = \"fs\"\nroot = \"data\"\n",
+    );
+    shop.project.run(&["materialize", "-s", "t", "-s", "vw"]).succeeded();
+    let run = shop.project.start(&["materialize"]);
+    while !shop.project.path("began").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    shop.run("update t set v = 999");
+    shop.project.write("go", "");
+    let run = run.finish();
+    assert!(run.stderr.contains("vw shows t") || run.stderr.contains("t changed during the run"), "{}", run.stderr);
+    shop.project.run(&["materialize"]).succeeded();
+    assert_eq!(shop.project.read("data/b.csv"), "v\n1\n");
+}

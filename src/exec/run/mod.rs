@@ -11,6 +11,7 @@
 
 pub mod audit;
 mod batch;
+mod beneath;
 pub mod check;
 mod claim;
 pub mod context;

@@ -20,6 +20,7 @@ use crate::{
         relation::relation,
         run::{
             audit::{Audit, Audited},
+            beneath::{beneath, shifted},
             claim::claim,
             context::{RunContext, Workspace},
             finish::{Restoring, restore},
@@ -218,7 +219,10 @@ pub fn upstream_locks(context: &RunContext<'_>, step: &PlanStep) -> Result<Vec<L
     for dep in project.ops[step.op].deps.iter().filter(|it| project.nodes[**it].asset().is_some()) {
         match partitions::recorded(workspace, step.op, *dep, &step.partition)? {
             Some((records, _)) => names.extend(records.iter().map(|it| LockName::of(&it.key, &it.partition))),
-            None => names.push(LockName::of(project.key(*dep), &PartitionKey::whole())),
+            None => {
+                let all = std::iter::once(*dep).chain(beneath(workspace, *dep));
+                names.extend(all.map(|it| LockName::of(project.key(it), &PartitionKey::whole())));
+            }
         }
     }
     Ok(names)
@@ -294,8 +298,12 @@ impl Now {
                     parts.insert(*node, ReadParts::look(context.workspace, *node, them, wanted));
                 }
                 None => {
-                    if let Some(record) = world.store.latest(world.project.key(*node), &PartitionKey::whole())? {
-                        records.insert(*node, record);
+                    let is_lent = world.deferred.is_some_and(|it| it.contains_key(node));
+                    let below = if is_lent { Vec::new() } else { beneath(context.workspace, *node) };
+                    for it in std::iter::once(*node).chain(below) {
+                        if let Some(record) = world.store.latest(world.project.key(it), &PartitionKey::whole())? {
+                            records.insert(it, record);
+                        }
                     }
                 }
             }
@@ -356,9 +364,20 @@ impl Now {
                 SourceFacts::Known { observation, .. } => Upstream::Version(observation.data_version),
                 SourceFacts::Missing(why) => Upstream::Missing(why.clone()),
             },
-            NodeBody::Asset(_) => standing(self.records.get(&dep), self.stored.get(&dep))
-                .map_or_else(|why| Upstream::Missing(missing(context, dep, why)), Upstream::Version),
+            NodeBody::Asset(_) => match standing(self.records.get(&dep), self.stored.get(&dep)) {
+                Ok(version) => match self.shifted(workspace, dep) {
+                    Some(why) => Upstream::Missing(missing(context, dep, &why)),
+                    None => Upstream::Version(version),
+                },
+                Err(why) => Upstream::Missing(missing(context, dep, why)),
+            },
         }
+    }
+
+    /// Why a view that is read is not what is recorded of it.
+    fn shifted(&self, workspace: &Workspace, dep: NodeId) -> Option<String> {
+        let is_lent = workspace.world().deferred.is_some_and(|it| it.contains_key(&dep));
+        if is_lent { None } else { shifted(workspace, dep, |it| (self.records.get(&it), self.stored.get(&it))) }
     }
 
     /// Which partitions are read of a dependency that has some.
@@ -391,9 +410,10 @@ impl Now {
     }
 
     /// What the command may read: what is added to is read too.
-    fn read(&self, op: &Op, extent: Option<Extent>) -> Vec<NodeId> {
+    fn read(&self, workspace: &Workspace, op: &Op, extent: Option<Extent>) -> Vec<NodeId> {
         let own = op.outputs.iter().filter(|_| extent == Some(Extent::Added));
-        op.deps.iter().chain(own).copied().collect()
+        let below = op.deps.iter().flat_map(|it| beneath(workspace, *it));
+        op.deps.iter().chain(own).copied().chain(below).collect()
     }
 
     /// The outputs that the command may read, as they are now (I3). Code and sources are looked at
@@ -537,7 +557,7 @@ fn stage(
             SourceFacts::Missing(_) => None,
         })
         .collect();
-    let read = now.read(op, extent);
+    let read = now.read(workspace, op, extent);
     let (inputs, stored) = (now.inputs(&read), now.stored_inputs(&read));
     let (facts, read) = match shared {
         Some(_) => (now.facts.clone(), Some(Box::new(now))),
