@@ -274,6 +274,38 @@ fn a_run_that_is_killed_is_gone_on_with() {
     }
 }
 
+/// To DuckDB `Orders` and `orders` are one table.
+#[test]
+fn what_is_known_of_a_table_is_known_however_its_name_is_spelt() {
+    let project = project("[asset.Orders]\nsql = \"select 1 as n\"\nio = \"wh\"\n");
+    assert_eq!(ran(&project), ["Orders built"]);
+    project.edit("assets.toml", "[asset.Orders]\nsql = \"select 1", "[asset.orders]\nsql = \"select 2");
+    project.run(&["materialize", "--force"]).succeeded();
+    project.edit("assets.toml", "[asset.orders]\nsql = \"select 2", "[asset.Orders]\nsql = \"select 1");
+    assert_ne!(project.run(&["status"]).code, 0);
+    assert_eq!(ran(&project), ["Orders built"]);
+    assert_eq!(asked(&project, "select n from orders"), ["1"]);
+}
+
+/// Opened twice in one process, each would write over what the other has written.
+#[test]
+fn a_file_is_one_database_by_whatever_links_it_is_reached() {
+    let io = |name: &str, path: &str| format!("[io.{name}]\ntype = \"duckdb\"\npath = \"{path}\"\n");
+    let project = project(&format!(
+        "{}{}[asset.t]\nsql = \"select range as n from range(1000)\"\nio = \"one\"\n[asset.u]\nsql = \"select range as n from range(2000)\"\nio = \"two\"\n",
+        io("one", "one/it.duckdb"),
+        io("two", "two/it.duckdb")
+    ));
+    std::fs::create_dir(project.path("one")).unwrap();
+    std::os::unix::fs::symlink("one", project.path("two")).unwrap();
+    assert_eq!(ran(&project), ["t built", "u built"]);
+    assert_eq!(
+        rows(&project.path("one/it.duckdb"), "select (select count(*) from t), (select count(*) from u)"),
+        ["1000|2000"]
+    );
+    project.run(&["status"]).succeeded();
+}
+
 /// What a contract agrees on are the types as DuckDB writes them, by any of their names, or families of them.
 #[test]
 fn a_contract_is_of_the_types_of_duckdb() {

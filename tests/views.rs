@@ -557,6 +557,20 @@ fn a_view_is_not_read_over_tables_that_are_others_by_now() {
     }
 }
 
+/// The names of a view's columns may stand apart from its query.
+#[test]
+fn a_view_whose_columns_were_renamed_by_hand_is_found() {
+    let body = "[asset.t]\nsql = \"select 1 as a, 2 as b\"\n[asset.vw]\nsql = \"select a, b from t\"\nmaterialized = \"view\"\n";
+    for kept in ALL {
+        let shop = Shop::of(kept, body);
+        assert_eq!(shop.ran(), ["t built", "vw built"]);
+        shop.run("drop view vw; create view vw (b, a) as select a, b from t");
+        assert_ne!(shop.project.run(&["status", "--refresh"]).code, 0, "{kept:?}");
+        assert_eq!(shop.ran(), ["vw built"], "{kept:?}");
+        assert_eq!(shop.value("select a from vw"), "1", "{kept:?}");
+    }
+}
+
 /// The same while a command is at it.
 #[test]
 fn a_table_beneath_a_view_that_is_changed_while_the_view_is_read_voids_what_is_made() {

@@ -473,33 +473,33 @@ impl Database {
         locked(&self.state).mixed = true;
     }
 
-    /// Lets DuckDB write what its log holds as it is when the file is closed, if that is little: to try all the ways in which it
-    /// could be compressed is most of what a small table costs there.
-    fn hasten(&self) {
-        let log_bytes = self.ledger.as_ref().map_or(0, Ledger::log_bytes);
-        let is_little = (1..=COMPRESSED_BYTES_MIN).contains(&log_bytes);
-        let is_known = {
-            let state = locked(&self.state);
-            state.open.is_some() && !state.mixed
-        };
-        if is_little
-            && is_known
-            && let Ok(mut session) = self.session()
-        {
-            let _ = session.run("set global force_compression = 'uncompressed'");
+    /// Moves into the file what its log holds, so that nothing is left to be written when it is closed, and tells what
+    /// `stat` says of it from then on.
+    fn settle(&self) -> Option<String> {
+        let ledger = self.ledger.as_ref().filter(|_| locked(&self.state).open.is_some())?;
+        let log_bytes = ledger.log_bytes();
+        if log_bytes > 0 {
+            let mut session = self.session().ok()?;
+            // To try all the ways in which it could be compressed is most of what a small table costs there.
+            if log_bytes <= COMPRESSED_BYTES_MIN && !locked(&self.state).mixed {
+                session.run("set global force_compression = 'uncompressed'").ok()?;
+            }
+            session.run("checkpoint").ok()?;
         }
+        ledger.stamp().ok()
     }
 
     /// Closes the file and lets others have it.
     pub fn rest(&self) {
         locked(&self.held).clear();
         self.mark_all();
-        self.hasten();
+        let settled = self.settle();
         let mut state = locked(&self.state);
         if state.open.take().is_some()
-            && let Some(ledger) = &self.ledger
+            && let (Some(ledger), Some(settled)) = (&self.ledger, settled)
         {
-            ledger.write(&state.known);
+            // Somebody else may have written as soon as it was closed.
+            ledger.close(&state.known, &settled);
         }
         *state = State::default();
     }

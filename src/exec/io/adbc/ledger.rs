@@ -35,7 +35,10 @@ impl Ledger {
     }
 
     /// What `stat` says; the same as long as nobody writes.
-    fn stamp(&self) -> Result<String, IoError> {
+    ///
+    /// # Errors
+    /// Files that cannot be looked at.
+    pub fn stamp(&self) -> Result<String, IoError> {
         let of = |path: &Path| -> Result<String, IoError> {
             Ok(match fs::look_through(path)? {
                 None => "-".to_owned(),
@@ -121,14 +124,22 @@ impl Ledger {
         }
     }
 
-    /// All that is known, anew. What cannot be written down is read in full next time.
+    /// All that is known, anew, of a database that is open. What cannot be written down is read in full next time.
     pub fn write(&self, versions: &Versions) {
         let mut lines = self.lines();
-        *lines = self.written(versions).and_then(|()| Ok(fs::open_append(&self.path)?)).ok();
+        let written = self.stamp().and_then(|it| self.written(versions, &it));
+        *lines = written.and_then(|()| Ok(fs::open_append(&self.path)?)).ok();
     }
 
-    fn written(&self, versions: &Versions) -> Result<(), IoError> {
-        let stamp = self.stamp()?;
+    /// The same of one that is closed by now, if it is what it was when `stamp` was taken.
+    pub fn close(&self, versions: &Versions, stamp: &str) {
+        *self.lines() = None;
+        if self.stamp().is_ok_and(|it| it == stamp) {
+            let _ = self.written(versions, stamp);
+        }
+    }
+
+    fn written(&self, versions: &Versions, stamp: &str) -> Result<(), IoError> {
         let mut text = format!("{stamp}\t\n");
         for (name, version) in versions {
             text.push_str(&format!("{stamp}\t{version}\t{name}\n"));

@@ -75,6 +75,11 @@ impl AdbcManager {
         AdbcManager { database, hooked: Hooked::default() }
     }
 
+    /// What it is written down as.
+    fn ledger_name(&self, target: &Target) -> String {
+        self.database.called(&target.ledger_name()).into_owned()
+    }
+
     fn shown(&self, target: &Target) -> String {
         format!("{}: {}", self.database.place.shown, table_name(target))
     }
@@ -225,7 +230,7 @@ impl AdbcManager {
         let mut session = self.database.session_over([&*table_name(target)])?;
         let Some(condition) = self.holds(&mut session, target).map_err(self.told(target))? else { return Ok(None) };
         let content = self.content(&mut session, target, &table_name(target), Some(&condition))?;
-        self.database.learn(&target.ledger_name(), &content.data_version, since);
+        self.database.learn(&self.ledger_name(target), &content.data_version, since);
         Ok(Some(content))
     }
 
@@ -239,7 +244,8 @@ impl AdbcManager {
         let Some(slice) = &target.slice else { return Ok(Some("1 = 1".to_owned())) };
         let Some(condition) = slice::condition(session, &name, slice)? else { return Ok(None) };
         let (table, ours) = (session.qualified(&name), session.qualified(OURS));
-        let written = format!("select 1 from {ours} where name = {}", session.engine.literal(&target.ledger_name()));
+        let written =
+            format!("select 1 from {ours} where name = {}", session.engine.literal(&self.ledger_name(target)));
         let is_there = !session.texts(&format!("select 1 from {table} where {condition} limit 1"))?.is_empty()
             || !session.texts(&written)?.is_empty();
         Ok(is_there.then_some(condition))
@@ -339,7 +345,7 @@ impl AdbcManager {
 
     /// Commits what is published. What hooks did to other tables nobody told.
     fn commit(&self, session: &mut Session, target: &Target, left: Content) -> Result<Content, IoError> {
-        let name = target.ledger_name();
+        let name = self.ledger_name(target);
         let committed = match target.publishing.has_hooks() {
             true => self.database.commit_alone(session, &name, &left.data_version),
             false => self.database.commit(session, &name, Some(&left.data_version)),
@@ -354,7 +360,8 @@ impl AdbcManager {
         }
         let mut session = self.database.session()?;
         let (engine, ours) = (session.engine, session.qualified(OURS));
-        let query = format!("select data_version from {ours} where name = {}", engine.literal(&target.ledger_name()));
+        let query =
+            format!("select data_version from {ours} where name = {}", engine.literal(&self.ledger_name(target)));
         let told = session.texts(&query).map_err(self.told(target))?.into_iter().flatten().flatten().next();
         drop(session);
         Ok(self.version(target)?.filter(|it| told == Some(it.data_version.to_string())))
@@ -387,7 +394,7 @@ impl AdbcManager {
             slice::put(session, (&name, &stage), slice)?;
             let left = self.hook(session, &staged.target, content)?;
             let of = Some((staged.attempt.0.as_str(), &left.data_version));
-            self.database.write_down(session, &staged.target.ledger_name(), of).map_err(&told)?;
+            self.database.write_down(session, &self.ledger_name(&staged.target), of).map_err(&told)?;
             self.commit(session, &staged.target, left)
         })();
         if published.is_err() {
@@ -430,7 +437,7 @@ impl AdbcManager {
         }
         let mut session = self.database.session()?;
         let (engine, ours) = (session.engine, session.qualified(OURS));
-        let query = format!("select attempt from {ours} where name = {}", engine.literal(&target.ledger_name()));
+        let query = format!("select attempt from {ours} where name = {}", engine.literal(&self.ledger_name(target)));
         let found = (|| {
             let Some(settles) = engine.settles else { return session.texts(&query) };
             session.run(engine.begin)?;
@@ -568,7 +575,7 @@ impl IoManager for AdbcManager {
         if !self.database.may_be_there()? {
             return Ok(Probed::Missing);
         }
-        if let Some(known) = self.database.known(&target.ledger_name())? {
+        if let Some(known) = self.database.known(&self.ledger_name(target))? {
             return Ok(if known == version { Probed::Same } else { Probed::Modified });
         }
         self.probe_in_full(target, stored)
@@ -696,7 +703,7 @@ impl IoManager for AdbcManager {
         if !self.database.may_be_there()? {
             return Ok(());
         }
-        let (mut session, name) = (self.database.session()?, target.ledger_name());
+        let (mut session, name) = (self.database.session()?, self.ledger_name(target));
         let in_transaction = session.engine.transactional || target.slice.is_some();
         let deleted = (|| {
             if in_transaction {

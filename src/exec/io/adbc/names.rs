@@ -1,7 +1,7 @@
 //! Whose the tables of a database are: what `_assets_tables` says, and what is known of their names as long as a file
 //! is open and nobody else can change it.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{
     database::{Database, OURS, State, locked},
@@ -32,9 +32,17 @@ impl Names {
         for row in session.texts(&format!("select name, attempt from {}", session.qualified(OURS)))? {
             let [Some(name), attempt] = &row[..] else { continue };
             let them = if attempt.as_deref() == Some("") { &mut names.marked } else { &mut names.written };
-            them.insert(name.clone());
+            them.insert(folded(name));
         }
         Ok(names)
+    }
+}
+
+/// To DuckDB case is nothing in the name of a table; keys of partitions are values.
+fn folded(name: &str) -> String {
+    match name.split_once('@') {
+        Some((table, part)) => format!("{}@{part}", table.to_ascii_lowercase()),
+        None => name.to_ascii_lowercase(),
     }
 }
 
@@ -45,6 +53,11 @@ pub fn is_other_cut(one: &str, other: &str) -> bool {
 }
 
 impl Database {
+    /// A table, or a partition of one, as it is written down: by one name, however it is spelt.
+    pub fn called<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        if self.place.engine.holds { folded(name).into() } else { name.into() }
+    }
+
     /// From now on a table or view may have this name; whether one may have had it before.
     pub fn takes_name(&self, name: &str) -> bool {
         let taken = &mut locked(&self.state).names.taken;
@@ -61,6 +74,7 @@ impl Database {
     /// # Errors
     /// What the engine says.
     pub fn write_down(&self, session: &mut Session, name: &str, of: Option<(&str, &Digest)>) -> Result<(), Refused> {
+        let name = &*self.called(name);
         let (engine, ours) = (session.engine, session.qualified(OURS));
         // Of a file that is open nobody else knows better.
         if !engine.holds || self.is_written(name) || locked(&self.state).names.marked.remove(name) {
@@ -83,6 +97,7 @@ impl Database {
 
     /// Writes down of a table whose rows tell the rest that it is ours: before the file is closed, of all at once.
     pub fn mark(&self, name: &str) {
+        let name = &*self.called(name);
         let names = &mut locked(&self.state).names;
         if !names.marked.contains(name) {
             names.unmarked.insert(name.to_owned());
@@ -94,6 +109,7 @@ impl Database {
     /// # Errors
     /// What the engine says.
     pub fn mark_now(&self, session: &mut Session, name: &str) -> Result<(), Refused> {
+        let name = &*self.called(name);
         let (ours, literal) = (session.qualified(OURS), session.engine.literal(name));
         let is_there = format!("select 1 from {ours} where name = {literal}");
         if session.texts(&is_there)?.is_empty() {
@@ -107,6 +123,7 @@ impl Database {
     /// # Errors
     /// What the engine says.
     pub fn rename(&self, session: &mut Session, from: &str, to: &str) -> Result<(), Refused> {
+        let (from, to) = (&*self.called(from), &*self.called(to));
         let (engine, ours, parts) = (session.engine, session.qualified(OURS), format!("{from}@"));
         let length = from.chars().count();
         let [old, new, parts] = [from, to, &parts].map(|it| engine.literal(it));
@@ -134,6 +151,7 @@ impl Database {
 
     /// Whether more is written down of a table, or of partitions of it, than that they are ours.
     pub fn is_written(&self, name: &str) -> bool {
+        let name = &*self.called(name);
         locked(&self.state).names.written.iter().any(|it| it == name || is_other_cut(it, name))
     }
 
@@ -142,6 +160,7 @@ impl Database {
     /// # Errors
     /// What the engine says.
     pub fn is_ours(&self, session: &mut Session, table: &str) -> Result<bool, Refused> {
+        let table = &*self.called(table);
         let (engine, ours) = (session.engine, session.qualified(OURS));
         if engine.holds {
             let is_marked = |it: &Names| it.marked.contains(table) || it.unmarked.contains(table);

@@ -12,7 +12,7 @@ use super::{
     engine::Engine,
 };
 use crate::{
-    base::{digest::Digest, env::Environment},
+    base::{digest::Digest, env::Environment, fs},
     exec::io::postgres::connect::rendered,
     model::{
         project::{AdbcDatabase, VarValue},
@@ -51,6 +51,8 @@ pub fn database(root: &Path, of: &AdbcDatabase, vars: &BTreeMap<String, VarValue
             format!("{} {}", of.dialect.name(), Digest::of(written.as_bytes()).short())
         }
     };
+    // By whatever links there are to it: two that are open in one process would write over each other.
+    let file = file.map(|it| itself(&it));
     let name = match &file {
         Some(file) => file.display().to_string(),
         None => format!("{driver:?} {options:?} {:?}", of.schema),
@@ -59,6 +61,12 @@ pub fn database(root: &Path, of: &AdbcDatabase, vars: &BTreeMap<String, VarValue
     let engine = Engine::of(of.dialect);
     let schema = of.schema.as_ref().and_then(|it| render(it).ok());
     Database::of(Place { driver, engine, options, secrets, file, schema, shown, name, project_root: root.to_owned() })
+}
+
+/// Where a file lies, or will, whatever links lead there.
+fn itself(file: &Path) -> PathBuf {
+    let in_folder = || Some(fs::canonical(file.parent()?).ok()?.join(file.file_name()?));
+    fs::canonical(file).ok().or_else(in_folder).unwrap_or_else(|| file.to_owned())
 }
 
 /// A file is meant from the project's folder, wherever the tool is called.

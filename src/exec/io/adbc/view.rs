@@ -22,12 +22,22 @@ pub fn content(session: &mut Session, name: &str) -> Result<Option<Content>, Ref
         engine.literal(name)
     );
     let found = session.texts(&query)?.into_iter().flatten().flatten().next();
-    // Before AS stands its name, which is another one while it is staged. Whether a WITH is to be materialized is
-    // not kept in the file.
-    let how = found.as_deref().and_then(|it| it.split_once(" AS "));
-    let how = how.map(|it| it.1.replace(" AS NOT MATERIALIZED (", " AS (").replace(" AS MATERIALIZED (", " AS ("));
+    // Its name is another one while it is staged; what its columns are called stands behind it. Whether a WITH is to be
+    // materialized is not kept in the file.
+    let how = found.as_deref().map(|it| it.strip_prefix("CREATE VIEW ").map_or(it, behind_name));
+    let how = how.map(|it| it.replace(" AS NOT MATERIALIZED (", " AS (").replace(" AS MATERIALIZED (", " AS ("));
     let how = how.unwrap_or_else(|| format!("not a view: {kind}"));
     Ok(Some(Content { data_version: Digest::derive(CONTEXT, how.as_bytes()), bytes: None, rows: None }))
+}
+
+/// What stands behind a name, of several parts maybe, with which a text begins.
+fn behind_name(text: &str) -> &str {
+    let mut is_quoted = false;
+    let end = text.find(|it: char| {
+        is_quoted ^= it == '"';
+        !is_quoted && (it == ' ' || it == '(')
+    });
+    text[end.unwrap_or(text.len())..].trim_start()
 }
 
 /// Names of columns in DuckDB and what they are declared as, the values of an enum among it.
@@ -74,4 +84,21 @@ pub fn indexes(session: &mut Session, staged: &Staged, name: &str) -> Result<(),
 fn refused(what: &str, error: Refused) -> IoError {
     let help = "nothing was published: all of it is one transaction".to_owned();
     IoError::Refused { what: what.to_owned(), cause: error.message, help }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_view_is_told_from_its_columns() {
+        for (text, rest) in [
+            ("v AS SELECT 1;", "AS SELECT 1;"),
+            ("main.\"a \"\" (b\" AS SELECT 1;", "AS SELECT 1;"),
+            ("v (b, a) AS SELECT a, b FROM t;", "(b, a) AS SELECT a, b FROM t;"),
+            ("\"v\"(b) AS SELECT 1;", "(b) AS SELECT 1;"),
+        ] {
+            assert_eq!(behind_name(text), rest);
+        }
+    }
 }
