@@ -409,3 +409,32 @@ fn names_that_sqlite_would_not_have_are_refused() {
         Project::new().manifest(&format!("{head}[asset.a]\nsql = \"select 1 as id\"\nindexes = [[\"ID\"]]\n"));
     project.run(&["materialize"]).succeeded();
 }
+
+/// What people add beside a table that refers to it neither keeps it from being replaced nor loses its rows; and a
+/// publication that is refused is over.
+#[test]
+fn tables_of_others_may_refer_to_one_and_a_refusal_does_not_stay() {
+    let project = Project::new().manifest(
+        "[io.db]\ntype = \"sqlite\"\npath = \"shop.sqlite\"\n\
+         [asset.orders]\nsql = \"select 1 as id\"\nio = \"db\"\nindexes = [{ columns = [\"id\"], unique = true }]\n\
+         [asset.more]\nsql = \"select 1 as n\"\nio = \"db\"\n",
+    );
+    project.run(&["materialize"]).succeeded();
+    let shop = || Connection::open(project.path("shop.sqlite")).unwrap();
+    shop().execute_batch(
+        "create table notes (order_id references orders (id) on delete cascade, note text); insert into notes values (1, 'late')",
+    ).unwrap();
+    project.edit("assets.toml", "select 1 as id", "select 1 as id union all select 2");
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(shop().query_row("select count(*) from notes", [], |it| it.get::<_, i64>(0)).unwrap(), 1);
+    // It cannot be published: another attempt can.
+    shop()
+        .execute_batch("create trigger no before insert on _assets_tables begin select raise(abort, 'not now'); end")
+        .unwrap();
+    project.edit("assets.toml", "select 1 as n", "select 2 as n");
+    let said = project.run(&["materialize"]).exited(1).stderr;
+    assert!(said.contains("not now") && said.contains("nothing was published"), "{said}");
+    shop().execute_batch("drop trigger no").unwrap();
+    project.run(&["materialize"]).succeeded();
+    assert_eq!(shop().query_row("select n from more", [], |it| it.get::<_, i64>(0)).unwrap(), 2);
+}

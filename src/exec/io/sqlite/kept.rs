@@ -150,6 +150,8 @@ impl Connections {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.database, flags).map_err(|it| self.error(&it))?;
         connection.busy_timeout(BUSY_MAX).map_err(|it| self.error(&it))?;
+        // As SQLite is by itself: else a table that others refer to could not be replaced, or would take their rows along.
+        connection.execute_batch("pragma foreign_keys = off").map_err(|it| self.error(&it))?;
         // Of a database that is not there yet no stamp is the same.
         let seen = seen.unwrap_or(Stamp { file: (0, 0), size: 0, changed: (0, 0) });
         Ok(Open { connection, seen })

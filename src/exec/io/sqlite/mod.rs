@@ -385,7 +385,19 @@ impl IoManager for SqliteManager {
     }
 
     fn publish(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
-        let stored = self.copy(staged, content)?;
+        let stored = match self.copy(staged, content) {
+            // It is not guessed what became of it: an answer may have been lost.
+            Err(IoError::Other { path, cause }) => {
+                return Err(match self.is_published(&staged.target, &staged.attempt) {
+                    Ok(false) => {
+                        let help = "nothing was published: all of it is one transaction".to_owned();
+                        IoError::Refused { what: path, cause, help }
+                    }
+                    _ => IoError::Other { path, cause },
+                });
+            }
+            other => other?,
+        };
         self.discard(staged)?;
         Ok(stored)
     }
@@ -667,6 +679,13 @@ mod tests {
         assert_eq!(manager.probe(&target("two"), &two).unwrap(), Probed::Same);
         Connection::open(&manager.database).unwrap().execute_batch("update three set a = 4").unwrap();
         assert_eq!(manager.probe(&target("three"), &three).unwrap(), Probed::Modified);
+        // A copy has its seal with it.
+        let copy = folder.path().join("copy.sqlite");
+        publish(&manager, "three", "3,z\n");
+        assert!(known("three"));
+        fs::write(&copy, &fs::read(&manager.database).unwrap()).unwrap();
+        fs::rename(&copy, &manager.database).unwrap();
+        assert!(!known("three"));
         // Whoever counts otherwise is read in full.
         let wal = Connection::open(&manager.database).unwrap();
         wal.query_row("pragma journal_mode = wal", [], |_| Ok(())).unwrap();

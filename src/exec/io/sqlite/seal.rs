@@ -3,7 +3,7 @@
 //! A database that is not in WAL mode counts its changes in its header, by one for each transaction that
 //! wrote. The seal is the count that our own last transaction ended with, written inside that transaction.
 //! Equal: nobody has written since. In WAL mode there is no such count, so there is no seal, and tables are
-//! read in full. Source: <https://sqlite.org/fileformat2.html#file_change_counter>
+//! read in full. A copy takes its seal with it and may have counted as far, so the file itself is a part of it. Source: <https://sqlite.org/fileformat2.html#file_change_counter>
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -16,7 +16,7 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use super::kept::look;
-use crate::base::fs;
+use crate::base::{digest::Digest, fs};
 
 const TABLE: &str = "create table if not exists main._assets_seal (
     one integer primary key check (one = 1), counter integer not null
@@ -26,9 +26,11 @@ const VERSION_AT: usize = 19;
 const VERSION_OF_JOURNAL: u8 = 1;
 const COUNTER_AT: usize = 24;
 const HEADER_BYTES: usize = 28;
+/// The bits of a seal that count.
+const COUNT: i64 = 0xffff_ffff;
 
 /// What the seal will be, if the transaction in which it was taken is committed.
-pub struct Seal(Option<u32>);
+pub struct Seal(Option<i64>);
 
 impl Seal {
     /// At the start of a transaction that writes. If others have written since the last one, every table is doubted.
@@ -37,7 +39,8 @@ impl Seal {
         if !Self::holds(transaction, database)? && super::table::exists(transaction, "_assets_tables")? {
             transaction.execute("update main._assets_tables set doubted = 1", [])?;
         }
-        Ok(Seal(counter.map(|it| it.wrapping_add(1))))
+        // The count alone, which is what the lower half is.
+        Ok(Seal(counter.map(|it| it & !COUNT | (it + 1) & COUNT)))
     }
 
     /// Before the commit.
@@ -57,14 +60,14 @@ impl Seal {
         if !super::table::exists(connection, "_assets_seal")? {
             return Ok(false);
         }
-        let sealed: Option<u32> =
+        let sealed: Option<i64> =
             connection.query_row("select counter from main._assets_seal", [], |it| it.get(0)).optional()?;
         Ok(sealed.is_some() && sealed == counter(connection, database)?)
     }
 }
 
-/// The count of changes as it stands on disk; `None` in WAL mode, or for a database that is not there yet.
-fn counter(connection: &Connection, database: &Path) -> rusqlite::Result<Option<u32>> {
+/// Which file it is, and the count of changes as it stands on disk; `None` in WAL mode, or for a database that is not there yet.
+fn counter(connection: &Connection, database: &Path) -> rusqlite::Result<Option<i64>> {
     // The transaction holds its lock before the header is looked at.
     look(connection)?;
     Ok(header(database))
@@ -74,7 +77,7 @@ fn counter(connection: &Connection, database: &Path) -> rusqlite::Result<Option<
 /// holds on it in the same process (POSIX locks belong to the process and the file).
 static OPEN: Mutex<Option<HashMap<(u64, u64), File>>> = Mutex::new(None);
 
-fn header(database: &Path) -> Option<u32> {
+fn header(database: &Path) -> Option<i64> {
     let found = fs::look_through(database).ok()??;
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     let files = open.get_or_insert_default();
@@ -82,12 +85,14 @@ fn header(database: &Path) -> Option<u32> {
         Entry::Occupied(it) => it.into_mut(),
         Entry::Vacant(it) => it.insert(fs::open(database).ok()?),
     };
+    let which = Digest::of(format!("{}.{}", found.dev(), found.ino()).as_bytes());
+    let which = i64::from(u32::from_be_bytes(which.0[..4].try_into().expect("four bytes"))) << 32;
     let mut bytes = [0; HEADER_BYTES];
     match file.read_exact_at(&mut bytes, 0) {
         Ok(()) if bytes[VERSION_AT] != VERSION_OF_JOURNAL => None,
-        Ok(()) => bytes[COUNTER_AT..].try_into().ok().map(u32::from_be_bytes),
+        Ok(()) => bytes[COUNTER_AT..].try_into().ok().map(|it| which | i64::from(u32::from_be_bytes(it))),
         // Nothing was written to it yet.
-        Err(_) if found.len() == 0 => Some(0),
+        Err(_) if found.len() == 0 => Some(which),
         Err(_) => None,
     }
 }
