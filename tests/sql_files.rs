@@ -250,3 +250,16 @@ fn files_of_models_may_begin_with_a_mark_and_are_told_of_all_at_once() {
     let told = Project::new().manifest(&body).run(&["validate"]).exited(2).stderr;
     assert!(told.contains("all its patterns must end in the same form"), "{told}");
 }
+
+/// A column whose name differs in case is what was meant, not the function of another engine that it is called like; and
+/// what is null within a list is shown.
+#[test]
+fn a_column_that_is_called_like_a_function_is_a_column() {
+    let project = Project::new().manifest(
+        "[asset.a]\nsql = \"select 1 as \\\"Total\\\", [1, null] as l\"\n[asset.b]\nsql = \"select total from a\"\n",
+    );
+    let said = project.run(&["materialize"]).exited(1);
+    let said = format!("{}{}", said.stdout, said.stderr);
+    assert!(said.contains("did you mean `Total`?") && !said.contains("sum("), "{said}");
+    assert!(project.run(&["preview", "a"]).succeeded().stdout.contains("[1, NULL]"));
+}

@@ -592,3 +592,35 @@ fn a_table_beneath_a_view_that_is_changed_while_the_view_is_read_voids_what_is_m
     shop.project.run(&["materialize"]).succeeded();
     assert_eq!(shop.project.read("data/b.csv"), "v\n1\n");
 }
+
+/// A trigger of people's own on a table that is replaced by partition: what it made of the rows is what is recorded, and what it
+/// did to another table is found.
+#[test]
+fn what_triggers_do_is_seen() {
+    for kept in [Kept::Sqlite, Kept::Postgres] {
+        let shop = Shop::of(
+            kept,
+            "[partitions.part]\ntype = \"static\"\nkeys = [\"a\", \"b\"]\n\
+             [asset.t]\nsql = \"select '{{ partition.key }}' as p, 1 as v\"\npartitions = \"part\"\npartition_column = \"p\"\n\
+             [asset.other]\nsql = \"select 5 as n\"\n",
+        );
+        shop.project.run(&["materialize"]).succeeded();
+        shop.run(match kept {
+            Kept::Sqlite => {
+                "create trigger tr after insert on t begin update other set n = n + 100; update t set v = v * 7 where rowid = new.rowid; end"
+            }
+            _ => {
+                "create function seven() returns trigger language plpgsql as $$ begin new.v := new.v * 7; update shop.other set n = n + 100; return new; end $$; \
+                 create trigger tr before insert on t for each row execute function seven()"
+            }
+        });
+        shop.project.run(&["materialize"]).succeeded();
+        shop.project.edit("assets.toml", "1 as v", "3 as v");
+        shop.project.run(&["materialize", "-s", "t"]).succeeded();
+        assert_eq!(shop.value("select sum(v) from t"), "42", "{kept:?}");
+        shop.project.run(&["status", "--refresh", "-s", "t"]).succeeded();
+        shop.project.run(&["status", "--verify", "-s", "t"]).succeeded();
+        assert_eq!(shop.value("select n from other"), "205", "{kept:?}");
+        assert_ne!(shop.project.run(&["status", "--refresh", "-s", "other"]).code, 0, "{kept:?}");
+    }
+}

@@ -84,7 +84,9 @@ impl Engines {
 pub fn suggesting(failed: Failed, sql: &str, dialect: Dialect) -> Failed {
     let rest = failed.at.and_then(|it| sql.get(it..)).unwrap_or_default();
     let word = if rest.starts_with(CAST) { CAST } else { first_word(rest) };
-    let is_meant = word == CAST || failed.message.to_lowercase().contains(&word.to_lowercase());
+    // A column may be called as a function of another engine is.
+    let is_column = failed.message.contains("column") && !rest[word.len()..].trim_start().starts_with('(');
+    let is_meant = word == CAST || failed.message.to_lowercase().contains(&word.to_lowercase()) && !is_column;
     match help(word, dialect).filter(|_| is_meant) {
         Some(help) => Failed { help: Some(help), ..failed },
         None => failed,

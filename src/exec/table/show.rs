@@ -12,7 +12,8 @@ use super::TableError;
 /// # Errors
 /// A type that has no text.
 pub fn cells(batch: &RecordBatch, limit: usize, characters_max: usize) -> Result<Vec<Vec<Option<String>>>, TableError> {
-    let options = FormatOptions::default();
+    // Within a list or a struct.
+    let options = FormatOptions::default().with_null("NULL");
     let columns = batch.columns().iter().map(|it| ArrayFormatter::try_new(it, &options));
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     let cell = |column: usize, row: usize| {

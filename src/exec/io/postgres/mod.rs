@@ -207,9 +207,12 @@ impl PostgresManager {
         for hook in &publishing.post_hooks {
             swap::asked(client, &hook.shown, &hook.text)?;
         }
-        let (stamp, left) = match publishing.post_hooks.is_empty() {
-            true => (stamp, content.clone()),
-            false => self.left(client, schema, &staged.target, (stamp, content))?,
+        // Triggers of people's own see the rows of a partition come and go.
+        let does_more = !publishing.post_hooks.is_empty()
+            || staged.target.slice.is_some() && table::has_triggers(client, schema, &name)?;
+        let (stamp, left) = match does_more {
+            false => (stamp, content.clone()),
+            true => self.left(client, schema, &staged.target, (stamp, content))?,
         };
         let (columns, rows, transaction) = match stamp {
             Some(it) => (Some(it.columns), Some(it.rows), Some(it.transaction)),
@@ -261,7 +264,7 @@ impl PostgresManager {
 
     /// What this attempt has published and its hooks have left, if it is still there.
     fn left_by(&self, target: &Target) -> Result<Option<Content>, IoError> {
-        if target.publishing.post_hooks.is_empty() {
+        if target.publishing.post_hooks.is_empty() && target.slice.is_none() {
             return Ok(None);
         }
         let mut session = self.connect(target)?;

@@ -32,6 +32,20 @@ pub fn find(client: &mut impl GenericClient, schema: &str, name: &str) -> Result
     Ok(row.map(|it| Found { oid: it.get(0), kind: it.get::<_, String>(1).chars().next().unwrap_or('?') }))
 }
 
+/// Whether people have made triggers on a table.
+///
+/// # Errors
+/// What the server says.
+pub fn has_triggers(client: &mut impl GenericClient, schema: &str, name: &str) -> Result<bool, Error> {
+    let row = client.query_one(
+        "select exists (select 1 from pg_catalog.pg_trigger t join pg_catalog.pg_class c on c.oid = t.tgrelid \
+         join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+         where n.nspname = $1 and c.relname = $2 and not t.tgisinternal)",
+        &[&schema, &name],
+    )?;
+    Ok(row.get(0))
+}
+
 /// Names of columns and what they are declared as: the type, the values of one that lists them, and the order of texts if
 /// it is not that of the database.
 ///

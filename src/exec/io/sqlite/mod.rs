@@ -179,7 +179,7 @@ impl SqliteManager {
         }
         let error = |it: rusqlite::Error| self.error(&it);
         let publishing = &staged.target.publishing;
-        let mut left = content.clone();
+        let (mut left, name) = (content.clone(), table_name(&staged.target));
         self.connections.write(|connection| {
             if let Some(from) = &from {
                 connection.execute("attach ? as stage", [from.to_string_lossy()]).map_err(error)?;
@@ -193,7 +193,10 @@ impl SqliteManager {
             self.put(&transaction, staged, content)?;
             self.index(&transaction, staged)?;
             publishing.post_hooks.iter().try_for_each(|it| run_hook(&transaction, it))?;
-            if publishing.has_hooks() {
+            // Triggers of people's own see the rows of a partition come and go.
+            let does_more = publishing.has_hooks()
+                || staged.target.slice.is_some() && table::has_triggers(&transaction, &name).map_err(error)?;
+            if does_more {
                 left = self.left(&transaction, &staged.target)?;
             }
             seal.renew(&transaction).and_then(|()| transaction.commit()).map_err(error)?;
@@ -229,7 +232,8 @@ impl SqliteManager {
 
     /// What this attempt has published and its hooks have left, if it is still there.
     fn left_by(&self, target: &Target, attempt: &AttemptId) -> Result<Option<Content>, IoError> {
-        if target.publishing.post_hooks.is_empty() || !self.is_published(target, attempt)? {
+        let may_be_other = !target.publishing.post_hooks.is_empty() || target.slice.is_some();
+        if !may_be_other || !self.is_published(target, attempt)? {
             return Ok(None);
         }
         let row = "select data_version from main._assets_tables where name = ?";

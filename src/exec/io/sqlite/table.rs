@@ -59,3 +59,13 @@ pub fn lost((from, old): (&str, &str), (to, new): (&str, &str)) -> String {
         rows(to, new)
     )
 }
+
+/// Whether people have made triggers on a table.
+///
+/// # Errors
+/// What SQLite says.
+pub fn has_triggers(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    let query =
+        "select exists (select 1 from main.sqlite_master where type = 'trigger' and tbl_name = ? collate nocase)";
+    connection.query_row(query, [name], |it| it.get(0))
+}
