@@ -124,6 +124,26 @@ fn a_contract_is_of_what_is_published() {
     assert_eq!(shop.value("select pg_typeof(v)::text from a"), "bigint");
 }
 
+/// What is declared otherwise by hand is not what was made, though its rows are the same.
+#[test]
+fn a_type_that_was_changed_by_hand_is_found() {
+    for (kept, old, change) in [
+        (Kept::DuckDb, "1::integer", "alter table a alter column v type bigint"),
+        (Kept::Postgres, "cast(1 as integer)", "alter table a alter column v type bigint"),
+        (Kept::Postgres, "'x'::text", "alter table a alter column v type text collate \"C\""),
+    ] {
+        let shop = Shop::of(kept, &format!("[asset.a]\nsql = \"select {old} as v\"\n"));
+        assert_eq!(shop.ran(), ["a built"], "{kept:?}");
+        shop.run(change);
+        for how in ["--refresh", "--verify", "--refresh"] {
+            assert_ne!(shop.project.run(&["status", how]).code, 0, "{kept:?} {change} {how}");
+        }
+        assert_eq!(shop.ran(), ["a built"], "{kept:?} {change}");
+        shop.project.run(&["status", "--verify"]).succeeded();
+        assert_eq!(shop.ran(), [""; 0], "{kept:?} {change}");
+    }
+}
+
 /// A time with an offset is told apart by its time of day alone.
 #[test]
 fn a_time_with_an_offset_is_refused_in_duckdb() {

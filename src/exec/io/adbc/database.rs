@@ -428,6 +428,11 @@ impl Database {
         }
     }
 
+    /// It was looked at, and is another though its rows are the same.
+    pub fn forget(&self, table: &str) {
+        locked(&self.state).known.remove(table);
+    }
+
     /// As [`commit`](Self::commit), where any other table may have been changed too: what is known of them is not.
     ///
     /// # Errors

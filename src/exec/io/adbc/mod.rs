@@ -68,6 +68,9 @@ pub struct AdbcManager {
 struct Token {
     place: String,
     version: String,
+    /// How the columns of a whole table are declared, where that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    declared: Option<String>,
 }
 
 impl AdbcManager {
@@ -448,9 +451,24 @@ impl AdbcManager {
         Ok(found.map_err(self.told(target))?.iter().flatten().flatten().any(|it| *it == attempt.0))
     }
 
-    fn recorded(&self, data_version: &Digest) -> StoredOutput {
-        let token = Token { place: self.database.place.shown.clone(), version: data_version.to_string() };
-        StoredOutput::Token(serde_json::to_vec(&token).expect("two texts are JSON"))
+    fn recorded(&self, data_version: &Digest, declared: Option<Box<str>>) -> StoredOutput {
+        let place = self.database.place.shown.clone();
+        let token = Token { place, version: data_version.to_string(), declared: declared.map(String::from) };
+        StoredOutput::Token(serde_json::to_vec(&token).expect("texts are JSON"))
+    }
+
+    /// How the columns of the table are declared that is there; of a part of one it is not asked.
+    fn declared_now(&self, target: &Target) -> Result<Option<Box<str>>, IoError> {
+        if target.slice.is_some() { Ok(None) } else { self.declared(target, None) }
+    }
+
+    /// Whether columns are declared as they were: the same rows may be of another type.
+    fn is_declared_as(&self, target: &Target, stored: &StoredOutput) -> Result<bool, IoError> {
+        let StoredOutput::Token(bytes) = stored else { return Ok(true) };
+        let Some(recorded) = serde_json::from_slice::<Token>(bytes).ok().and_then(|it| it.declared) else {
+            return Ok(true);
+        };
+        Ok(self.declared_now(target)?.is_none_or(|it| *it == *recorded))
     }
 
     /// What was recorded of this very place, or what is to be said instead.
@@ -526,7 +544,8 @@ impl IoManager for AdbcManager {
     }
 
     fn publish(&self, staged: &Staged, content: &Content) -> Result<StoredOutput, IoError> {
-        let held = self.staged(staged)?;
+        let (held, publishing) = (self.staged(staged)?, &staged.target.publishing);
+        let declared = lines_of(&held.declared).filter(|_| staged.target.slice.is_none());
         let left = match self.swap(staged, content, held) {
             Ok(left) => left,
             Err(error) => {
@@ -550,7 +569,11 @@ impl IoManager for AdbcManager {
         self.database.has_rows(&table_name(&staged.target), left.rows, staged.target.slice.is_some());
         self.database.has_rows(&self.stage_table(&staged.target, &staged.attempt), None, false);
         self.hooked.note(&staged.target, content, &left);
-        Ok(self.recorded(&left.data_version))
+        let declared = match publishing.has_hooks() {
+            true => self.declared_now(&staged.target).unwrap_or_default(),
+            false => declared,
+        };
+        Ok(self.recorded(&left.data_version, declared))
     }
 
     fn discard(&self, staged: &Staged) -> Result<(), IoError> {
@@ -588,8 +611,12 @@ impl IoManager for AdbcManager {
         };
         Ok(match self.version(target)? {
             None => Probed::Missing,
-            Some(it) if it.data_version == version => Probed::Same,
-            Some(_) => Probed::Modified,
+            Some(it) if it.data_version != version => Probed::Modified,
+            Some(_) if self.is_declared_as(target, stored)? => Probed::Same,
+            Some(_) => {
+                self.database.forget(&self.ledger_name(target));
+                Probed::Modified
+            }
         })
     }
 
@@ -656,8 +683,10 @@ impl IoManager for AdbcManager {
     }
 
     fn adopt(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError> {
-        let found = self.version(target)?;
-        Ok(found.filter(|it| it.data_version == *data_version).map(|it| self.recorded(&it.data_version)))
+        match self.version(target)?.filter(|it| it.data_version == *data_version) {
+            Some(found) => Ok(Some(self.recorded(&found.data_version, self.declared_now(target)?))),
+            None => Ok(None),
+        }
     }
 
     fn recover(&self, target: &Target, token: &[u8], content: &Content) -> Result<Recovered, IoError> {
@@ -676,7 +705,7 @@ impl IoManager for AdbcManager {
             let Some(left) = self.left_by(target)? else { return Ok(Recovered::Lost) };
             self.discard(&staged)?;
             self.hooked.note(target, content, &left);
-            return Ok(Recovered::Published(self.recorded(&left.data_version)));
+            return Ok(Recovered::Published(self.recorded(&left.data_version, self.declared_now(target)?)));
         }
         match self.inspect(&staged) {
             Ok(found) if found.data_version == content.data_version => match self.publish(&staged, content) {

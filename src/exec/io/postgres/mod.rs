@@ -64,6 +64,9 @@ pub struct PostgresManager {
 struct Token {
     place: String,
     version: String,
+    /// How the columns of a whole table are declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    declared: Option<String>,
 }
 
 /// What was written down of a table.
@@ -289,34 +292,43 @@ impl PostgresManager {
         self.told(found)
     }
 
-    fn recorded(&self, target: &Target, data_version: &Digest) -> StoredOutput {
-        let token = Token { place: self.shown(target), version: data_version.to_string() };
-        StoredOutput::Token(serde_json::to_vec(&token).expect("two texts are JSON"))
+    fn recorded(&self, target: &Target, data_version: &Digest) -> Result<StoredOutput, IoError> {
+        let declared = if target.slice.is_some() { None } else { self.declared(target, None)? };
+        let (place, version) = (self.shown(target), data_version.to_string());
+        let token = Token { place, version, declared: declared.map(String::from) };
+        Ok(StoredOutput::Token(serde_json::to_vec(&token).expect("texts are JSON")))
     }
 
     /// What was recorded of this very place, or what is to be said instead.
-    fn version_recorded(&self, target: &Target, stored: &StoredOutput) -> Result<String, Probed> {
+    fn version_recorded(&self, target: &Target, stored: &StoredOutput) -> Result<Token, Probed> {
         let StoredOutput::Token(bytes) = stored else { return Err(Probed::Modified) };
         // Another kind of manager has other words.
         let Ok(token) = serde_json::from_slice::<Token>(bytes) else { return Err(Probed::Modified) };
-        if token.place == self.shown(target) { Ok(token.version) } else { Err(Probed::Elsewhere(self.shown(target))) }
+        if token.place == self.shown(target) { Ok(token) } else { Err(Probed::Elsewhere(self.shown(target))) }
     }
 
-    fn read_in_full(&self, target: &Target, mut session: Session, version: &str) -> Result<Probed, IoError> {
-        let name = table_name(target);
+    fn read_in_full(&self, target: &Target, mut session: Session, recorded: &Token) -> Result<Probed, IoError> {
+        let (name, version) = (table_name(target), &recorded.version);
         if target.publishing.view {
             let found = self.told(swap::content_of_view(&mut session.client, &session.schema, &name))?;
             return Ok(match found {
                 None => Probed::Missing,
-                Some(it) if it.data_version.to_string() == version => Probed::Same,
+                Some(it) if it.data_version.to_string() == *version => Probed::Same,
                 Some(_) => Probed::Modified,
             });
         }
         if !self.holds(target, &mut session)? {
             return Ok(Probed::Missing);
         }
+        // The same rows may be of another type.
+        if let Some(recorded) = &recorded.declared {
+            let declared = self.told(table::declared(&mut session.client, &session.schema, &name))?;
+            if lines_of(&declared).is_some_and(|it| *it != **recorded) {
+                return Ok(Probed::Modified);
+            }
+        }
         let found = self.content(session, target, &name, &target.condition())?;
-        Ok(if found.data_version.to_string() == version { Probed::Same } else { Probed::Modified })
+        Ok(if found.data_version.to_string() == *version { Probed::Same } else { Probed::Modified })
     }
 }
 
@@ -416,7 +428,7 @@ impl IoManager for PostgresManager {
         };
         fs::remove(&self.folder(&staged.target, &staged.attempt))?;
         self.hooked.note(&staged.target, content, &left);
-        Ok(self.recorded(&staged.target, &left.data_version))
+        self.recorded(&staged.target, &left.data_version)
     }
 
     fn discard(&self, staged: &Staged) -> Result<(), IoError> {
@@ -428,22 +440,22 @@ impl IoManager for PostgresManager {
 
     /// The server counts the rows that are as we left them; where that does not tell, they are read in full.
     fn probe(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
-        let version = match self.version_recorded(target, stored) {
-            Ok(version) => version,
+        let recorded = match self.version_recorded(target, stored) {
+            Ok(recorded) => recorded,
             Err(probed) => return Ok(probed),
         };
         let mut session = self.connect(target)?;
         if let Some(row) = self.written_down(target, &mut session)?
-            && digest(&row.data_version).is_some_and(|it| it.to_string() == version)
+            && digest(&row.data_version).is_some_and(|it| it.to_string() == recorded.version)
         {
             return Ok(Probed::Same);
         }
-        self.read_in_full(target, session, &version)
+        self.read_in_full(target, session, &recorded)
     }
 
     fn probe_in_full(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
         match self.version_recorded(target, stored) {
-            Ok(version) => self.read_in_full(target, self.connect(target)?, &version),
+            Ok(recorded) => self.read_in_full(target, self.connect(target)?, &recorded),
             Err(probed) => Ok(probed),
         }
     }
@@ -498,8 +510,8 @@ impl IoManager for PostgresManager {
     }
 
     fn adopt(&self, target: &Target, data_version: &Digest) -> Result<Option<StoredOutput>, IoError> {
-        let found = self.version(target)?;
-        Ok(found.filter(|it| it.data_version == *data_version).map(|it| self.recorded(target, &it.data_version)))
+        let found = self.version(target)?.filter(|it| it.data_version == *data_version);
+        found.map(|it| self.recorded(target, &it.data_version)).transpose()
     }
 
     fn declared(&self, target: &Target, staged: Option<&Staged>) -> Result<Option<Box<str>>, IoError> {
@@ -535,7 +547,7 @@ impl IoManager for PostgresManager {
             let Some(left) = self.left_by(target)? else { return Ok(Recovered::Lost) };
             self.discard(&staged)?;
             self.hooked.note(target, content, &left);
-            return Ok(Recovered::Published(self.recorded(target, &left.data_version)));
+            return self.recorded(target, &left.data_version).map(Recovered::Published);
         }
         match self.inspect(&staged) {
             Ok(found) if found.data_version == content.data_version => match self.publish(&staged, content) {

@@ -123,7 +123,7 @@ pub fn stamp_where(
 ) -> Result<Option<Stamp>, Error> {
     let Some(Found { oid, kind: 'r' }) = find(client, schema, name)? else { return Ok(None) };
     let described = client.query_one(
-        "select coalesce(string_agg(format('%s %L %s %s %s', attnum, attname, atttypid, atttypmod, attisdropped), ',' \
+        "select coalesce(string_agg(format('%s %L %s %s %s %s', attnum, attname, atttypid, atttypmod, attisdropped, attcollation), ',' \
              order by attnum), ''), coalesce(bool_or(not attisdropped and atttypid >= $2), false) \
              from pg_catalog.pg_attribute where attrelid = $1 and attnum > 0",
         &[&oid, &FIRST_OF_USERS],
