@@ -52,10 +52,18 @@ pub struct Ready {
 /// # Errors
 /// `Damaged` also if the two places that hold the version disagree: a changed bit is not a newer version.
 fn version(connection: &Connection, place: &Place) -> Result<u32, Trouble> {
-    let version: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let said = || connection.query_row::<u32, _, _>("PRAGMA user_version", [], |row| row.get(0));
+    let mut version = said()?;
     if version == 0 {
         let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
-        return if tables == 0 { Ok(0) } else { Err(Trouble::Damaged("it does not say its version".to_owned())) };
+        if tables == 0 {
+            return Ok(0);
+        }
+        // Made between the two questions: whoever made it said its version in the same transaction.
+        version = said()?;
+    }
+    if version == 0 {
+        return Err(Trouble::Damaged("it does not say its version".to_owned()));
     }
     if Summary::version(connection)? != u64::from(version) {
         return Err(Trouble::Damaged("it says two versions".to_owned()));

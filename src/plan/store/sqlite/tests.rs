@@ -116,6 +116,20 @@ fn two_processes_share_a_state() {
 }
 
 #[test]
+fn a_state_that_is_being_made_is_not_taken_for_a_damaged_one() {
+    for _ in 0..100 {
+        let project = Project::new();
+        std::fs::create_dir(project.state("")).unwrap();
+        thread::scope(|scope| {
+            let making = scope.spawn(|| project.store());
+            while !making.is_finished() {
+                assert_eq!(project.open_to_read().notes, NO_NOTES);
+            }
+        });
+    }
+}
+
+#[test]
 fn the_journal_is_written_anew_when_it_has_grown_old() {
     let project = Project::new();
     let store = project.store();
