@@ -19,3 +19,4 @@ pub mod source;
 pub mod stop;
 pub mod supervise;
 pub mod table;
+pub mod todo;

@@ -3,32 +3,16 @@
 //!
 //! Knows nothing of what they do. They are not waited for: one that hangs ends with the tool.
 
-use std::{
-    collections::VecDeque,
-    io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-};
+use std::{io, sync::Arc};
+
+use crate::exec::todo::Todo;
 
 type Job = Box<dyn FnOnce() + Send>;
 
 /// As many threads as were ever busy at once.
 #[derive(Default)]
 pub struct Crew {
-    shared: Arc<Shared>,
-}
-
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    jobs: VecDeque<Job>,
-    /// Threads that wait for one.
-    idle: usize,
-    over: bool,
+    todo: Arc<Todo<Job>>,
 }
 
 impl Crew {
@@ -37,17 +21,11 @@ impl Crew {
     /// # Errors
     /// No thread is to be had.
     pub fn begin(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let mut state = self.shared.state();
-        if state.idle > state.jobs.len() {
-            state.jobs.push_back(Box::new(job));
-            self.shared.changed.notify_one();
-            return Ok(());
-        }
-        drop(state);
-        let shared = Arc::clone(&self.shared);
+        let Err(job) = self.todo.push_to_idle(Box::new(job)) else { return Ok(()) };
+        let todo = Arc::clone(&self.todo);
         let work = move || {
             job();
-            while let Some(next) = shared.next() {
+            while let Some(next) = todo.next() {
                 next();
             }
         };
@@ -55,26 +33,9 @@ impl Crew {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for it; `None` once there will be none.
-    fn next(&self) -> Option<Job> {
-        let mut state = self.state();
-        state.idle += 1;
-        let nothing = |it: &mut State| it.jobs.is_empty() && !it.over;
-        let mut state = self.changed.wait_while(state, nothing).unwrap_or_else(PoisonError::into_inner);
-        state.idle -= 1;
-        state.jobs.pop_front()
-    }
-}
-
 impl Drop for Crew {
     fn drop(&mut self) {
-        self.shared.state().over = true;
-        self.shared.changed.notify_all();
+        self.todo.close();
     }
 }
 
@@ -98,13 +59,13 @@ mod tests {
         };
         let first = tell();
         // It has told before it waits.
-        while crew.shared.state().idle == 0 {
+        while crew.todo.idle() == 0 {
             std::thread::yield_now();
         }
         assert_eq!(tell(), first);
 
         let (go, wait) = channel::<()>();
-        while crew.shared.state().idle == 0 {
+        while crew.todo.idle() == 0 {
             std::thread::yield_now();
         }
         crew.begin(move || wait.recv().unwrap()).unwrap();

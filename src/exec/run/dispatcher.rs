@@ -29,6 +29,7 @@ use crate::{
             step::{Holds, Phase, Step, link},
         },
         signal::{Signal, stop_ourselves},
+        todo::Todo,
     },
     model::{
         event::{CheckReport, Listener, RunEvent, RunOutcome, StepError, StepIndex, StepOutcome, StepReport},
@@ -42,7 +43,7 @@ use crate::{
 
 use self::{
     together::{Group, Unit, UnitId, groups},
-    work::{Message, Todo, Work, worker},
+    work::{Message, Work, worker},
 };
 
 /// How often an attempt whose inputs moved is made again.
@@ -132,7 +133,7 @@ pub fn run(
 
 /// Lets the threads of a run go when the loop is left, also by a panic.
 struct Ending<'a> {
-    todo: &'a Todo,
+    todo: &'a Todo<Work>,
     over: &'a AtomicBool,
     executor: &'a dyn Executor,
 }
@@ -149,7 +150,7 @@ struct Dispatcher<'a, 'p> {
     context: &'a RunContext<'a>,
     options: Options,
     executor: &'a dyn Executor,
-    todo: &'a Todo,
+    todo: &'a Todo<Work>,
     listener: &'a mut dyn Listener,
     steps: Vec<Step<'p>>,
     queue: Queue,
@@ -181,7 +182,7 @@ impl<'a, 'p> Dispatcher<'a, 'p> {
         durations: &HashMap<OpId, u64>,
         options: Options,
         executor: &'a dyn Executor,
-        todo: &'a Todo,
+        todo: &'a Todo<Work>,
         listener: &'a mut dyn Listener,
     ) -> Self {
         let (limits, rooms) = rooms(context, plan);

@@ -1,10 +1,6 @@
 //! What the run loop has done for it, and what comes back: everything that may wait for a disk or a database.
 
-use std::{
-    collections::VecDeque,
-    panic::AssertUnwindSafe,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc::Sender},
-};
+use std::{panic::AssertUnwindSafe, sync::mpsc::Sender};
 
 use crate::{
     base::sabotage,
@@ -17,6 +13,7 @@ use crate::{
             finish::{Finished, finish},
             prepare::{Attempting, PrepareError, Prepared, prepare},
         },
+        todo::Todo,
     },
     model::{
         event::{StepError, StepIndex},
@@ -46,44 +43,8 @@ pub enum Work {
     Part(UnitId, Box<Batch>),
 }
 
-/// What is to be done, for whichever worker is free: one is woken for each, and no other.
-#[derive(Default)]
-pub struct Todo {
-    state: Mutex<TodoState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct TodoState {
-    work: VecDeque<Work>,
-    over: bool,
-}
-
-impl Todo {
-    fn state(&self) -> MutexGuard<'_, TodoState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn push(&self, work: Work) {
-        self.state().work.push_back(work);
-        self.changed.notify_one();
-    }
-
-    /// Waits for it; `None` once all is done and there will be no more.
-    fn next(&self) -> Option<Work> {
-        let nothing = |it: &mut TodoState| it.work.is_empty() && !it.over;
-        self.changed.wait_while(self.state(), nothing).unwrap_or_else(PoisonError::into_inner).work.pop_front()
-    }
-
-    /// There will be no more.
-    pub fn close(&self) {
-        self.state().over = true;
-        self.changed.notify_all();
-    }
-}
-
 /// Does work until there is no more. A panic is a failed step, not a hung run.
-pub fn worker(context: &RunContext<'_>, plan: &Plan, todo: &Todo, sender: &Sender<Message>) {
+pub fn worker(context: &RunContext<'_>, plan: &Plan, todo: &Todo<Work>, sender: &Sender<Message>) {
     while let Some(work) = todo.next() {
         let index = match &work {
             Work::Prepare(index, _) | Work::Audit(index, ..) | Work::Finish(index, ..) => *index,
