@@ -294,6 +294,12 @@ pub enum IoError {
 }
 
 impl IoError {
+    /// A transaction that was not committed, and so left nothing.
+    pub fn unpublished(what: impl Into<String>, cause: impl Into<String>) -> IoError {
+        let help = "nothing was published: all of it is one transaction".to_owned();
+        IoError::Refused { what: what.into(), cause: cause.into(), help }
+    }
+
     /// What can be done about it, where something can.
     pub fn help(&self) -> Option<&str> {
         match self {

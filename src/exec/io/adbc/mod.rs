@@ -558,8 +558,7 @@ impl IoManager for AdbcManager {
                     (Ok(true), _) => self.left_by(&staged.target)?.unwrap_or_else(|| content.clone()),
                     // Here nobody else is asked, and the transaction is gone.
                     (Ok(false), IoError::Other { path, cause }) if self.database.place.engine.holds => {
-                        let help = "nothing was published: all of it is one transaction".to_owned();
-                        return Err(IoError::Refused { what: path, cause, help });
+                        return Err(IoError::unpublished(path, cause));
                     }
                     (_, error) => return Err(error),
                 }

@@ -90,7 +90,7 @@ fn is_settled(session: &mut Session, name: &str, slice: &Slice) -> Result<bool, 
 /// What the engine says; rows that the table has no room for.
 pub fn shape(session: &mut Session, (name, stage): (&str, &str), slice: &Slice) -> Result<(), IoError> {
     let what = format!("table {name}");
-    let said = |it: Refused| refused(&what, it.message);
+    let said = |it: Refused| IoError::unpublished(&what, it.message);
     if !is_settled(session, name, slice).map_err(said)? {
         return Ok(());
     }
@@ -132,11 +132,11 @@ pub fn shape(session: &mut Session, (name, stage): (&str, &str), slice: &Slice) 
 /// What the engine says; rows with other columns than the table has.
 pub fn put(session: &mut Session, (name, stage): (&str, &str), slice: &Slice) -> Result<(), IoError> {
     let what = format!("table {name}");
-    let said = |it: Refused| refused(&what, it.message);
+    let said = |it: Refused| IoError::unpublished(&what, it.message);
     let (old, new) = (columns(session, name).map_err(said)?, columns(session, stage).map_err(said)?);
     let mut no_more = |_: &Column, _: &str| Ok(1);
     if fit(&what, (&old, &new), &mut no_more)?.is_some() {
-        return Err(refused(&what, "it was made with other columns meanwhile; run again".to_owned()));
+        return Err(IoError::unpublished(&what, "it was made with other columns meanwhile; run again".to_owned()));
     }
     delete(session, name, slice).map_err(said)?;
     let (table, staged) = (session.qualified(name), session.qualified(stage));
@@ -156,7 +156,7 @@ fn nothing_lost(session: &mut Session, what: &str, copied: &Copied, (staged, to)
     for (column, from) in copied {
         let (column, from) = (session.engine.quoted(column), session.engine.quoted(from));
         let asked = lost((staged, &from), (to, &column));
-        let lost = count(session, &asked).map_err(|it| refused(what, it.message))?;
+        let lost = count(session, &asked).map_err(|it| IoError::unpublished(what, it.message))?;
         if lost > 0 {
             let cause = format!("its column {column} does not hold {lost} of the new values as they are");
             return Err(lossy(what, cause));
@@ -210,9 +210,4 @@ fn columns(session: &mut Session, table: &str) -> Result<Vec<Column>, Refused> {
         false => Column::of(it),
     };
     Ok(rows.schema().fields().iter().map(of).collect())
-}
-
-fn refused(what: &str, cause: String) -> IoError {
-    let help = "nothing was published: all of it is one transaction".to_owned();
-    IoError::Refused { what: what.to_owned(), cause, help }
 }

@@ -62,7 +62,7 @@ pub fn declared(session: &mut Session, name: &str) -> Result<Vec<(String, String
 pub fn hooks(session: &mut Session, hooks: &[Hook]) -> Result<(), IoError> {
     for hook in hooks {
         for statement in statements(&hook.text, session.engine.dialect) {
-            session.run(statement).map_err(|it| refused(&hook.shown, it))?;
+            session.run(statement).map_err(|it| IoError::unpublished(&*hook.shown, it.message))?;
         }
     }
     Ok(())
@@ -76,14 +76,9 @@ pub fn indexes(session: &mut Session, staged: &Staged, name: &str) -> Result<(),
     let table = session.qualified(name);
     for (number, index) in staged.target.publishing.indexes.iter().enumerate() {
         let statement = index.statement(&staged.index_name(number), &table, "");
-        session.run(&statement).map_err(|it| refused(&format!("index on {name}"), it))?;
+        session.run(&statement).map_err(|it| IoError::unpublished(format!("index on {name}"), it.message))?;
     }
     Ok(())
-}
-
-fn refused(what: &str, error: Refused) -> IoError {
-    let help = "nothing was published: all of it is one transaction".to_owned();
-    IoError::Refused { what: what.to_owned(), cause: error.message, help }
 }
 
 #[cfg(test)]

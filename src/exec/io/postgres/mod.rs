@@ -419,8 +419,7 @@ impl IoManager for PostgresManager {
                 match (self.is_published(&staged.target, &staged.attempt), told) {
                     (Ok(true), _) => self.left_by(&staged.target)?.unwrap_or_else(|| content.clone()),
                     (Ok(false), IoError::Other { path, cause }) => {
-                        let help = "nothing was published: all of it is one transaction".to_owned();
-                        return Err(IoError::Refused { what: path, cause, help });
+                        return Err(IoError::unpublished(path, cause));
                     }
                     (_, told) => return Err(told),
                 }

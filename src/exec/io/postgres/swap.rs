@@ -173,11 +173,7 @@ fn tried(client: &mut Client, statements: &str) -> Result<bool, Error> {
 pub fn asked(client: &mut Client, what: &str, statement: &str) -> Result<(), Unswapped> {
     client.batch_execute(statement).map_err(|error| match error.as_db_error() {
         None => Unswapped::Server(error),
-        Some(_) => Unswapped::Refused(IoError::Refused {
-            what: what.to_owned(),
-            cause: words(&error),
-            help: "nothing was published: all of it is one transaction".to_owned(),
-        }),
+        Some(_) => Unswapped::Refused(IoError::unpublished(what, words(&error))),
     })
 }
 

@@ -289,11 +289,8 @@ impl SqliteManager {
             // SQLite would take its name in quotes for a text.
             let is_there = |it: &&String| columns.iter().any(|(name, _)| name.eq_ignore_ascii_case(it));
             if let Some(missing) = index.columns.iter().find(|it| !is_there(it)) {
-                return Err(IoError::Refused {
-                    what: format!("index on {name}"),
-                    cause: format!("there is no column `{missing}`"),
-                    help: "nothing was published: all of it is one transaction".to_owned(),
-                });
+                let cause = format!("there is no column `{missing}`");
+                return Err(IoError::unpublished(format!("index on {name}"), cause));
             }
             let called = staged.index_name(number);
             let made = transaction.execute_batch(&index.statement(&called, &quoted(&name), "main."));
@@ -393,10 +390,7 @@ impl IoManager for SqliteManager {
             // It is not guessed what became of it: an answer may have been lost.
             Err(IoError::Other { path, cause }) => {
                 return Err(match self.is_published(&staged.target, &staged.attempt) {
-                    Ok(false) => {
-                        let help = "nothing was published: all of it is one transaction".to_owned();
-                        IoError::Refused { what: path, cause, help }
-                    }
+                    Ok(false) => IoError::unpublished(path, cause),
                     _ => IoError::Other { path, cause },
                 });
             }
@@ -599,8 +593,7 @@ fn refused(what: &str, error: &rusqlite::Error) -> IoError {
         rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
         other => other.to_string(),
     };
-    let help = "nothing was published: all of it is one transaction".to_owned();
-    IoError::Refused { what: what.to_owned(), cause, help }
+    IoError::unpublished(what, cause)
 }
 
 /// What a command or a query is to write.
