@@ -45,6 +45,7 @@ fn target(shape: Shape, text: &str) -> Target {
         in_place: false,
         publishing: Default::default(),
         slice: None,
+        alike: Vec::new(),
     }
 }
 
@@ -125,7 +126,7 @@ fn fs_conforms() {
 }
 
 /// Asked of managers that keep tables and no files.
-pub const OF_TABLES: [&str; 13] = [
+pub const OF_TABLES: [&str; 14] = [
     "rows_in_any_order_are_one_version",
     "what_differs_has_another_version",
     "versions_are_those_of_the_rows",
@@ -134,6 +135,7 @@ pub const OF_TABLES: [&str; 13] = [
     "a_partition_of_no_rows_is_there",
     "a_partition_is_deleted_alone",
     "rows_of_others_are_refused",
+    "two_keys_of_one_value_are_refused",
     "other_columns_are_refused",
     "values_are_kept_or_refused",
     "partitions_at_once",

@@ -106,6 +106,50 @@ fn rows_of_another_partition_are_refused() {
     assert!(refused.stderr.contains("has no `partition_column`"), "{}", refused.stderr);
 }
 
+/// Each would replace the rows of the other: hours in a column of dates, `01` in one of numbers.
+#[test]
+fn keys_that_a_column_takes_for_one_value_are_refused() {
+    let database = Server::shared().database();
+    let keys = |io: &str, name: &str, column: &str| {
+        format!(
+            "default_io = \"db\"\n{io}\n[partitions.shop]\ntype = \"static\"\nkeys = [\"1\", \"2\", \"01\"]\n\
+             [asset.{name}]\nsql = \"select {column} as shop, 5 as n\"\npartitions = \"shop\"\npartition_column = \"shop\"\n"
+        )
+    };
+    let postgres = "[io.db]\ntype = \"postgres\"\nurl = \"{{ env.URL }}\"";
+    let sqlite = "[io.db]\ntype = \"sqlite\"\npath = \"db.sqlite\"";
+    for io in [sqlite, DUCKDB, postgres] {
+        let project = Project::new()
+            .env("URL", &database.url())
+            .env("ASSETS_DUCKDB_LIBRARY", duckdb::library().to_str().unwrap());
+        project.write_manifest(&keys(io, "sales", "cast('{{ partition.key }}' as integer)"));
+        let refused = project.run(&["materialize"]).exited(1);
+        for told in [
+            "rows with \"shop\" = '1' are rows with \"shop\" = '01' too",
+            "make shop a text",
+            "Finished 1 built, 2 failed",
+        ] {
+            assert!(refused.stderr.contains(told), "{io}: {}", refused.stderr);
+        }
+        let rows = project.run(&["query", "select shop, n from sales", "--format", "csv"]).succeeded();
+        assert_eq!(rows.stdout, "shop,n\n2,5\n", "{io}");
+        project.write_manifest(&keys(io, "named", "'{{ partition.key }}'"));
+        project.run(&["materialize"]).succeeded();
+        let rows = project.run(&["query", "select shop from named order by shop", "--format", "csv"]).succeeded();
+        assert_eq!(rows.stdout, "shop\n01\n1\n2\n", "{io}");
+    }
+
+    let project = Project::new().env("URL", &database.url());
+    project.write_manifest(&format!(
+        "default_io = \"db\"\n{postgres}\n[partitions.hourly]\ntype = \"time\"\nevery = \"hour\"\nstart = \"2025-01-01\"\n\
+         end = \"2025-01-01T02:00\"\n[asset.hits]\nsql = \"select cast('{{{{ partition.start }}}}' as date) as hour, 1 as n\"\n\
+         partitions = \"hourly\"\npartition_column = \"hour\"\n"
+    ));
+    let refused = project.run(&["materialize"]).exited(1);
+    let told = "rows with \"hour\" = '2025-01-01T00' are rows with \"hour\" = '2025-01-01T01' too";
+    assert!(refused.stderr.contains(told), "{}", refused.stderr);
+}
+
 #[test]
 fn tables_of_postgres_are_replaced_by_partition() {
     let database = Server::shared().database();

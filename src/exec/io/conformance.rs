@@ -147,6 +147,7 @@ impl World<'_> {
             in_place: false,
             publishing: Default::default(),
             slice: None,
+            alike: Vec::new(),
         }
     }
 
@@ -163,6 +164,7 @@ impl World<'_> {
             in_place: false,
             publishing: Default::default(),
             slice: None,
+            alike: Vec::new(),
         }
     }
 

@@ -13,15 +13,12 @@ pub mod memory;
 pub mod object_store;
 pub mod postgres;
 pub mod registry;
+pub mod slice;
 pub mod sqlite;
 
-use std::{path::PathBuf, sync::Arc};
+pub use slice::Slice;
 
-use arrow::{
-    datatypes::Schema,
-    record_batch::{RecordBatch, RecordBatchIterator},
-};
-use serde::{Deserialize, Serialize};
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     base::{digest::Digest, fs::FsError, path::ProjectPath},
@@ -40,6 +37,10 @@ use crate::{
     },
     plan::record::{AttemptId, StoredOutput},
 };
+use arrow::{
+    datatypes::Schema,
+    record_batch::{RecordBatch, RecordBatchIterator},
+};
 
 /// One asset partition, as an IO manager is told of it.
 #[derive(Clone, PartialEq, Debug)]
@@ -57,33 +58,9 @@ pub struct Target {
     pub publishing: Publishing,
     /// Which rows of its table are this partition; `None` for all of them.
     pub slice: Option<Slice>,
-}
-
-/// The rows of one partition in a table that holds them all: those with these values in these columns.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Slice {
-    pub columns: Vec<(String, String)>,
-}
-
-impl Slice {
-    /// As it stands behind `where`; names are quoted as every database of ours has it.
-    pub fn condition(&self) -> String {
-        let one = |(column, value): &(String, String)| {
-            format!("\"{}\" = '{}'", column.replace('"', "\"\""), value.replace('\'', "''"))
-        };
-        self.columns.iter().map(one).collect::<Vec<_>>().join(" and ")
-    }
-
-    /// The columns, for people.
-    pub fn names(&self) -> String {
-        self.columns.iter().map(|it| it.0.as_str()).collect::<Vec<_>>().join(", ")
-    }
-
-    /// What selects the rows of any of them.
-    pub fn any(slices: &[Slice]) -> String {
-        let each: Vec<String> = slices.iter().map(|it| format!("({})", it.condition())).collect();
-        if each.is_empty() { "1 = 0".to_owned() } else { each.join(" or ") }
-    }
+    /// The slices of other partitions whose keys a column may take for the same value, as `01` and `1`. Told when it is
+    /// to be made, else none.
+    pub alike: Vec<Slice>,
 }
 
 impl Target {
@@ -162,15 +139,6 @@ pub enum Reading {
     Json,
     /// Nothing: it is the same as long as nobody writes to it.
     Unread,
-}
-
-/// What is said of rows that are of another partition.
-pub fn strangers(what: &str, rows: i64, slice: &Slice) -> IoError {
-    IoError::Refused {
-        what: what.to_owned(),
-        cause: format!("{rows} rows are of another partition: not all have {}", slice.condition()),
-        help: "make the rows of one partition only: in SQL, where COLUMN = '{{ partition.key }}'".to_owned(),
-    }
 }
 
 /// What an IO manager can do. What is not declared is never asked of it.

@@ -86,7 +86,20 @@ impl Workspace {
             in_place: self.project.ops[asset.op].in_place,
             publishing: asset.publishing.clone(),
             slice: self.slice(node, partition).filter(|_| self.project.is_in_database(node)),
+            alike: Vec::new(),
         }
+    }
+
+    /// The same, for who is to make it.
+    pub fn target_to_make(&self, node: NodeId, partition: &PartitionKey) -> Target {
+        let target = self.target(node, partition);
+        if target.slice.is_none() {
+            return target;
+        }
+        let keys = self.partitions.of_node(node);
+        let places = keys.place(partition.as_str()).map(|it| keys.alike(it)).unwrap_or_default();
+        let others = places.into_iter().filter_map(|it| self.slice(node, &keys.key(it)?));
+        Target { alike: others.collect(), ..target }
     }
 
     /// Which rows are of one partition: of the one table that holds them all, or of what a query gives for several.

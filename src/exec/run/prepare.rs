@@ -485,7 +485,7 @@ fn stage(
         for (node, it) in examined {
             let own = it.verdict.reasons();
             let reasons = if own.is_empty() { all_reasons.clone() } else { own.to_vec() };
-            let target = workspace.target(node, &step.partition);
+            let target = workspace.target_to_make(node, &step.partition);
             claim(context, node, &target, now.records.get(&node))?;
             let staged = workspace.io_of(node).stage(&target, &id)?;
             outputs.push(OutputAttempt {

@@ -45,7 +45,8 @@ use crate::{
         io::{
             Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Slice, Staged, Target,
             hooked::{Hooked, gone},
-            lines_of, strangers,
+            lines_of,
+            slice::{claimed_once, strangers},
         },
         lock::LockName,
         table::{Rows, TableError, read},
@@ -171,7 +172,12 @@ impl AdbcManager {
             if other > 0 {
                 return Err(strangers(&format!("table {}", table_name(target)), other, slice));
             }
-            slice::shape(session, (&table_name(target), stage), slice)?;
+            let name = table_name(target);
+            slice::shape(session, (&name, stage), slice)?;
+            claimed_once(target, |other| {
+                let mut is_in = |table: &str| slice::has_both(session, table, slice, other).map_err(&told);
+                Ok(is_in(stage)? || is_in(&name)?)
+            })?;
         }
         if !self.declares(target) {
             return self.content(session, target, stage, None).map(|it| (it, Vec::new()));

@@ -17,6 +17,7 @@ pub(super) const CASES: &[Case] = &[
     Case { name: "a_partition_of_no_rows_is_there", applies, check: a_partition_of_no_rows_is_there },
     Case { name: "a_partition_is_deleted_alone", applies, check: a_partition_is_deleted_alone },
     Case { name: "rows_of_others_are_refused", applies, check: rows_of_others_are_refused },
+    Case { name: "two_keys_of_one_value_are_refused", applies, check: two_keys_of_one_value_are_refused },
     Case { name: "other_columns_are_refused", applies, check: other_columns_are_refused },
     Case { name: "values_are_kept_or_refused", applies, check: values_are_kept_or_refused },
     Case { name: "partitions_at_once", applies, check: partitions_at_once },
@@ -124,6 +125,31 @@ fn rows_of_others_are_refused(world: &World) -> Outcome {
     }
     same("the partition", &numbers(world, &one)?, &Some(vec![1]))?;
     same("probe", &world.manager.probe(&one, &stored)?, &Probed::Same)
+}
+
+/// Each would replace the rows of the other.
+fn two_keys_of_one_value_are_refused(world: &World) -> Outcome {
+    let slice = |key: &str| part(world, key).slice.into_iter().collect::<Vec<_>>();
+    let alike = |key: &str, other: &str| Target { alike: slice(other), ..part(world, key) };
+    let refused = |target: &Target, number: u32, csv: &str| {
+        let stage = world.stage(target, number)?;
+        fs::write(&stage.path, csv.as_bytes())?;
+        match world.manager.inspect(&stage) {
+            Err(IoError::Refused { .. }) => Ok(world.manager.discard(&stage)?),
+            other => Err(Broken(format!("{csv:?} was taken for {}: {other:?}", target.partition.as_str()))),
+        }
+    };
+    // A text tells them apart, whatever it looks like.
+    published(world, &alike("a", "A"), 1, &[1])?;
+    published(world, &alike("A", "a"), 2, &[2])?;
+    same("the partition", &numbers(world, &alike("a", "A"))?, &Some(vec![1]))?;
+    world.manager.delete(&world.table("it"))?;
+    refused(&alike("1", "01"), 3, "n,part\n1,1\n")?;
+    // There are rows of the one, and the other has none.
+    let (stage, content) = staged(world, &part(world, "1"), 4, "n,part\n1,1\n")?;
+    world.manager.publish(&stage, &content)?;
+    refused(&alike("01", "1"), 5, "n,part\n")?;
+    same("the rows that were there", &numbers(world, &part(world, "1"))?, &Some(vec![1]))
 }
 
 fn other_columns_are_refused(world: &World) -> Outcome {

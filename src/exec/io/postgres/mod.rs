@@ -31,7 +31,8 @@ use crate::{
         io::{
             Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
             hooked::{Hooked, gone},
-            lines_of, strangers,
+            lines_of,
+            slice::{claimed_once, strangers},
         },
         table::{TableError, read},
     },
@@ -391,6 +392,11 @@ impl IoManager for PostgresManager {
             }
             let names = (&*table_name(&staged.target), &*name);
             slice::shape(&mut session.client, &session.schema, names, slice, &self.address)?;
+            claimed_once(&staged.target, |other| {
+                let (client, schema) = (&mut session.client, &session.schema);
+                let mut is_in = |table: &str| self.told(slice::has_both(client, schema, table, slice, other));
+                Ok(is_in(names.1)? || is_in(names.0)?)
+            })?;
         } else if let Some(made) = self.told(version::noted(&mut session.client, &session.schema, &name))? {
             return Ok(made.into());
         }

@@ -76,6 +76,16 @@ pub fn strangers(client: &mut Client, schema: &str, stage: &str, slice: &Slice) 
     Ok(client.query_one(&text, &[])?.get(0))
 }
 
+/// Whether a table is there and has a row of both slices.
+pub fn has_both(client: &mut Client, schema: &str, table: &str, one: &Slice, other: &Slice) -> Result<bool, Error> {
+    if find(client, schema, table)?.is_none() {
+        return Ok(false);
+    }
+    let (table, one, other) = (qualified(schema, table), one.condition(), other.condition());
+    let row = format!("select 1 from {table} where ({one}) and ({other}) limit 1");
+    Ok(client.query_opt(&row, &[])?.is_some())
+}
+
 pub fn delete(client: &mut impl GenericClient, schema: &str, name: &str, slice: &Slice) -> Result<(), Error> {
     if find(client, schema, name)?.is_none() {
         return Ok(());

@@ -27,6 +27,7 @@ use crate::{
         Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
         hooked::{Hooked, gone},
         lines_of,
+        slice::claimed_once,
         sqlite::{
             kept::Connections,
             seal::Seal,
@@ -139,6 +140,12 @@ impl SqliteManager {
             if !old.is_empty() {
                 slice::shape(&old, &connection, &name)?;
             }
+            claimed_once(&staged.target, |other| {
+                let is_there =
+                    |live: &Connection| Ok(table::exists(live, &name)? && slice::has_both(live, &name, slice, other)?);
+                let staged = slice::has_both(&connection, STAGED, slice, other).map_err(|it| self.error(&it))?;
+                Ok(staged || self.ask(is_there)?.unwrap_or(false))
+            })?;
         }
         // Whether a partition fits the table is asked again: another may have made that meanwhile.
         let is_settled = staged.target.slice.is_none();
@@ -647,6 +654,7 @@ mod tests {
             in_place: false,
             publishing: Default::default(),
             slice: None,
+            alike: Vec::new(),
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::exec::io::{
     IoError, Slice, Target,
     fit::{lossy, same_names},
-    strangers,
+    slice::strangers,
 };
 
 /// Replaces the rows of the slice by those that are staged, in a database attached as `stage`.
@@ -57,7 +57,11 @@ pub fn settled(live: &Connection, name: &str, slice: &Slice) -> rusqlite::Result
 
 fn has_others(connection: &Connection, name: &str, slice: &Slice) -> rusqlite::Result<bool> {
     let other = format!("select 1 from main.{} where ({}) is not true limit 1", quoted(name), slice.condition());
-    Ok(connection.query_row(&other, [], |_| Ok(())).optional()?.is_some())
+    exists_row(connection, &other)
+}
+
+fn exists_row(connection: &Connection, text: &str) -> rusqlite::Result<bool> {
+    Ok(connection.query_row(text, [], |_| Ok(())).optional()?.is_some())
 }
 
 /// Refuses values that became others on the way from one table into another.
@@ -111,6 +115,13 @@ pub fn delete(transaction: &Transaction<'_>, name: &str, slice: &Slice) -> rusql
         return Ok(());
     }
     transaction.execute_batch(&format!("delete from main.{} where {}", quoted(name), slice.condition()))
+}
+
+/// Whether a table has a row of both slices.
+pub fn has_both(connection: &Connection, table: &str, one: &Slice, other: &Slice) -> rusqlite::Result<bool> {
+    let (one, other, table) = (one.condition(), other.condition(), quoted(table));
+    let row = format!("select 1 from main.{table} where ({one}) and ({other}) limit 1");
+    exists_row(connection, &row)
 }
 
 /// Refuses rows that are of another partition: they would stay when this one is made again.
