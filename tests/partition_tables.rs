@@ -142,11 +142,11 @@ fn keys_that_a_column_takes_for_one_value_are_refused() {
     let project = Project::new().env("URL", &database.url());
     project.write_manifest(&format!(
         "default_io = \"db\"\n{postgres}\n[partitions.hourly]\ntype = \"time\"\nevery = \"hour\"\nstart = \"2025-01-01\"\n\
-         end = \"2025-01-01T02:00\"\n[asset.hits]\nsql = \"select cast('{{{{ partition.start }}}}' as date) as hour, 1 as n\"\n\
+         end = \"2025-01-01T02:00\"\nformat = \"%Y-%m-%d %H:%M\"\n[asset.hits]\nsql = \"select cast('{{{{ partition.start }}}}' as date) as hour, 1 as n\"\n\
          partitions = \"hourly\"\npartition_column = \"hour\"\n"
     ));
     let refused = project.run(&["materialize"]).exited(1);
-    let told = "rows with \"hour\" = '2025-01-01T00' are rows with \"hour\" = '2025-01-01T01' too";
+    let told = "rows with \"hour\" = '2025-01-01 00:00' are rows with \"hour\" = '2025-01-01 01:00' too";
     assert!(refused.stderr.contains(told), "{}", refused.stderr);
 }
 

@@ -91,7 +91,10 @@ fn unpadded(number: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::tests::{DAY, HOUR, multi, names, time, time_keys},
+        super::{
+            keys::MultiKeys,
+            tests::{DAY, HOUR, multi, names, time, time_keys},
+        },
         *,
     };
 
@@ -136,7 +139,7 @@ mod tests {
         assert_eq!(alike(&keys, any.as_str()), [""; 0]);
         let dimensions =
             vec![("a".into(), Keys::Names(names(&["1", "01"]))), ("b".into(), Keys::Names(names(&["x", "y", "X"])))];
-        let keys = Keys::Multi(super::super::keys::MultiKeys::new(dimensions).unwrap());
+        let keys = Keys::Multi(MultiKeys::new(dimensions).unwrap());
         assert_eq!(alike(&keys, "a=1,b=x"), ["a=01,b=x", "a=1,b=X", "a=01,b=X"]);
         assert_eq!(alike(&keys, "a=01,b=y"), ["a=1,b=y"]);
     }
