@@ -6,6 +6,7 @@ use assets::{
         IoManager,
         adbc::{AdbcManager, open::database},
         conformance,
+        maker::Maker,
     },
     model::{project::AdbcDatabase, sql::Dialect},
 };
@@ -305,7 +306,9 @@ fn both_conform() {
             options: [("uri".to_owned(), uri)].into(),
         };
         let (vars, env) = (Default::default(), Environment::default());
-        let make = || -> Box<dyn IoManager> { Box::new(AdbcManager::new(database(folder.path(), &of, &vars, &env))) };
+        let make = || -> Box<dyn IoManager> {
+            Box::new(AdbcManager::new(database(folder.path(), &of, &vars, &env, Maker::new("it"))))
+        };
         let report = conformance::run(&make);
         report.assert_passed();
         assert_eq!(report.skipped, crate::io::OF_FILES);

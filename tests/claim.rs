@@ -122,3 +122,83 @@ fn a_table_of_others_in_postgres_is_left_alone() {
         }
     }
 }
+
+/// A table, a view and partitions, in projects of this name that mean the same database.
+fn of_project(name: &str, io: &str, url: &str) -> Project {
+    let project = Project::new()
+        .manifest(&format!(
+            r#"default_io = "db"
+[partitions.region]
+type = "static"
+keys = ["east", "west"]
+[asset.orders]
+sql = "select '{name}' as n"
+[asset.seen]
+sql = "select n from orders"
+materialized = "view"
+[asset.sold]
+sql = "select '{{{{ partition.key }}}}' as region, '{name}' as n"
+partitions = "region"
+partition_column = "region"
+[io.db]
+{io}
+"#
+        ))
+        .env("URL", url)
+        .env("ASSETS_DUCKDB_LIBRARY", duckdb::library().to_str().unwrap());
+    project.edit("assets.toml", "name = \"test\"", &format!("name = \"{name}\""));
+    project
+}
+
+/// Two projects do not take each other's tables for their own, and another checkout of one does.
+#[test]
+fn tables_are_those_of_one_project() {
+    let database = Server::shared().database();
+    for (io, file) in [
+        ("type = \"sqlite\"\npath = \"db.file\"", true),
+        ("type = \"duckdb\"\npath = \"db.file\"", true),
+        ("type = \"postgres\"\nurl = \"{{ env.URL }}\"", false),
+    ] {
+        let give = |from: &Project, to: &Project| {
+            if file {
+                std::fs::copy(from.path("db.file"), to.path("db.file")).unwrap();
+            }
+        };
+        let held = |project: &Project, by: &str| {
+            for table in ["orders", "seen", "sold"] {
+                let query = format!("select distinct n from {table}");
+                let rows = project.run(&["query", &query, "--format", "csv"]).succeeded().stdout;
+                assert_eq!(rows, format!("n\n{by}\n"), "{io}: {table}");
+            }
+        };
+        let first = of_project("first", io, &database.url());
+        first.run(&["materialize"]).succeeded();
+
+        let second = of_project("second", io, &database.url());
+        give(&first, &second);
+        let refused = second.run(&["materialize", "--keep-going"]).exited(1);
+        for table in ["orders", "sold"] {
+            let told = format!("there is a table or view {table} already, which this project has not made");
+            assert!(refused.stderr.contains(&told), "{io}: {}", refused.stderr);
+        }
+        let checkout = of_project("first", io, &database.url());
+        give(&second, &checkout);
+        checkout.run(&["materialize"]).succeeded();
+        held(&checkout, "first");
+
+        // Whoever asks for it takes them over, and they are theirs from then on.
+        give(&checkout, &second);
+        second.run(&["materialize", "--force"]).succeeded();
+        held(&second, "second");
+        let late = of_project("first", io, &database.url());
+        give(&second, &late);
+        let refused = late.run(&["materialize", "-s", "orders", "-s", "sold"]).exited(1).stderr;
+        assert!(refused.contains("there is a table or view orders already"), "{io}: {refused}");
+        assert!(refused.contains("there is a table or view sold already"), "{io}: {refused}");
+        // A view of which the first project knows nothing is not taken away with what it reads either.
+        late.edit("assets.toml", "select n from orders", "select n from elsewhere");
+        late.edit("assets.toml", "materialized = \"view\"", "materialized = \"view\"\nexternal_tables = [\"elsewhere\"]");
+        let refused = late.run(&["materialize", "-s", "seen"]).exited(1).stderr;
+        assert!(refused.contains("there is a table or view seen already"), "{io}: {refused}");
+    }
+}

@@ -9,6 +9,7 @@ use assets::{
         IoManager,
         adbc::{AdbcManager, database::Database, open::database},
         conformance,
+        maker::Maker,
     },
     model::{project::AdbcDatabase, sql::Dialect},
 };
@@ -506,7 +507,7 @@ fn opened(folder: &Path) -> Arc<Database> {
         schema: None,
         options: Default::default(),
     };
-    database(folder, &of, &Default::default(), &Environment::default())
+    database(folder, &of, &Default::default(), &Environment::default(), Maker::new("it"))
 }
 
 #[test]

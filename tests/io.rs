@@ -16,7 +16,7 @@ use assets::{
     base::path::ProjectPath,
     exec::io::{
         Content, IoError, IoManager, Loaded, Staged, Target, beneath::Swaps, conformance, fs::FsManager, keep::Limits,
-        memory::MemoryManager, sqlite::SqliteManager,
+        maker::Maker, memory::MemoryManager, sqlite::SqliteManager,
     },
     model::{
         key::{AssetKey, PartitionKey},
@@ -149,8 +149,9 @@ pub const OF_FILES: [&str; 4] =
 #[test]
 fn sqlite_conforms() {
     let project = tempfile::tempdir().unwrap();
-    let make =
-        || -> Box<dyn IoManager> { Box::new(SqliteManager::new(project.path().to_owned(), &path("shop.sqlite"))) };
+    let make = || -> Box<dyn IoManager> {
+        Box::new(SqliteManager::new(project.path().to_owned(), &path("shop.sqlite"), Maker::new("it")))
+    };
     let report = conformance::run(&make);
     report.assert_passed();
     assert_eq!(report.skipped, OF_FILES);

@@ -1,6 +1,6 @@
 //! Tables in a real Postgres server: made, read, cut off at, changed by others, and lost in the middle.
 
-use assets::exec::io::{IoManager, conformance, postgres::PostgresManager};
+use assets::exec::io::{IoManager, conformance, maker::Maker, postgres::PostgresManager};
 use rustix::process::Signal;
 
 use crate::support::{
@@ -20,7 +20,7 @@ fn postgres_conforms() {
     let project = tempfile::tempdir().unwrap();
     for schema in [None, Some("mart")] {
         let make = || -> Box<dyn IoManager> {
-            Box::new(PostgresManager::new(project.path().to_owned(), Ok(database.url()), schema))
+            Box::new(PostgresManager::new(project.path().to_owned(), Ok(database.url()), schema, Maker::new("it")))
         };
         let report = conformance::run(&make);
         report.assert_passed();

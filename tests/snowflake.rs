@@ -6,6 +6,7 @@ use assets::{
         IoManager,
         adbc::{AdbcManager, open::database},
         conformance,
+        maker::Maker,
     },
     model::{project::AdbcDatabase, sql::Dialect},
 };
@@ -90,7 +91,9 @@ fn the_io_manager_conforms() {
     };
     let vars = Default::default();
     let env = [("SNOWFLAKE_PASSWORD", "not-so-secret")].into_iter().collect::<Environment>();
-    let make = || -> Box<dyn IoManager> { Box::new(AdbcManager::new(database(folder.path(), &of, &vars, &env))) };
+    let make = || -> Box<dyn IoManager> {
+        Box::new(AdbcManager::new(database(folder.path(), &of, &vars, &env, Maker::new("it"))))
+    };
     let report = conformance::run(&make);
     let failed: Vec<&str> = report.failed.iter().map(|it| it.0).collect();
     // Whole numbers come back as decimals; and of a quote in a name fakesnow makes an internal error of its own.

@@ -193,7 +193,8 @@ impl App {
             ui.warn(note);
         }
         let project = Arc::new(read.project);
-        let open = |it: &IoManager| registry::open(&read.root, &it.kind, durability, &project.vars, &env);
+        let open =
+            |it: &IoManager| registry::open((&project.name, &read.root), &it.kind, durability, &project.vars, &env);
         let io = project.io_managers.values().map(open).collect();
         let cache = FileCache::later(&state.path().join("files.idx"));
         let trust = if verify { Trust::Nothing } else { Trust::Signatures };

@@ -9,6 +9,7 @@ pub mod fit;
 pub mod fs;
 pub mod hooked;
 pub mod keep;
+pub mod maker;
 pub mod memory;
 pub mod object_store;
 pub mod postgres;

@@ -15,6 +15,7 @@ use crate::{
         io::{
             Loaded, Slice,
             adbc::open::database,
+            maker::Maker,
             postgres::{connect::rendered, staged_table},
         },
         query::{Engine, From, Input, Part, Request, SUBCOMMAND, Written, adbc::INSIDE, postgres::Connection},
@@ -134,7 +135,8 @@ pub fn spill(root: &Path, attempt: &str) -> PathBuf {
 
 /// How the database is called in this process.
 pub fn place_name(it: &AdbcDatabase, workspace: &Workspace) -> String {
-    database(&workspace.root, it, &workspace.project.vars, &workspace.env).place.name.clone()
+    let maker = Maker::new(&workspace.project.name);
+    database(&workspace.root, it, &workspace.project.vars, &workspace.env, maker).place.name.clone()
 }
 
 /// Whether a query of `io` needs a copy of the rows of `node`: its database is another (that of a target which

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     base::{digest::Digest, fs},
     exec::{
-        io::{Content, IoError},
+        io::{Content, IoError, maker::Maker},
         lock::{LockGuard, LockName, LockTable},
         log::Redactor,
     },
@@ -61,6 +61,7 @@ pub struct Place {
     /// The same for the same database: see [`Database::of`].
     pub name: String,
     pub project_root: PathBuf,
+    pub maker: Maker,
 }
 
 /// What an attempt has staged, between its query and its end.
@@ -253,7 +254,7 @@ impl Database {
             state.threads = Some(session.threads().map_err(refused)?);
             if engine.holds {
                 let names = session.tables().map_err(refused)?;
-                state.names = Names::of(&names, &mut session).map_err(refused)?;
+                state.names = Names::of(&names, &mut session, &self.place.maker).map_err(refused)?;
                 state.left = names.into_iter().filter(|it| it.starts_with(STAGE)).collect();
                 state.rows = session.row_counts().map_err(refused)?;
             }

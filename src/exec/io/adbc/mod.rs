@@ -322,7 +322,7 @@ impl AdbcManager {
         let left = self.hook(session, &staged.target, content)?;
         let by_rows = self.is_told_by_rows(&staged.target);
         if !by_rows || self.database.is_written(&name) {
-            let of = (staged.attempt.0.as_str(), &left.data_version);
+            let of = (&staged.attempt, &left.data_version);
             self.database.write_down(session, &name, Some(of).filter(|_| !by_rows)).map_err(&told)?;
         }
         let left = self.commit(session, &staged.target, left)?;
@@ -402,7 +402,7 @@ impl AdbcManager {
             }
             slice::put(session, (&name, &stage), slice)?;
             let left = self.hook(session, &staged.target, content)?;
-            let of = Some((staged.attempt.0.as_str(), &left.data_version));
+            let of = Some((&staged.attempt, &left.data_version));
             self.database.write_down(session, &self.ledger_name(&staged.target), of).map_err(&told)?;
             self.commit(session, &staged.target, left)
         })();
@@ -426,7 +426,7 @@ impl AdbcManager {
             session.drop_table(&name)?;
         }
         session.run(&format!("create or replace table {to} as select * from {from}"))?;
-        self.database.write_down(session, &name, Some((&staged.attempt.0, &content.data_version)))?;
+        self.database.write_down(session, &name, Some((&staged.attempt, &content.data_version)))?;
         session.drop_table(&stage)
     }
 
@@ -447,6 +447,7 @@ impl AdbcManager {
         let mut session = self.database.session()?;
         let (engine, ours) = (session.engine, session.qualified(OURS));
         let query = format!("select attempt from {ours} where name = {}", engine.literal(&self.ledger_name(target)));
+        let signature = self.database.place.maker.signature(attempt);
         let found = (|| {
             let Some(settles) = engine.settles else { return session.texts(&query) };
             session.run(engine.begin)?;
@@ -454,7 +455,7 @@ impl AdbcManager {
             let found = session.texts(&query)?;
             session.run("commit").map(|()| found)
         })();
-        Ok(found.map_err(self.told(target))?.iter().flatten().flatten().any(|it| *it == attempt.0))
+        Ok(found.map_err(self.told(target))?.iter().flatten().flatten().any(|it| *it == signature))
     }
 
     fn recorded(&self, data_version: &Digest, declared: Option<Box<str>>) -> StoredOutput {

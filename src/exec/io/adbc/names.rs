@@ -7,16 +7,22 @@ use super::{
     database::{Database, OURS, State, locked},
     session::{Refused, Session},
 };
-use crate::base::digest::Digest;
+use crate::{
+    base::digest::Digest,
+    exec::io::maker::{Maker, is_mark},
+    plan::record::AttemptId,
+};
 
 /// What is known of the names of a file that is open.
 #[derive(Default)]
 pub struct Names {
-    /// Tables, and partitions, of which attempt and version are written down in the database.
+    /// Tables, and partitions, of which it is written down in the database more than that they are ours.
     written: BTreeSet<String>,
     /// Tables of which it says no more than that they are ours, and those of which it is to say so.
     marked: BTreeSet<String>,
     unmarked: BTreeSet<String>,
+    /// Those among the written ones that are of other projects.
+    foreign: BTreeSet<String>,
     /// Names that tables and views may have, in lower case; `None`: any.
     taken: Option<BTreeSet<String>>,
 }
@@ -26,12 +32,17 @@ impl Names {
     ///
     /// # Errors
     /// What the engine says.
-    pub fn of(there: &[String], session: &mut Session) -> Result<Names, Refused> {
+    pub fn of(there: &[String], session: &mut Session, maker: &Maker) -> Result<Names, Refused> {
         let taken = Some(there.iter().map(|it| it.to_ascii_lowercase()).collect());
         let mut names = Names { taken, ..Names::default() };
         for row in session.texts(&format!("select name, attempt from {}", session.qualified(OURS)))? {
-            let [Some(name), attempt] = &row[..] else { continue };
-            let them = if attempt.as_deref() == Some("") { &mut names.marked } else { &mut names.written };
+            let [Some(name), signature] = &row[..] else { continue };
+            let signature = signature.as_deref().unwrap_or_default();
+            let is_own = maker.is_own(signature);
+            if !is_own {
+                names.foreign.insert(folded(name));
+            }
+            let them = if is_own && is_mark(signature) { &mut names.marked } else { &mut names.written };
             them.insert(folded(name));
         }
         Ok(names)
@@ -73,7 +84,12 @@ impl Database {
     ///
     /// # Errors
     /// What the engine says.
-    pub fn write_down(&self, session: &mut Session, name: &str, of: Option<(&str, &Digest)>) -> Result<(), Refused> {
+    pub fn write_down(
+        &self,
+        session: &mut Session,
+        name: &str,
+        of: Option<(&AttemptId, &Digest)>,
+    ) -> Result<(), Refused> {
         let name = &*self.called(name);
         let (engine, ours) = (session.engine, session.qualified(OURS));
         // Of a file that is open nobody else knows better.
@@ -86,9 +102,11 @@ impl Database {
                 }
             };
             session.run(&format!("delete from {ours} where name = {} or {other}", engine.literal(name)))?;
+            locked(&self.state).names.foreign.retain(|it| it != name && !is_other_cut(it, name));
         }
         let Some((attempt, version)) = of else { return Ok(()) };
-        let values = [name, attempt, &version.to_string()].map(|it| engine.literal(it)).join(", ");
+        let signature = self.place.maker.signature(attempt);
+        let values = [name, &signature, &version.to_string()].map(|it| engine.literal(it)).join(", ");
         session.run(&format!("insert into {ours} values ({values})"))?;
         // If it is not committed after all, there is one row less to take away than is believed.
         locked(&self.state).names.written.insert(name.to_owned());
@@ -113,7 +131,10 @@ impl Database {
         let (ours, literal) = (session.qualified(OURS), session.engine.literal(name));
         let is_there = format!("select 1 from {ours} where name = {literal}");
         if session.texts(&is_there)?.is_empty() {
-            session.run(&format!("insert into {ours} values ({literal}, '', '')"))?;
+            session.run(&format!(
+                "insert into {ours} values ({literal}, {}, '')",
+                session.engine.literal(&self.place.maker.mark())
+            ))?;
         }
         Ok(())
     }
@@ -134,8 +155,8 @@ impl Database {
         ))?;
         self.commit(session, from, None)?;
         let mut state = locked(&self.state);
-        let State { names: Names { written, marked, unmarked, taken }, rows, .. } = &mut *state;
-        for names in [written, marked, unmarked] {
+        let State { names: Names { written, marked, unmarked, foreign, taken }, rows, .. } = &mut *state;
+        for names in [written, marked, unmarked, foreign] {
             let of =
                 |it: &str| it.strip_prefix(from).filter(|it| it.is_empty() || it.starts_with('@')).map(str::to_owned);
             let renamed: Vec<String> = names.iter().filter_map(|it| of(it)).collect();
@@ -163,13 +184,17 @@ impl Database {
         let table = &*self.called(table);
         let (engine, ours) = (session.engine, session.qualified(OURS));
         if engine.holds {
-            let is_marked = |it: &Names| it.marked.contains(table) || it.unmarked.contains(table);
-            return Ok(is_marked(&locked(&self.state).names) || self.is_written(table));
+            let names = &locked(&self.state).names;
+            let is_of = |it: &String| it == table || is_other_cut(it, table);
+            let is_written = names.written.difference(&names.foreign).any(is_of);
+            return Ok(is_written || names.marked.contains(table) || names.unmarked.contains(table));
         }
         let parts = format!("{table}@");
         let (length, parts, table) = (parts.chars().count(), engine.literal(&parts), engine.literal(table));
-        let asked = format!("select 1 from {ours} where name = {table} or substr(name, 1, {length}) = {parts} limit 1");
-        Ok(!session.texts(&asked)?.is_empty())
+        let asked =
+            format!("select distinct attempt from {ours} where name = {table} or substr(name, 1, {length}) = {parts}");
+        let is_own = |it: Option<String>| self.place.maker.is_own(&it.unwrap_or_default());
+        Ok(session.texts(&asked)?.into_iter().flatten().any(is_own))
     }
 
     /// Whether there may be a table or view of this name.
@@ -185,7 +210,8 @@ impl Database {
             return;
         }
         let Ok(mut session) = self.session() else { return };
-        let row = |it: &String| format!("({}, '', '')", session.engine.literal(it));
+        let mark = session.engine.literal(&self.place.maker.mark());
+        let row = |it: &String| format!("({}, {mark}, '')", session.engine.literal(it));
         let rows = unmarked.iter().map(row).collect::<Vec<_>>().join(", ");
         let _ = session.run(&format!("insert into {} values {rows}", session.qualified(OURS)));
     }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     base::{digest::Digest, env::Environment, fs},
-    exec::io::postgres::connect::rendered,
+    exec::io::{maker::Maker, postgres::connect::rendered},
     model::{
         project::{AdbcDatabase, VarValue},
         sql::Dialect,
@@ -21,7 +21,13 @@ use crate::{
 };
 
 /// The database that the manifest means.
-pub fn database(root: &Path, of: &AdbcDatabase, vars: &BTreeMap<String, VarValue>, env: &Environment) -> Arc<Database> {
+pub fn database(
+    root: &Path,
+    of: &AdbcDatabase,
+    vars: &BTreeMap<String, VarValue>,
+    env: &Environment,
+    maker: Maker,
+) -> Arc<Database> {
     let render = |it: &String| rendered(it, vars, env);
     let named = of.driver.as_ref().and_then(|it| render(it).ok());
     let driver = match &of.file {
@@ -60,7 +66,8 @@ pub fn database(root: &Path, of: &AdbcDatabase, vars: &BTreeMap<String, VarValue
     let name = Digest::of(name.as_bytes()).hex();
     let engine = Engine::of(of.dialect);
     let schema = of.schema.as_ref().and_then(|it| render(it).ok());
-    Database::of(Place { driver, engine, options, secrets, file, schema, shown, name, project_root: root.to_owned() })
+    let project_root = root.to_owned();
+    Database::of(Place { driver, engine, options, secrets, file, schema, shown, name, project_root, maker })
 }
 
 /// Where a file lies, or will, whatever links lead there.

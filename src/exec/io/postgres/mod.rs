@@ -32,6 +32,7 @@ use crate::{
             Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
             hooked::{Hooked, gone},
             lines_of,
+            maker::Maker,
             slice::{claimed_once, strangers},
         },
         table::{TableError, read},
@@ -53,6 +54,7 @@ const PUBLISH: &str = "begin; set local idle_in_transaction_session_timeout = '6
 /// The `postgres` IO manager.
 pub struct PostgresManager {
     root: PathBuf,
+    maker: Maker,
     address: Address,
     makes_schema: bool,
     /// By the table on which they rested: views that are gone until they are made again.
@@ -72,16 +74,17 @@ struct Token {
 
 /// What was written down of a table.
 struct Row {
-    attempt: String,
+    signature: String,
     data_version: Vec<u8>,
     stamp: Option<Stamp>,
 }
 
 impl PostgresManager {
-    pub fn new(project_root: PathBuf, url: Result<String, String>, schema: Option<&str>) -> Self {
+    pub fn new(project_root: PathBuf, url: Result<String, String>, schema: Option<&str>, maker: Maker) -> Self {
         let address = Address::new(url, schema.map(str::to_owned));
         let makes_schema = schema.is_some();
-        PostgresManager { root: project_root, address, makes_schema, gone: Mutex::default(), hooked: Hooked::default() }
+        let (root, gone, hooked) = (project_root, Mutex::default(), Hooked::default());
+        PostgresManager { root, maker, address, makes_schema, gone, hooked }
     }
 
     fn gone(&self) -> MutexGuard<'_, HashMap<String, Vec<String>>> {
@@ -230,7 +233,7 @@ impl PostgresManager {
             ),
             &[
                 &staged.target.ledger_name(),
-                &staged.attempt.0,
+                &self.maker.signature(&staged.attempt),
                 &&left.data_version.0[..],
                 &columns,
                 &rows,
@@ -288,7 +291,7 @@ impl PostgresManager {
             client.batch_execute(&format!("begin; lock table {} in share mode", qualified(schema, OURS)))?;
             let row = row(client, schema, &target.ledger_name())?;
             client.batch_execute("commit")?;
-            Ok(row.is_some_and(|it| it.attempt == attempt.0))
+            Ok(row.is_some_and(|it| it.signature == self.maker.signature(attempt)))
         })();
         self.told(found)
     }
@@ -504,8 +507,9 @@ impl IoManager for PostgresManager {
                 return Ok(true);
             }
             let ours = qualified(schema, OURS);
-            let row = format!("select 1 from {ours} where name = $1 or starts_with(name, $1 || '@') limit 1");
-            Ok(client.query_opt(&row, &[&name])?.is_none())
+            let rows = format!("select distinct attempt from {ours} where name = $1 or starts_with(name, $1 || '@')");
+            let found = client.query(&rows, &[&name])?;
+            Ok(!found.iter().any(|it| self.maker.is_own(it.get(0))))
         })();
         self.told(found)
     }
@@ -590,8 +594,8 @@ impl IoManager for PostgresManager {
             if target.slice.is_some() {
                 // The table stays, without a partition, and is ours.
                 let ours = qualified(schema, OURS);
-                let mark = format!("insert into {ours} values ($1, '', '', null, null, null) on conflict do nothing");
-                transaction.execute(&mark, &[&name])?;
+                let mark = format!("insert into {ours} values ($1, $2, '', null, null, null) on conflict do nothing");
+                transaction.execute(&mark, &[&name, &self.maker.mark()])?;
             }
             transaction.commit()
         })();
@@ -648,5 +652,5 @@ fn row(client: &mut impl GenericClient, schema: &str, name: &str) -> Result<Opti
         (Some(columns), Some(rows), Some(transaction)) => Some(Stamp { columns, rows, transaction }),
         _ => None,
     };
-    Ok(Some(Row { attempt: row.try_get(0)?, data_version: row.try_get(1)?, stamp }))
+    Ok(Some(Row { signature: row.try_get(0)?, data_version: row.try_get(1)?, stamp }))
 }

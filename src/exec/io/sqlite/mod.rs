@@ -27,6 +27,7 @@ use crate::{
         Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
         hooked::{Hooked, gone},
         lines_of,
+        maker::Maker,
         slice::claimed_once,
         sqlite::{
             kept::Connections,
@@ -49,6 +50,7 @@ const OURS: &str = "create table if not exists main._assets_tables (
 /// The `sqlite` IO manager.
 pub struct SqliteManager {
     root: PathBuf,
+    maker: Maker,
     database: PathBuf,
     shown: String,
     connections: Connections,
@@ -66,11 +68,12 @@ struct Looked {
 }
 
 impl SqliteManager {
-    pub fn new(project_root: PathBuf, path: &ProjectPath) -> Self {
+    pub fn new(project_root: PathBuf, path: &ProjectPath, maker: Maker) -> Self {
         let (database, shown) = (path.under(&project_root), path.to_string());
         let connections = Connections::new(database.clone(), shown.clone());
         SqliteManager {
             root: project_root,
+            maker,
             database,
             shown,
             connections,
@@ -250,14 +253,14 @@ impl SqliteManager {
 
     /// The new table or view under its name.
     fn put(&self, transaction: &Transaction<'_>, staged: &Staged, content: &Content) -> Result<(), IoError> {
-        let (name, attempt) = (table_name(&staged.target), &staged.attempt.0);
+        let (name, signature) = (table_name(&staged.target), self.maker.signature(&staged.attempt));
         let error = |it: rusqlite::Error| self.error(&it);
         if let Some(slice) = &staged.target.slice {
             transaction.execute_batch(OURS).map_err(error)?;
             slice::put(transaction, &name, slice)?;
             // Of the table as a whole it was not said since.
             transaction.execute("delete from main._assets_tables where name = ?", [&name]).map_err(error)?;
-            let row = params![staged.target.ledger_name(), attempt, content.data_version.0];
+            let row = params![staged.target.ledger_name(), signature, content.data_version.0];
             return transaction
                 .execute("insert or replace into main._assets_tables values (?, ?, ?, 0)", row)
                 .map(drop)
@@ -268,7 +271,8 @@ impl SqliteManager {
         if staged.target.publishing.view {
             let body = view::staged(&self.view_file(staged), &name)?;
             transaction.execute("delete from main._assets_tables where name = ?", [&name]).map_err(error)?;
-            return view::make(transaction, &name, attempt, &body).map_err(|it| refused(&format!("view {name}"), &it));
+            let made = view::make(transaction, &name, &signature, &body);
+            return made.map_err(|it| refused(&format!("view {name}"), &it));
         }
         let copied = (|| {
             view::forget(transaction, &name)?;
@@ -279,7 +283,7 @@ impl SqliteManager {
             ))?;
             transaction.execute(
                 "insert or replace into main._assets_tables values (?, ?, ?, 0)",
-                params![name, attempt, content.data_version.0],
+                params![name, signature, content.data_version.0],
             )
         })();
         copied.map(drop).map_err(error)
@@ -308,16 +312,16 @@ impl SqliteManager {
 
     /// Whether what is there is what this attempt made, hooks and all.
     fn is_published(&self, target: &Target, attempt: &AttemptId) -> Result<bool, IoError> {
-        let name = target.ledger_name();
+        let (name, signature) = (target.ledger_name(), self.maker.signature(attempt));
         let found = self.ask(|connection| {
             if target.publishing.view {
-                return view::is_of(connection, &name, &attempt.0);
+                return view::is_of(connection, &name, &signature);
             }
             if !table::exists(connection, "_assets_tables")? {
                 return Ok(false);
             }
             let row = "select attempt = ? from main._assets_tables where name = ?";
-            let found: Option<bool> = connection.query_row(row, [&attempt.0, &name], |it| it.get(0)).optional()?;
+            let found: Option<bool> = connection.query_row(row, [&signature, &name], |it| it.get(0)).optional()?;
             Ok(found == Some(true))
         });
         Ok(found?.unwrap_or(false))
@@ -461,7 +465,7 @@ impl IoManager for SqliteManager {
         let name = table_name(target);
         let found = self.ask(|connection| {
             let is_there = table::exists(connection, &name)? || table::is_view(connection, &name)?;
-            Ok(is_there && !is_ours(connection, &name)?)
+            Ok(is_there && !is_ours(connection, &name, &self.maker)?)
         });
         Ok(found?.unwrap_or(false))
     }
@@ -544,8 +548,8 @@ impl IoManager for SqliteManager {
                 transaction.execute("delete from main._assets_tables where name = ?", [target.ledger_name()])?;
                 if target.slice.is_some() {
                     // The table stays, without a partition, and is ours.
-                    let mark = "insert or ignore into main._assets_tables values (?, '', zeroblob(32), 0)";
-                    transaction.execute(mark, [table_name(target)])?;
+                    let mark = "insert or ignore into main._assets_tables values (?, ?, zeroblob(32), 0)";
+                    transaction.execute(mark, [table_name(target), self.maker.mark()])?;
                 }
                 seal.renew(&transaction)?;
                 transaction.commit()
@@ -564,17 +568,19 @@ fn holds(connection: &Connection, target: &Target) -> rusqlite::Result<bool> {
     Ok(is_known || connection.query_row(&rows, [], |_| Ok(())).optional()?.is_some())
 }
 
-/// Whether a table or view was made by this tool, or some partition of it.
-fn is_ours(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
-    if view::is_written(connection, name)? {
-        return Ok(true);
+/// Whether a table or view was made for this project, or some partition of it.
+fn is_ours(connection: &Connection, name: &str, maker: &Maker) -> rusqlite::Result<bool> {
+    if let Some(signature) = view::signature(connection, name)? {
+        return Ok(maker.is_own(&signature));
     }
     if !table::exists(connection, "_assets_tables")? {
         return Ok(false);
     }
-    let row = "select 1 from main._assets_tables where name = ?1 collate nocase \
-               or substr(name, 1, length(?2)) = ?2 collate nocase limit 1";
-    Ok(connection.query_row(row, [name, &format!("{name}@")], |_| Ok(())).optional()?.is_some())
+    let rows = "select distinct attempt from main._assets_tables where name = ?1 collate nocase \
+                or substr(name, 1, length(?2)) = ?2 collate nocase";
+    let mut found = connection.prepare_cached(rows)?;
+    let mut signatures = found.query_map([name, &format!("{name}@")], |it| it.get::<_, String>(0))?;
+    signatures.try_fold(false, |any, it| Ok(any || maker.is_own(&it?)))
 }
 
 /// The table of a target: its path has one part.
@@ -670,7 +676,7 @@ mod tests {
     fn what_was_written_down_is_believed_until_somebody_else_writes() {
         let folder = tempfile::tempdir().unwrap();
         let path = ProjectPath::resolve(&ProjectPath::root(), "db.sqlite").unwrap();
-        let manager = SqliteManager::new(folder.path().to_owned(), &path);
+        let manager = SqliteManager::new(folder.path().to_owned(), &path, Maker::new("it"));
         let known = |name: &str| manager.written_down(&target(name)).unwrap().is_some();
         let one = publish(&manager, "one", "1,x\n");
         let two = publish(&manager, "two", "2,y\n");

@@ -31,7 +31,7 @@ pub fn content(body: &str) -> Content {
 }
 
 /// Makes the view; what had its name is gone already.
-pub fn make(transaction: &Transaction<'_>, name: &str, attempt: &str, body: &str) -> rusqlite::Result<()> {
+pub fn make(transaction: &Transaction<'_>, name: &str, signature: &str, body: &str) -> rusqlite::Result<()> {
     transaction.execute_batch(OURS)?;
     transaction.execute_batch(&format!("create view main.{} as {body}", quoted(name)))?;
     // A name that it reads and that is not there would be told by whoever reads it first.
@@ -39,7 +39,7 @@ pub fn make(transaction: &Transaction<'_>, name: &str, attempt: &str, body: &str
     let definition = definition(transaction, name)?;
     transaction.execute(
         "insert or replace into main._assets_views values (?, ?, ?, ?)",
-        params![name, attempt, content(body).data_version.0, definition],
+        params![name, signature, content(body).data_version.0, definition],
     )?;
     Ok(())
 }
@@ -67,13 +67,13 @@ pub fn found(connection: &Connection, name: &str) -> rusqlite::Result<Option<Con
 }
 
 /// Whether it is what this attempt made.
-pub fn is_of(connection: &Connection, name: &str, attempt: &str) -> rusqlite::Result<bool> {
-    Ok(written(connection, name)?.is_some_and(|it| it.2 == attempt))
+pub fn is_of(connection: &Connection, name: &str, signature: &str) -> rusqlite::Result<bool> {
+    Ok(written(connection, name)?.is_some_and(|it| it.2 == signature))
 }
 
-/// Whether a view of this name was made by this tool.
-pub fn is_written(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
-    Ok(written(connection, name)?.is_some())
+/// Who made a view of this name; `None` if nobody here did.
+pub fn signature(connection: &Connection, name: &str) -> rusqlite::Result<Option<String>> {
+    Ok(written(connection, name)?.map(|it| it.2))
 }
 
 type Written = ([u8; 32], String, String);
