@@ -197,7 +197,11 @@ fn tables_are_those_of_one_project() {
         assert!(refused.contains("there is a table or view sold already"), "{io}: {refused}");
         // A view of which the first project knows nothing is not taken away with what it reads either.
         late.edit("assets.toml", "select n from orders", "select n from elsewhere");
-        late.edit("assets.toml", "materialized = \"view\"", "materialized = \"view\"\nexternal_tables = [\"elsewhere\"]");
+        late.edit(
+            "assets.toml",
+            "materialized = \"view\"",
+            "materialized = \"view\"\nexternal_tables = [\"elsewhere\"]",
+        );
         let refused = late.run(&["materialize", "-s", "seen"]).exited(1).stderr;
         assert!(refused.contains("there is a table or view seen already"), "{io}: {refused}");
     }
