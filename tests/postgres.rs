@@ -472,3 +472,57 @@ fn many_tables_at_once_by_commands() {
     assert_eq!(database.rows("select a from \"New One\".t3"), ["4"]);
     assert_eq!(ran(&project), Vec::<String>::new());
 }
+
+/// A command that reads a table while somebody works on it: `b` of `a`, beside which there is `other`.
+fn read_by_a_command(database: &Database<'_>) -> Project {
+    Project::new().env("URL", &database.url()).manifest(
+        r#"[io.db]
+type = "postgres"
+url = "{{ env.URL }}"
+[asset.a]
+sql = "select 1 as n union all select 2"
+io = "db"
+[asset.gathered]
+sql = "select n from a"
+materialized = "incremental"
+io = "db"
+[asset.seen]
+sql = "select n from gathered"
+materialized = "view"
+io = "db"
+[asset.b]
+command = "touch started; until [ -e go ]; do sleep 0.01; done; cat {{ inputs.a }} {{ inputs.seen }} > {{ output }}"
+deps = ["a", "seen"]
+"#,
+    )
+}
+
+#[test]
+fn what_is_changed_and_changed_back_while_it_is_read_is_read_again() {
+    let database = Server::shared().database();
+    for (table, changes) in [
+        ("a", &["update a set n = 3 where n = 2", "update a set n = 2 where n = 3"][..]),
+        // Rows of several publications, read by way of a view.
+        ("gathered", &["delete from gathered where n = 1", "insert into gathered values (1)"]),
+        (
+            "seen",
+            &[
+                "create or replace view seen as select -n as n from gathered",
+                "create or replace view seen as select n from gathered",
+            ],
+        ),
+        ("", &["create table other as select 1 as n", "drop table other"]),
+    ] {
+        let project = read_by_a_command(&database);
+        project.run(&["materialize", "--force", "-s", "a", "-s", "gathered", "-s", "seen"]).succeeded();
+        project.run(&["materialize", "--force", "-s", "gathered"]).succeeded();
+        let running = project.start(&["materialize"]);
+        project.wait_for("started");
+        changes.iter().for_each(|it| database.run(it));
+        project.write("go", "");
+        let told = running.finish().succeeded().stderr;
+        let expected = format!("{table} was written during the run");
+        assert_eq!(told.contains(&expected), !table.is_empty(), "{table}: {told}");
+        project.settled(&[]);
+    }
+}

@@ -438,3 +438,28 @@ fn tables_of_others_may_refer_to_one_and_a_refusal_does_not_stay() {
     project.run(&["materialize"]).succeeded();
     assert_eq!(shop().query_row("select n from more", [], |it| it.get::<_, i64>(0)).unwrap(), 2);
 }
+
+/// A query reads for as long as it takes, and what others wrote in that time they may have taken back.
+#[test]
+fn a_database_that_is_written_to_while_it_is_read_is_read_again() {
+    let query = "select sum(s.value % 7 + a.n) as n from a, generate_series(1, 40000000) s";
+    let project = Project::new().manifest(&format!(
+        "[io.files]\ntype = \"fs\"\nroot = \"data\"\n[io.db]\ntype = \"sqlite\"\npath = \"shop.sqlite\"\n[asset.a]\nsql = \"select 1 as n\"\nio = \"db\"\n\
+         [asset.b]\nsql = \"{query}\"\nio = \"files\"\n"
+    ));
+    project.run(&["materialize", "-s", "a"]).succeeded();
+    let running = project.start(&["materialize"]);
+    let is_begun = || {
+        let mut logs = std::fs::read_dir(project.path(".assets/logs")).unwrap().flatten();
+        logs.any(|it| {
+            let told = std::fs::read_to_string(it.path().join("events.jsonl")).unwrap_or_default();
+            told.lines().any(|it| it.contains("step_started") && it.contains("\"key\":\"b\""))
+        })
+    };
+    wait_until("b is begun", is_begun);
+    // Whose table it was is not told; `a` is what it was all along.
+    database(&project).execute_batch("create table other as select 1 as n; drop table other").unwrap();
+    let told = running.finish().succeeded().stderr;
+    assert!(told.contains("the database of a was written while it was read"), "{told}");
+    project.settled(&[]);
+}

@@ -84,6 +84,11 @@ impl Copies {
         Ok(folder)
     }
 
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        self.used
+    }
+
     fn begin(&mut self) -> Result<(), FsError> {
         if !self.used {
             // A process that had this number may have been killed.

@@ -223,6 +223,15 @@ pub enum Probed {
     Elsewhere(String),
 }
 
+/// Tells one moment from every later one at which somebody has written to what was there, though it be the same again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Witness {
+    /// Of the very table: others may write to those beside it.
+    Table(Box<str>),
+    /// Of all that is in one database, which others may write to at any time: asked as soon as everything is read.
+    Database(i64),
+}
+
 /// What became of a publication that a crash interrupted.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Recovered {
@@ -382,6 +391,18 @@ pub trait IoManager: Send + Sync {
     /// full. Managers whose `probe` always reads need no other.
     fn probe_in_full(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
         self.probe(target, stored)
+    }
+
+    /// As [`probe`](IoManager::probe), with what tells later whether somebody has written to it since. `None`: that cannot be
+    /// told.
+    fn probe_witnessed(&self, target: &Target, stored: &StoredOutput) -> Result<(Probed, Option<Witness>), IoError> {
+        Ok((self.probe(target, stored)?, None))
+    }
+
+    /// The same of what is visible now, whatever it is.
+    fn witness(&self, target: &Target) -> Result<Option<Witness>, IoError> {
+        let _ = target;
+        Ok(None)
     }
 
     /// Gives what was published at `from`, all partitions of it, the place of `to`, in one step. `false`: it was not done,

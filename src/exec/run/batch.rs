@@ -20,10 +20,11 @@ use crate::{
         lock::Locked,
         run::{
             context::{RunContext, Workspace},
+            given::given_inputs,
             partitions::ReadParts,
             prepare::{
-                Attempting, Now, OutputAttempt, PrepareError, Prepared, SpecParts, file_name, given_inputs, inherit,
-                lock, prepare_held, spec_told,
+                Attempting, Now, OutputAttempt, PrepareError, Prepared, SpecParts, file_name, inherit, lock,
+                prepare_held, spec_told,
             },
             render::Place,
         },

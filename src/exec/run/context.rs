@@ -11,7 +11,7 @@ use crate::{
     base::{at_once::at_once, clock::Clock, env::Environment, id::IdVec},
     exec::{
         defer::Deferred,
-        io::{IoManager, Probed, Slice, Target},
+        io::{IoError, IoManager, Probed, Slice, Target},
         jobserver::Jobserver,
         lock::LockTable,
     },
@@ -142,13 +142,18 @@ impl Workspace {
         stored: &StoredOutput,
         connections: Connections,
     ) -> OutputState {
-        let key = self.project.key(node).to_string();
         let (io, target) = (self.io_of(node), self.target(node, partition));
         let probed = match connections {
             Connections::Avoided if io.capabilities().remote => Ok(io.believes(&target, stored)),
             Connections::InFull => io.probe_in_full(&target, stored),
             _ => io.probe(&target, stored),
         };
+        self.state(node, probed)
+    }
+
+    /// What an IO manager has said of `node`.
+    pub fn state(&self, node: NodeId, probed: Result<Probed, IoError>) -> OutputState {
+        let key = self.project.key(node).to_string();
         match probed {
             Ok(Probed::Same) => OutputState::Same,
             Ok(Probed::Missing) => OutputState::Missing(key),
@@ -156,6 +161,25 @@ impl Workspace {
             Ok(Probed::Elsewhere(place)) => OutputState::Elsewhere(place),
             Err(error) => OutputState::Unknown(error.to_string()),
         }
+    }
+
+    /// Asks about each by `probe`, in their order: waits that can be waited together are.
+    pub fn probe_each(
+        &self,
+        outputs: &[(NodeId, &PartitionKey, &StoredOutput)],
+        probe: impl Fn(NodeId, &PartitionKey, &StoredOutput) -> OutputState + Sync,
+    ) -> Vec<OutputState> {
+        let states: Vec<OnceLock<OutputState>> = outputs.iter().map(|_| OnceLock::new()).collect();
+        let all: Vec<_> = states.iter().zip(outputs).collect();
+        let waits =
+            self.connections != Connections::Avoided && outputs.iter().any(|it| self.io_of(it.0).capabilities().remote);
+        let threads = if waits { CONNECTIONS_MAX } else { 1 };
+        let done: Result<(), Infallible> = at_once(&all, threads, |(state, (node, partition, stored))| {
+            state.get_or_init(|| probe(*node, partition, stored));
+            Ok(())
+        });
+        let Ok(()) = done;
+        states.into_iter().map(|it| it.into_inner().expect("each was asked")).collect()
     }
 }
 
@@ -165,17 +189,7 @@ impl Probe for Workspace {
     }
 
     fn probe_all(&self, outputs: &[(NodeId, &PartitionKey, &StoredOutput)]) -> Vec<OutputState> {
-        let states: Vec<OnceLock<OutputState>> = outputs.iter().map(|_| OnceLock::new()).collect();
-        let all: Vec<_> = states.iter().zip(outputs).collect();
-        let waits =
-            self.connections != Connections::Avoided && outputs.iter().any(|it| self.io_of(it.0).capabilities().remote);
-        let threads = if waits { CONNECTIONS_MAX } else { 1 };
-        let done: Result<(), Infallible> = at_once(&all, threads, |(state, (node, partition, stored))| {
-            state.get_or_init(|| self.probe(*node, partition, stored));
-            Ok(())
-        });
-        let Ok(()) = done;
-        states.into_iter().map(|it| it.into_inner().expect("each was asked")).collect()
+        self.probe_each(outputs, |node, partition, stored| self.probe(node, partition, stored))
     }
 
     fn keeps(&self, node: NodeId, partition: &PartitionKey, data_version: &crate::base::digest::Digest) -> bool {

@@ -36,7 +36,6 @@ use crate::{
         record::{AttemptState, Intent, Materialization, StoredOutput, TrackedFile},
         store::{Change, StoreError},
         survey::load_observations,
-        world::OutputState,
     },
 };
 
@@ -185,14 +184,16 @@ fn settle(
     attempting: &Attempting,
     result: &StepResult,
 ) -> Result<Finished, FinishError> {
+    // I3: what was made is worth something only if it was made from what was fingerprinted.
+    let is_checked = !Protection::InputCheck.is_off();
+    if is_checked && let Some(what) = torn(context, step, attempting) {
+        return Ok(Finished::Void(what));
+    }
     let mut contents = Vec::with_capacity(attempting.outputs.len());
     for it in &attempting.outputs {
         contents.push(context.workspace.io_of(it.node).inspect(&it.staged)?);
     }
-    // I3: what was made is worth something only if it was made from what was fingerprinted.
-    if !Protection::InputCheck.is_off()
-        && let Some(what) = moved_input(context, step, attempting)?
-    {
+    if is_checked && let Some(what) = moved_input(context, step, attempting)? {
         return Ok(Finished::Void(what));
     }
     let failed = |message: &str| Finished::Failed(StepError { message: message.to_owned(), ..StepError::default() });
@@ -233,6 +234,18 @@ fn said(attempting: &Attempting, node: NodeId, emptied: &[(NodeId, CheckReport)]
     attempting.audit.reports(node).into_iter().chain(emptied).collect()
 }
 
+/// What was written to while it was read, where that shows only right after it. A query reads until it has ended; what
+/// others are given was copied before they began.
+fn torn(context: &RunContext<'_>, step: &PlanStep, attempting: &Attempting) -> Option<String> {
+    let workspace = context.workspace;
+    match workspace.project.ops[step.op].action {
+        Action::Sql(_) => {
+            attempting.torn.clone().or_else(|| attempting.stored.iter().find_map(|it| it.torn(workspace)))
+        }
+        _ => attempting.torn.clone(),
+    }
+}
+
 /// The first input that is not what it was when its fingerprint was taken.
 fn moved_input(
     context: &RunContext<'_>,
@@ -247,10 +260,8 @@ fn moved_input(
     if let Some((_, now)) = verified.refreshed.iter().find(|(index, now)| written(&attempting.inputs[*index], now)) {
         return Ok(Some(format!("{} was written during the run", now.path)));
     }
-    for (node, partition, stored) in &attempting.stored {
-        if workspace.probe_input(*node, partition, stored) != OutputState::Same {
-            return Ok(Some(format!("{} changed during the run", workspace.project.key(*node))));
-        }
+    if let Some(what) = attempting.stored.iter().find_map(|it| it.moved(workspace)) {
+        return Ok(Some(what));
     }
     let world = workspace.world();
     let op = &world.project.ops[step.op];

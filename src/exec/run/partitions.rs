@@ -12,7 +12,8 @@ use crate::{
         relation::{Relation, RelationError, relation},
         run::{
             context::{RunContext, Workspace},
-            prepare::{PrepareError, unread},
+            given::unread,
+            prepare::PrepareError,
             render::Given,
         },
     },
@@ -29,7 +30,7 @@ use crate::{
         record::{Materialization, StoredOutput, TrackedFile},
         store::StoreError,
         survey::{check_each, standing},
-        world::OutputState,
+        world::{OutputState, World},
     },
 };
 
@@ -81,10 +82,18 @@ pub fn recorded(
 
 impl ReadParts {
     /// Looks at what is there.
-    pub fn look(workspace: &Workspace, node: NodeId, records: Vec<Materialization>, wanted: u64) -> ReadParts {
+    pub fn look(
+        world: &World<'_>,
+        workspace: &Workspace,
+        node: NodeId,
+        (records, wanted): (Vec<Materialization>, u64),
+    ) -> ReadParts {
         let (keeper, kept) = workspace.keeper(node);
         let pairs: Vec<(NodeId, &Materialization)> = records.iter().map(|it| (kept, it)).collect();
-        let (states, refreshed) = check_each(&keeper.world(), &pairs);
+        let (states, refreshed) = match std::ptr::eq(keeper, workspace) {
+            true => check_each(world, &pairs),
+            false => check_each(&keeper.world(), &pairs),
+        };
         let mut there: Vec<(Materialization, OutputState)> = records.into_iter().zip(states).collect();
         for (index, record) in refreshed {
             there[index].0 = record;

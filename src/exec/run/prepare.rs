@@ -17,26 +17,26 @@ use crate::{
         executor::{SPEC_VERSION, StepSpec},
         io::{IoError, Slice, Staged, postgres::connect::secrets},
         lock::{LockError, LockGuard, LockName, Locked},
-        relation::relation,
         run::{
             audit::{Audit, Audited},
             beneath::{beneath, shifted},
             claim::claim,
             context::{RunContext, Workspace},
             finish::{Restoring, restore},
+            given::given_inputs,
             incremental::extent,
             partitions::{self, ReadParts},
             query,
             recover::{recover_held, sweep},
             render::{Given, Place, render},
-            vacant, version,
+            version,
+            witness::{StoredInput, Witnesses, Witnessing},
         },
     },
     model::{
         check::Rule,
         event::{Extent, StepError, StepOutcome, StepReport},
         fingerprint::Fingerprint,
-        format::TableFormat,
         key::PartitionKey,
         partition::PartitionSet,
         plan::{PlanStep, StepAction},
@@ -76,7 +76,9 @@ pub struct Attempting {
     /// Outputs that the command may read, as they were when its fingerprint was taken (I3).
     pub inputs: Vec<TrackedFile>,
     /// The same of those that only their IO manager can look at.
-    pub stored: Vec<(NodeId, PartitionKey, StoredOutput)>,
+    pub stored: Vec<StoredInput>,
+    /// Why what it reads is not what its fingerprint tells of, if that is known before it is run.
+    pub torn: Option<String>,
     /// The sources as they were found, to be recorded with the result.
     pub observations: Vec<Observation>,
     pub log: Option<String>,
@@ -273,6 +275,8 @@ pub struct Now {
     pub stored: HashMap<NodeId, OutputState>,
     /// Of dependencies with partitions.
     pub parts: HashMap<NodeId, ReadParts>,
+    /// Of what only its IO manager can look at.
+    pub witnesses: Witnesses,
 }
 
 impl Now {
@@ -283,8 +287,11 @@ impl Now {
         Ok((now, examined))
     }
 
-    fn look(context: &RunContext<'_>, step: &PlanStep) -> Result<Now, StoreError> {
-        let world = context.workspace.world();
+    /// # Errors
+    /// State that cannot be read.
+    pub fn look(context: &RunContext<'_>, step: &PlanStep) -> Result<Now, StoreError> {
+        let witnessing = Witnessing::new(context.workspace);
+        let world = World { probe: &witnessing, ..context.workspace.world() };
         let op = &world.project.ops[step.op];
         let (mut records, mut parts) = (HashMap::new(), HashMap::new());
         for node in &op.outputs {
@@ -295,7 +302,7 @@ impl Now {
         for node in op.deps.iter().filter(|it| world.project.nodes[**it].asset().is_some()) {
             match partitions::recorded(context.workspace, step.op, *node, &step.partition)? {
                 Some((them, wanted)) => {
-                    parts.insert(*node, ReadParts::look(context.workspace, *node, them, wanted));
+                    parts.insert(*node, ReadParts::look(&world, context.workspace, *node, (them, wanted)));
                 }
                 None => {
                     let is_lent = world.deferred.is_some_and(|it| it.contains_key(node));
@@ -323,7 +330,7 @@ impl Now {
             records.insert(*node, record.clone());
             stored.insert(*node, OutputState::Same);
         }
-        Ok(Now { facts, records, stored, parts })
+        Ok(Now { facts, records, stored, parts, witnesses: witnessing.seen() })
     }
 
     fn examine(&self, context: &RunContext<'_>, step: &PlanStep, output: NodeId) -> Examined {
@@ -381,7 +388,7 @@ impl Now {
     }
 
     /// Which partitions are read of a dependency that has some.
-    fn places(&self, workspace: &Workspace, dep: NodeId) -> Option<Vec<u64>> {
+    pub fn places(&self, workspace: &Workspace, dep: NodeId) -> Option<Vec<u64>> {
         if let Some(parts) = self.facts.partitions.get(&dep) {
             return Some(parts.keys().copied().collect());
         }
@@ -429,10 +436,15 @@ impl Now {
         inputs
     }
 
-    fn stored_inputs(&self, read: &[NodeId]) -> Vec<(NodeId, PartitionKey, StoredOutput)> {
+    fn stored_inputs(&self, read: &[NodeId]) -> Vec<StoredInput> {
         let output = |dep: &NodeId| Some((*dep, PartitionKey::whole(), self.records.get(dep)?.output.clone()));
         let whole = read.iter().filter_map(output).filter(|it| matches!(it.2, StoredOutput::Token(_)));
-        whole.chain(self.parts.values().flat_map(ReadParts::tokens)).collect()
+        let all = whole.chain(self.parts.values().flat_map(ReadParts::tokens));
+        let input = |(node, partition, output): (NodeId, PartitionKey, StoredOutput)| {
+            let witness = self.witnesses.get(&(node, partition.clone())).cloned();
+            StoredInput { node, partition, output, witness }
+        };
+        all.map(input).collect()
     }
 }
 
@@ -559,6 +571,7 @@ fn stage(
         .collect();
     let read = now.read(workspace, op, extent);
     let (inputs, stored) = (now.inputs(&read), now.stored_inputs(&read));
+    let torn = if copies.any() { stored.iter().find_map(|it| it.torn(workspace)) } else { None };
     let (facts, read) = match shared {
         Some(_) => (now.facts.clone(), Some(Box::new(now))),
         None => (now.facts, None),
@@ -570,6 +583,7 @@ fn stage(
         outputs,
         inputs,
         stored,
+        torn,
         observations,
         log: Some(log),
         extent,
@@ -625,101 +639,6 @@ pub fn file_name(op: &Op, id: &AttemptId) -> String {
     let tail = id.0.splitn(3, '-').nth(2).unwrap_or(&id.0).to_owned();
     let name: String = op.name.chars().take(80).map(|it| if it == '/' { '.' } else { it }).collect();
     format!("{name}.{tail}")
-}
-
-/// What the dependencies of `step` are given as, as they stand.
-///
-/// # Errors
-/// A dependency that is not there.
-pub fn given_now(
-    context: &RunContext<'_>,
-    step: &PlanStep,
-    copies: &mut Copies,
-) -> Result<Vec<(NodeId, Given)>, PrepareError> {
-    given_inputs(context, step, &Now::look(context, step)?, copies)
-}
-
-pub fn unread(key: &str, why: impl ToString) -> PrepareError {
-    PrepareError::Render { message: format!("{key}: {}", why.to_string()), help: Vec::new() }
-}
-
-/// What each dependency is given to the command as.
-pub fn given_inputs(
-    context: &RunContext<'_>,
-    step: &PlanStep,
-    now: &Now,
-    copies: &mut Copies,
-) -> Result<Vec<(NodeId, Given)>, PrepareError> {
-    use crate::model::project::Source;
-    let workspace = context.workspace;
-    let mut given = Vec::new();
-    let op = &workspace.project.ops[step.op];
-    let own = |op: &Op| workspace.project.nodes[op.outputs[0]].asset().expect("a query makes an asset").io;
-    for dep in &op.deps {
-        let key = workspace.project.key(*dep).as_str();
-        let cut = now.parts.get(dep).map(|it| it.there.is_empty());
-        let cut = cut.or_else(|| Some(now.facts.partitions.get(dep)?.is_empty()));
-        if cut == Some(true) && matches!(op.action, Action::Sql(_)) {
-            given.push((*dep, partitions::nothing_given(context, step, *dep, copies)?));
-            continue;
-        }
-        // A query reads tables where they are.
-        let (keeper, kept) = workspace.keeper(*dep);
-        if let Some(parts) = now.parts.get(dep)
-            && matches!(op.action, Action::Sql(_))
-            && keeper.project.is_in_database(kept)
-        {
-            given.push((*dep, parts.rows_given(context, own(op), copies)?));
-            continue;
-        }
-        if matches!(op.action, Action::Sql(_)) && keeper.project.is_in_database(kept) {
-            let own = own(op);
-            let lent = !std::ptr::eq(keeper, workspace);
-            if query::is_copied(&keeper.project, kept, own, lent) {
-                let rows = relation(keeper, kept).map_err(|it| unread(key, it))?.rows();
-                let copy = rows.and_then(|it| copies.of_rows(key, it, TableFormat::Arrow));
-                given.push((*dep, Given::One(copy.map_err(|it| unread(key, it))?.into_os_string())));
-            }
-            continue;
-        }
-        if let Some((_, form)) = op.forms.iter().find(|it| it.0 == *dep) {
-            let rows = relation(keeper, kept).map_err(|it| unread(key, it))?.rows();
-            let copy = rows.and_then(|it| copies.of_rows(key, it, *form)).map_err(|it| unread(key, it))?;
-            given.push((*dep, Given::One(copy.into_os_string())));
-            continue;
-        }
-        let it = match &workspace.project.nodes[*dep].body {
-            NodeBody::Asset(_) if now.parts.contains_key(dep) => now.parts[dep].given(context, step, copies)?,
-            NodeBody::Source(Source::Files(set)) if now.facts.partitions.contains_key(dep) => {
-                partitions::source_given(context, step, *dep, (set, &now.facts.partitions[dep]), copies)?
-            }
-            NodeBody::Asset(_) => {
-                let loaded = keeper.io_of(kept).load(&keeper.target(kept, &PartitionKey::whole()))?;
-                Given::One(copies.file(key, loaded).map_err(|it| unread(key, it))?.into_os_string())
-            }
-            NodeBody::Source(Source::Files(set)) => {
-                let Some(SourceFacts::Known { observation, .. }) = now.facts.sources.get(dep) else { continue };
-                let paths = observation.files.iter().map(|(path, _)| path.under(&workspace.root).into_os_string());
-                match &*set.patterns {
-                    [one] if !one.text.contains(['*', '?', '[', '{']) && observation.files.len() == 1 => {
-                        Given::One(paths.into_iter().next().expect("there is one"))
-                    }
-                    _ => Given::Many(paths.collect()),
-                }
-            }
-            NodeBody::Source(Source::Url { url, .. }) => Given::One(url.into()),
-            NodeBody::Source(Source::Command { .. }) => {
-                let Some(SourceFacts::Known { observation, .. }) = now.facts.sources.get(dep) else { continue };
-                Given::One(observation.shown.clone().unwrap_or_default().into())
-            }
-        };
-        let it = match now.places(workspace, *dep) {
-            Some(places) if matches!(op.action, Action::Sql(_)) => vacant::typed(context, *dep, &places, it, copies)?,
-            _ => it,
-        };
-        given.push((*dep, it));
-    }
-    Ok(given)
 }
 
 /// The partitions of sources that a step reads, as far as they are there.

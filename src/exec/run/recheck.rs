@@ -19,7 +19,8 @@ use crate::{
         run::{
             audit::{Audit, Audited},
             context::RunContext,
-            prepare::{PrepareError, SpecParts, given_now, last_number, upstream_locks},
+            given::given_now,
+            prepare::{PrepareError, SpecParts, last_number, upstream_locks},
             render::Place,
         },
         signal::Signal,

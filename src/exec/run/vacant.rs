@@ -11,7 +11,8 @@ use crate::{
         copies::Copies,
         run::{
             context::{RunContext, Workspace},
-            prepare::{PrepareError, unread},
+            given::unread,
+            prepare::PrepareError,
             render::Given,
         },
         table::{infer, read},

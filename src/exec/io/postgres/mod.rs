@@ -11,6 +11,7 @@ pub mod connect;
 pub mod copy;
 pub mod rows;
 mod slice;
+mod stamp;
 mod swap;
 pub mod table;
 mod values;
@@ -29,7 +30,7 @@ use crate::{
     base::{digest::Digest, fs},
     exec::{
         io::{
-            Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
+            Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target, Witness,
             hooked::{Hooked, gone},
             lines_of,
             maker::Maker,
@@ -41,8 +42,9 @@ use crate::{
     plan::record::{AttemptId, StoredOutput},
 };
 use connect::{Address, Session};
+use stamp::{Look, Stamp};
 use swap::{Swap, Unswapped};
-use table::{STAGE, Stamp, qualified};
+use table::{STAGE, qualified};
 
 /// What this tool knows of the tables that it made.
 const OURS: &str = "_assets_tables";
@@ -70,6 +72,13 @@ struct Token {
     /// How the columns of a whole table are declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     declared: Option<String>,
+}
+
+/// What is asked of a table that was recorded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    State,
+    Witness,
 }
 
 /// What was written down of a table.
@@ -184,13 +193,38 @@ impl PostgresManager {
         self.told(slice::holds(client, schema, &table_name(target), target))
     }
 
-    /// What is written down of a table, if it is still true.
-    fn written_down(&self, target: &Target, session: &mut Session) -> Result<Option<Row>, IoError> {
-        let name = table_name(target);
-        let (client, schema) = (&mut session.client, &session.schema);
-        let Some(row) = self.told(row(client, schema, &target.ledger_name()))? else { return Ok(None) };
-        let stamp = self.told(table::stamp_where(client, schema, &name, &target.condition()))?;
-        Ok(Some(row).filter(|it| it.stamp.is_some() && it.stamp == stamp))
+    /// Whether what was recorded is there, and what tells this moment from a later one.
+    fn probed(&self, target: &Target, stored: &StoredOutput, asks: Asks) -> Result<(Probed, Option<Witness>), IoError> {
+        let recorded = match self.version_recorded(target, stored) {
+            Ok(recorded) => recorded,
+            Err(probed) => return Ok((probed, None)),
+        };
+        let mut session = self.connect(target)?;
+        let (client, schema, name) = (&mut session.client, &session.schema, table_name(target));
+        let looked = (|| {
+            let row = row(client, schema, &target.ledger_name())?;
+            // Nothing was ever written down of a table that is to be read anyway.
+            if row.is_none() && asks == Asks::State {
+                return Ok((false, None));
+            }
+            let look = stamp::look(client, schema, &name, &target.condition())?;
+            let stamp = look.as_ref().and_then(Look::stamp);
+            let is_so = |it: Row| {
+                it.stamp.is_some()
+                    && it.stamp == stamp
+                    && digest(&it.data_version).is_some_and(|it| it.to_string() == recorded.version)
+            };
+            let witness = match (&look, asks) {
+                (_, Asks::State) => None,
+                (Some(look), _) => Some(look.witness(client)?),
+                (None, _) => stamp::witness_of_view(client, schema, &name)?,
+            };
+            Ok((row.is_some_and(is_so), witness.map(|it| Witness::Table(it.into()))))
+        })();
+        match self.told(looked)? {
+            (true, witness) => Ok((Probed::Same, witness)),
+            (false, witness) => Ok((self.read_in_full(target, session, &recorded)?, witness)),
+        }
     }
 
     /// Swaps the staged table in, in one transaction, and tells what is there after its hooks.
@@ -260,7 +294,7 @@ impl PostgresManager {
             let found = swap::content_of_view(client, schema, &name)?;
             return Ok((None, found.ok_or_else(|| Unswapped::Refused(gone(&self.shown(target))))?));
         }
-        let now = table::stamp_where(client, schema, &name, &target.condition())?;
+        let now = stamp::look(client, schema, &name, &target.condition())?.as_ref().and_then(Look::stamp);
         // Rows of a partition are put there by the transaction in which its hooks are run.
         if target.slice.is_none() && now.is_some() && now == stamp {
             return Ok((stamp, content.clone()));
@@ -448,17 +482,21 @@ impl IoManager for PostgresManager {
 
     /// The server counts the rows that are as we left them; where that does not tell, they are read in full.
     fn probe(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
-        let recorded = match self.version_recorded(target, stored) {
-            Ok(recorded) => recorded,
-            Err(probed) => return Ok(probed),
-        };
+        Ok(self.probed(target, stored, Asks::State)?.0)
+    }
+
+    fn probe_witnessed(&self, target: &Target, stored: &StoredOutput) -> Result<(Probed, Option<Witness>), IoError> {
+        self.probed(target, stored, Asks::Witness)
+    }
+
+    fn witness(&self, target: &Target) -> Result<Option<Witness>, IoError> {
         let mut session = self.connect(target)?;
-        if let Some(row) = self.written_down(target, &mut session)?
-            && digest(&row.data_version).is_some_and(|it| it.to_string() == recorded.version)
-        {
-            return Ok(Probed::Same);
-        }
-        self.read_in_full(target, session, &recorded)
+        let (client, schema, name) = (&mut session.client, &session.schema, table_name(target));
+        let seen = (|| match stamp::look(client, schema, &name, &target.condition())? {
+            Some(look) => look.witness(client).map(Some),
+            None => stamp::witness_of_view(client, schema, &name),
+        })();
+        Ok(self.told(seen)?.map(|it| Witness::Table(it.into())))
     }
 
     fn probe_in_full(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {

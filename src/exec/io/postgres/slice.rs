@@ -6,8 +6,9 @@ use postgres::{Client, Error, GenericClient};
 use super::{
     connect::{Address, words},
     row, rows,
+    stamp::{Look, Stamp, look},
     swap::{Unswapped, asked},
-    table::{Stamp, drop, find, qualified, quoted, stamp_where},
+    table::{drop, find, qualified, quoted},
 };
 use crate::exec::io::{
     IoError, Slice, Target,
@@ -41,7 +42,7 @@ pub fn put(
     asked(client, &what, &format!("delete from {table} where {}", slice.condition()))?;
     asked(client, &what, &format!("insert into {table} select * from {staged}"))?;
     drop(client, schema, stage)?;
-    Ok(stamp_where(client, schema, name, &slice.condition())?)
+    Ok(look(client, schema, name, &slice.condition())?.as_ref().and_then(Look::stamp))
 }
 
 /// Whether the table is there with rows of other partitions: those settle what its columns are.

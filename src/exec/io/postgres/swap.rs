@@ -8,7 +8,8 @@ use postgres::{Client, Error};
 use super::{
     connect::words,
     row,
-    table::{STAGE, Stamp, drop, find, qualified, quoted, stamp},
+    stamp::{Stamp, stamp},
+    table::{STAGE, drop, find, qualified, quoted},
     version,
 };
 use crate::{

@@ -1,9 +1,7 @@
-//! One table: its names, what it is, and what tells whether it is still as it was.
+//! One table: its names, and what it is.
 
 use postgres::{Error, GenericClient};
 
-/// The number of the first type that is not Postgres's own.
-const FIRST_OF_USERS: u32 = 16384;
 /// Of what is staged: the target first, then the attempt.
 pub const STAGE: &str = "_assets_stage_";
 
@@ -88,58 +86,4 @@ pub fn drop(client: &mut impl GenericClient, schema: &str, name: &str) -> Result
         Some(_) => "table",
     };
     client.batch_execute(&format!("drop {what} {}", qualified(schema, name)))
-}
-
-/// What a table was when it was looked at: equal stamps mean the same rows and columns.
-///
-/// Postgres writes every new version of a row with the number of the transaction that made it. All rows of a table
-/// that we made are of one transaction; so if there are as many rows as then, and all of that transaction, they
-/// are those very rows. Rows are counted by the server, none is read or sent.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stamp {
-    pub columns: String,
-    pub rows: i64,
-    /// The transaction; 0 if there is no row.
-    pub transaction: i64,
-}
-
-/// `None` if its rows are of several transactions, it is no plain table, or a type in it is somebody's own.
-///
-/// # Errors
-/// What the server says.
-pub fn stamp(client: &mut impl GenericClient, schema: &str, name: &str) -> Result<Option<Stamp>, Error> {
-    stamp_where(client, schema, name, "true")
-}
-
-/// The same of the rows that fulfil a condition.
-///
-/// # Errors
-/// What the server says.
-pub fn stamp_where(
-    client: &mut impl GenericClient,
-    schema: &str,
-    name: &str,
-    condition: &str,
-) -> Result<Option<Stamp>, Error> {
-    let Some(Found { oid, kind: 'r' }) = find(client, schema, name)? else { return Ok(None) };
-    let described = client.query_one(
-        "select coalesce(string_agg(format('%s %L %s %s %s %s', attnum, attname, atttypid, atttypmod, attisdropped, attcollation), ',' \
-             order by attnum), ''), coalesce(bool_or(not attisdropped and atttypid >= $2), false) \
-             from pg_catalog.pg_attribute where attrelid = $1 and attnum > 0",
-        &[&oid, &FIRST_OF_USERS],
-    )?;
-    let (columns, of_users): (String, bool) = (described.get(0), described.get(1));
-    // What its values are called can be changed where no row is.
-    if of_users {
-        return Ok(None);
-    }
-    let of = qualified(schema, name);
-    let first = client.query_opt(&format!("select xmin::text::bigint from {of} where {condition} limit 1"), &[])?;
-    let transaction: i64 = first.map_or(0, |it| it.get(0));
-    let counted = client.query_one(
-        &format!("select count(*), count(*) filter (where xmin = '{transaction}'::xid) from {of} where {condition}"),
-        &[],
-    )?;
-    let (rows, of_one): (i64, i64) = (counted.get(0), counted.get(1));
-    Ok((rows == of_one).then_some(Stamp { columns, rows, transaction }))
 }

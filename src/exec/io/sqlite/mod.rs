@@ -24,7 +24,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use crate::{
     base::{digest::Digest, fs, path::ProjectPath},
     exec::io::{
-        Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target,
+        Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Staged, Target, Witness,
         hooked::{Hooked, gone},
         lines_of,
         maker::Maker,
@@ -42,6 +42,8 @@ use crate::{
 
 /// How long another writer of the database is waited for.
 pub const BUSY_MAX: Duration = Duration::from_secs(600);
+/// The same where nothing is lost if it goes on.
+const SEALING_MAX: Duration = Duration::from_millis(100);
 /// What this tool knows of the tables that it made.
 const OURS: &str = "create table if not exists main._assets_tables (
     name text primary key collate nocase, attempt text not null, data_version blob not null, doubted integer not null
@@ -359,18 +361,39 @@ impl SqliteManager {
         self.connections.ask(|connection| question(connection).map_err(|it| self.error(&it)))
     }
 
-    /// What this tool wrote down of the table, if nobody else has written to the database since.
-    fn written_down(&self, target: &Target) -> Result<Option<Digest>, IoError> {
+    /// What this tool wrote down of the table, if nobody else has written to the database since, and the seal that tells.
+    fn written_down(&self, target: &Target) -> Result<(Option<Digest>, Option<i64>), IoError> {
         let found = self.ask(|connection| {
-            if !table::exists(connection, "_assets_tables")? || !Seal::holds(connection, &self.database)? {
-                return Ok(None);
+            if !table::exists(connection, "_assets_tables")? {
+                return Ok((None, None));
             }
+            let Some(seal) = Seal::holding(connection, &self.database)? else { return Ok((None, None)) };
             let row = "select data_version from main._assets_tables where name = ? and doubted = 0";
             let version =
                 connection.prepare_cached(row)?.query_row([target.ledger_name()], |it| it.get(0)).optional()?;
-            Ok(version.map(Digest))
+            Ok((version.map(Digest), Some(seal)))
         });
-        found.map(Option::flatten)
+        Ok(found?.unwrap_or_default())
+    }
+
+    /// Seals what others have written to: from then on it shows whether they write again. Where that cannot be done at
+    /// once, it is not.
+    fn seal(&self) -> Result<(), IoError> {
+        let possible =
+            |it: &Connection| Ok(table::exists(it, "_assets_tables")? && Seal::is_possible(it, &self.database)?);
+        if self.ask(possible)? != Some(true) {
+            return Ok(());
+        }
+        self.connections.write(|connection| {
+            let sealed = (|| {
+                connection.busy_timeout(SEALING_MAX)?;
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                Seal::taken(&transaction, &self.database)?.renew(&transaction)?;
+                transaction.commit()?;
+                connection.busy_timeout(BUSY_MAX)
+            })();
+            Ok(sealed.is_ok())
+        })
     }
 }
 
@@ -418,10 +441,28 @@ impl IoManager for SqliteManager {
     }
 
     fn probe(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
-        if self.written_down(target)?.is_some_and(|it| token(&it) == *stored) {
+        if self.written_down(target)?.0.is_some_and(|it| token(&it) == *stored) {
             return Ok(Probed::Same);
         }
         self.probe_in_full(target, stored)
+    }
+
+    fn probe_witnessed(&self, target: &Target, stored: &StoredOutput) -> Result<(Probed, Option<Witness>), IoError> {
+        let (mut written, mut seal) = self.written_down(target)?;
+        if seal.is_none() {
+            self.seal()?;
+            (written, seal) = self.written_down(target)?;
+        }
+        let witness = seal.map(Witness::Database);
+        if written.is_some_and(|it| token(&it) == *stored) {
+            return Ok((Probed::Same, witness));
+        }
+        Ok((self.probe_in_full(target, stored)?, witness))
+    }
+
+    fn witness(&self, _: &Target) -> Result<Option<Witness>, IoError> {
+        let seal = self.ask(|it| Seal::holding(it, &self.database))?.flatten();
+        Ok(seal.map(Witness::Database))
     }
 
     fn probe_in_full(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
@@ -671,13 +712,48 @@ mod tests {
         manager.publish(&staged, &content).unwrap()
     }
 
+    /// Also where no table is another any more: what was read in between was.
+    #[test]
+    fn what_others_take_back_again_is_seen_by_who_has_looked_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = ProjectPath::resolve(&ProjectPath::root(), "db.sqlite").unwrap();
+        let manager = SqliteManager::new(folder.path().to_owned(), &path, Maker::new("it"));
+        let one = publish(&manager, "one", "1,x\n");
+        let look = || match manager.probe_witnessed(&target("one"), &one).unwrap() {
+            (Probed::Same, Some(witness)) => witness,
+            other => panic!("{other:?}"),
+        };
+        let others = Connection::open(&manager.database).unwrap();
+        let mut before = look();
+        for change in ["update one set a = 2; update one set a = 1", "create table other (a); drop table other"] {
+            // What this tool does beside it is no news, in this process or another.
+            publish(&manager, "two", "2,y\n");
+            assert_eq!(manager.witness(&target("one")).unwrap(), Some(before.clone()));
+            SqliteManager::new(folder.path().to_owned(), &path, Maker::new("it")).delete(&target("two")).unwrap();
+            assert_eq!(look(), before);
+            others.execute_batch(change).unwrap();
+            assert_eq!(manager.witness(&target("one")).unwrap(), None, "{change}");
+            // Our own write does not cover it up.
+            publish(&manager, "two", "2,y\n");
+            assert_ne!(manager.witness(&target("one")).unwrap(), Some(before.clone()), "{change}");
+            let after = look();
+            assert_ne!(after, before, "{change}");
+            others.execute_batch(change).unwrap();
+            before = look();
+            assert_ne!(before, after, "{change}");
+        }
+        // One who reads for long keeps nobody from looking, and nothing is vouched for.
+        others.execute_batch("create table more (a); begin; select * from one").unwrap();
+        assert_eq!(manager.probe_witnessed(&target("one"), &one).unwrap(), (Probed::Same, None));
+    }
+
     /// Without it every question would read every table in full.
     #[test]
     fn what_was_written_down_is_believed_until_somebody_else_writes() {
         let folder = tempfile::tempdir().unwrap();
         let path = ProjectPath::resolve(&ProjectPath::root(), "db.sqlite").unwrap();
         let manager = SqliteManager::new(folder.path().to_owned(), &path, Maker::new("it"));
-        let known = |name: &str| manager.written_down(&target(name)).unwrap().is_some();
+        let known = |name: &str| manager.written_down(&target(name)).unwrap().0.is_some();
         let one = publish(&manager, "one", "1,x\n");
         let two = publish(&manager, "two", "2,y\n");
         assert!(known("one") && known("two"));

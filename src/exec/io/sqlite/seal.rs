@@ -3,7 +3,9 @@
 //! A database that is not in WAL mode counts its changes in its header, by one for each transaction that
 //! wrote. The seal is the count that our own last transaction ended with, written inside that transaction.
 //! Equal: nobody has written since. In WAL mode there is no such count, so there is no seal, and tables are
-//! read in full. A copy takes its seal with it and may have counted as far, so the file itself is a part of it. Source: <https://sqlite.org/fileformat2.html#file_change_counter>
+//! read in full. A copy takes its seal with it and may have counted as far, so the file itself is a part of it.
+//! Whoever finds a seal broken gives the next one another number, so that what others wrote between two looks shows
+//! also where all of it was taken back. Source: <https://sqlite.org/fileformat2.html#file_change_counter>
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -13,13 +15,13 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction};
 
 use super::kept::look;
 use crate::base::{digest::Digest, fs};
 
 const TABLE: &str = "create table if not exists main._assets_seal (
-    one integer primary key check (one = 1), counter integer not null
+    one integer primary key check (one = 1), counter integer not null, breaks integer not null
 );";
 /// Which form whoever reads has to know: 1 without WAL, 2 with it.
 const VERSION_AT: usize = 19;
@@ -30,40 +32,71 @@ const HEADER_BYTES: usize = 28;
 const COUNT: i64 = 0xffff_ffff;
 
 /// What the seal will be, if the transaction in which it was taken is committed.
-pub struct Seal(Option<i64>);
+pub struct Seal {
+    counter: Option<i64>,
+    breaks: i64,
+}
 
 impl Seal {
     /// At the start of a transaction that writes. If others have written since the last one, every table is doubted.
     pub fn taken(transaction: &Transaction<'_>, database: &Path) -> rusqlite::Result<Seal> {
-        let counter = counter(transaction, database)?;
-        if !Self::holds(transaction, database)? && super::table::exists(transaction, "_assets_tables")? {
+        let (counter, last) = (counter(transaction, database)?, last(transaction)?);
+        let holds = last.is_some_and(|it| Some(it.0) == counter);
+        if !holds && super::table::exists(transaction, "_assets_tables")? {
             transaction.execute("update main._assets_tables set doubted = 1", [])?;
         }
+        let breaks = match last {
+            Some((_, breaks)) => breaks.wrapping_add(i64::from(!holds)),
+            // It may have been sealed before.
+            None => transaction.query_row("select random()", [], |it| it.get(0))?,
+        };
         // The count alone, which is what the lower half is.
-        Ok(Seal(counter.map(|it| it & !COUNT | (it + 1) & COUNT)))
+        Ok(Seal { counter: counter.map(|it| it & !COUNT | (it + 1) & COUNT), breaks })
     }
 
     /// Before the commit.
     pub fn renew(self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         transaction.execute_batch(TABLE)?;
-        match self.0 {
-            Some(counter) => {
-                transaction.execute("insert or replace into main._assets_seal values (1, ?)", [counter])?
-            }
-            None => transaction.execute("delete from main._assets_seal", [])?,
+        let Some(counter) = self.counter else {
+            return transaction.execute("delete from main._assets_seal", []).map(drop);
         };
+        let write = || {
+            let row = "insert or replace into main._assets_seal (one, counter, breaks) values (1, ?, ?)";
+            transaction.prepare_cached(row)?.execute([counter, self.breaks])
+        };
+        write().or_else(|error| match is_of_shape(&error) {
+            // One of earlier times, which had no breaks.
+            true => transaction.execute_batch(&format!("drop table main._assets_seal; {TABLE}")).and_then(|()| write()),
+            false => Err(error),
+        })?;
         Ok(())
     }
 
-    /// Inside a transaction: nobody writes meanwhile.
-    pub fn holds(connection: &Connection, database: &Path) -> rusqlite::Result<bool> {
-        if !super::table::exists(connection, "_assets_seal")? {
-            return Ok(false);
-        }
-        let sealed: Option<i64> =
-            connection.query_row("select counter from main._assets_seal", [], |it| it.get(0)).optional()?;
-        Ok(sealed.is_some() && sealed == counter(connection, database)?)
+    /// Which seal holds: inside of a transaction, in which nobody writes. `None`: others have written since.
+    pub fn holding(connection: &Connection, database: &Path) -> rusqlite::Result<Option<i64>> {
+        let Some((counted, breaks)) = last(connection)? else { return Ok(None) };
+        Ok((Some(counted) == counter(connection, database)?).then_some(breaks))
     }
+
+    /// Whether there can be one: not in WAL mode. Inside of a transaction.
+    pub fn is_possible(connection: &Connection, database: &Path) -> rusqlite::Result<bool> {
+        Ok(counter(connection, database)?.is_some())
+    }
+}
+
+/// The last seal: the count, and how often seals were found broken before it.
+fn last(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
+    match connection.prepare_cached("select counter, breaks from main._assets_seal") {
+        Ok(mut row) => row.query_row([], |it| Ok((it.get(0)?, it.get(1)?))).optional(),
+        // There is none yet.
+        Err(error) if is_of_shape(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a table or column is not there.
+fn is_of_shape(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::Unknown)
 }
 
 /// Which file it is, and the count of changes as it stands on disk; `None` in WAL mode, or for a database that is not there yet.
