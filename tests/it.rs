@@ -11,6 +11,7 @@ mod anchors;
 mod backfill;
 mod batch;
 mod batch_tables;
+mod carried;
 mod checks;
 mod claim;
 mod cli;

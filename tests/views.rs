@@ -41,6 +41,11 @@ impl Shop<'_> {
         Shop { project, kept, database }
     }
 
+    /// The project is somebody else to Postgres from now on.
+    pub fn connect_as(&mut self, role: &str) {
+        self.project.set_env("DATABASE_URL", &self.database.url().replace("tester", role));
+    }
+
     pub fn run(&self, sql: &str) {
         match self.kept {
             Kept::Sqlite => self.connection().execute_batch(sql).unwrap(),

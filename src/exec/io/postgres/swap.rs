@@ -3,8 +3,11 @@
 //! Inside of one transaction, which is neither begun nor ended here. Views of ours that rest on a table are made
 //! again over the new one; those of other people are never dropped: nothing is published then.
 
+mod carried;
+
 use postgres::{Client, Error};
 
+use self::carried::{Carried, Onto};
 use super::{
     connect::words,
     row,
@@ -66,7 +69,8 @@ impl Swap<'_> {
         if let Some(it) = resting.iter().find(|it| !it.is_ours) {
             return Err(Unswapped::Refused(self.rests(it)));
         }
-        let again = resting.iter().map(|it| it.statements(client)).collect::<Result<Vec<_>, _>>()?;
+        let carried = self.carried(client)?;
+        let again = resting.iter().map(|it| it.again(client)).collect::<Result<Vec<_>, _>>()?;
         for it in resting.iter().rev() {
             drop(client, &it.schema, &it.name)?;
         }
@@ -74,14 +78,29 @@ impl Swap<'_> {
         let kind = if publishing.view { "view" } else { "table" };
         let (stage, name) = (qualified(self.schema, self.stage), quoted(self.name));
         client.batch_execute(&format!("alter {kind} {stage} rename to {name}"))?;
+        carried.put(client)?;
         let mut gone = Vec::new();
-        for (it, statements) in resting.iter().zip(again) {
+        for (it, again) in resting.iter().zip(again) {
+            let Some((made, carried)) = again else { continue };
             // One that cannot be made over the new columns is remade when its own turn comes.
-            if !tried(client, &statements)? {
-                gone.push(format!("{}.{}", it.schema, it.name));
+            match tried(client, &made)? {
+                true => carried.put(client)?,
+                false => gone.push(format!("{}.{}", it.schema, it.name)),
             }
         }
         Ok((stamp, gone))
+    }
+
+    /// From what is there to what is staged.
+    fn carried(&self, client: &mut Client) -> Result<Carried, Error> {
+        let Some(old) = find(client, self.schema, self.name)? else { return Ok(Carried::default()) };
+        let Some(new) = find(client, self.schema, self.stage)? else { return Ok(Carried::default()) };
+        Carried::from(client, &self.onto(old.oid, new.oid, &qualified(self.schema, self.name)))
+    }
+
+    fn onto<'n>(&self, old: u32, new: u32, name: &'n str) -> Onto<'n> {
+        let publishing = &self.staged.target.publishing;
+        Onto { old, new, name, is_view: publishing.view, hooks_follow: !publishing.post_hooks.is_empty() }
     }
 
     /// Whether the view that is there could be made the new one, and nothing that rests on it had to go.
@@ -91,11 +110,13 @@ impl Swap<'_> {
         if old.kind != 'v' {
             return Ok(false);
         }
-        let body = definition(client, new.oid)?;
-        let replace = format!("create or replace view {} as {body}", qualified(self.schema, self.name));
-        if !tried(client, &replace)? {
+        let (body, name) = (definition(client, new.oid)?, qualified(self.schema, self.name));
+        // To replace a view is to take away its options, and nothing else.
+        let carried = Carried::in_place(client, &self.onto(old.oid, new.oid, &name))?;
+        if !tried(client, &format!("create or replace view {name} as {body}"))? {
             return Ok(false);
         }
+        carried.put(client)?;
         drop(client, self.schema, self.stage)?;
         Ok(true)
     }
@@ -140,21 +161,15 @@ impl Swap<'_> {
 }
 
 impl Resting {
-    /// What makes it again, with the rights that others have; nothing for what a dead attempt has left.
-    fn statements(&self, client: &mut Client) -> Result<String, Error> {
+    /// What makes it again, and what is put on it then; nothing of what a dead attempt has left.
+    fn again(&self, client: &mut Client) -> Result<Option<(String, Carried)>, Error> {
         if self.name.starts_with(STAGE) {
-            return Ok(String::new());
+            return Ok(None);
         }
-        let view = qualified(&self.schema, &self.name);
-        let grants = client.query(
-            "select format('; grant %s on %s to %s%s', a.privilege_type, $2::text, \
-                 case when a.grantee = 0 then 'public' else quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) end, \
-                 case when a.is_grantable then ' with grant option' else '' end) \
-             from pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a where c.oid = $1 and a.grantee <> c.relowner",
-            &[&self.oid, &view],
-        )?;
-        let grants: String = grants.iter().map(|it| it.get::<_, String>(0)).collect();
-        Ok(format!("create view {view} as {}{grants}", definition(client, self.oid)?.trim_end_matches(';')))
+        let name = qualified(&self.schema, &self.name);
+        let made = format!("create view {name} as {}", definition(client, self.oid)?);
+        let onto = Onto { old: self.oid, new: self.oid, name: &name, is_view: true, hooks_follow: false };
+        Ok(Some((made, Carried::from(client, &onto)?)))
     }
 }
 
@@ -180,12 +195,19 @@ pub fn asked(client: &mut Client, what: &str, statement: &str) -> Result<(), Uns
 
 /// How a view is made, every name with its schema.
 fn definition(client: &mut Client, oid: u32) -> Result<String, Error> {
+    let asked = "select pg_catalog.pg_get_viewdef($1::oid)";
+    let found: Option<String> = qualifying(client, |client| client.query_one(asked, &[&oid]))?.get(0);
+    Ok(found.unwrap_or_default())
+}
+
+/// Asks while every name that the server writes has its schema.
+fn qualifying<T>(client: &mut Client, ask: impl FnOnce(&mut Client) -> Result<T, Error>) -> Result<T, Error> {
     let path: String = client.query_one("select current_setting('search_path')", &[])?.get(0);
     let set = "select set_config('search_path', $1, false)";
     client.execute(set, &[&"pg_catalog"])?;
-    let found: Option<String> = client.query_one("select pg_catalog.pg_get_viewdef($1::oid)", &[&oid])?.get(0);
+    let found = ask(client)?;
     client.execute(set, &[&path])?;
-    Ok(found.unwrap_or_default())
+    Ok(found)
 }
 
 /// What a view is known by: how it is made. Something else under its name is known by what it is not.
