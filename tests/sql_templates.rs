@@ -265,3 +265,59 @@ fn tables_that_nobody_declares_may_be_read_if_that_is_said() {
     let output = project.run(&["validate"]).exited(2);
     assert!(output.stderr.contains("are those of a database, and this query reads files"), "{}", output.stderr);
 }
+
+/// As it stands in the project, and as it is run for one partition.
+#[test]
+fn the_query_of_one_partition_is_shown() {
+    let sql = "select '{{ partition.keys.day }}' as day, '{{ partition.keys.shop }}' as shop, {{ vars.least }} as least, \
+        '{{ partition.key }}' as part, '{{ partition.start }}' as start";
+    let body = format!(
+        r#"
+[vars]
+least = 3
+[io.db]
+type = "sqlite"
+path = "shop.sqlite"
+[partitions.daily]
+type = "time"
+every = "day"
+start = "2026-03-01"
+end = "2026-03-04"
+[partitions.shop]
+type = "static"
+keys = ["north", "mo's"]
+[partitions.both]
+type = "multi"
+dimensions = {{ day = "daily", shop = "shop" }}
+[asset.daily]
+sql = """{sql}"""
+io = "db"
+partitions = "both"
+partition_column = {{ day = "day", shop = "shop" }}
+[asset.all]
+sql = "select 1 as one"
+io = "db"
+"#
+    );
+    let project = Project::new().manifest(&body);
+    let told = |arguments: &[&str]| project.run(arguments).succeeded().stdout;
+    assert_eq!(told(&["render", "daily"]), format!("{}\n", sql.replace("{{ vars.least }}", "3")));
+    let of_one = "select '2026-03-02' as day, 'mo''s' as shop, 3 as least, 'day=2026-03-02,shop=mo''s' as part, \
+        '2026-03-02T00:00:00Z' as start\n";
+    let partition = ["--partition", "day=2026-03-02,shop=mo's"];
+    assert_eq!(told(&[&["render", "daily"], &partition[..]].concat()), of_one);
+    // It is what is run.
+    project.run(&[&["materialize", "-s", "daily"], &partition[..]].concat()).succeeded();
+    let kept = told(&["query", "select * from daily", "--format", "json"]);
+    let asked = told(&["query", of_one.trim_end(), "--format", "json"]);
+    assert_eq!(kept, asked);
+    for (partition, said) in [
+        ("day=2026-03-09,shop=north", "--partition day=2026-03-09,shop=north: "),
+        ("all", "--partition all: 6 partitions, where one is meant"),
+    ] {
+        let run = project.run(&["render", "daily", "--partition", partition]).exited(2).stderr;
+        assert!(run.contains(said), "{run}");
+    }
+    let run = project.run(&["render", "all", "--partition", "2026-03-01"]).exited(2).stderr;
+    assert!(run.contains("all has no partitions") && run.contains("leave `--partition` out"), "{run}");
+}

@@ -482,6 +482,22 @@ impl Sql {
         marks.iter().fold(self.text.clone(), |text, mark| text.replace(mark, "***"))
     }
 
+    /// The same of one partition, of which this is told: as parts of texts in quotes, which is how it is run.
+    pub fn shown_of(&self, told: &BTreeMap<String, String>) -> String {
+        const LEAD: &str = "{{ partition.";
+        let shown = self.shown();
+        let mut parts = shown.split(LEAD);
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let named = |(name, value)| Some((value, part.strip_prefix(name)?.strip_prefix(" }}")?));
+            match told.iter().map(|(name, value)| (name.as_str(), value)).find_map(named) {
+                Some((value, rest)) => text.extend([&*value.replace('\'', "''"), rest]),
+                None => text.extend([LEAD, part]),
+            }
+        }
+        text
+    }
+
     /// The text that tells edits from new values.
     pub fn outline(&self) -> &str {
         self.template.as_ref().and_then(|it| it.outline.as_deref()).unwrap_or(&self.text)

@@ -488,7 +488,8 @@ pub struct DiffArgs {
 #[command(after_help = "Examples:
   assets render daily_sales
   assets render daily_sales --var least=5
-  assets render events --incremental")]
+  assets render events --incremental
+  assets render daily --partition 2026-03-01")]
 pub struct RenderArgs {
     /// An asset that a query makes.
     #[arg(value_name = "KEY")]
@@ -496,6 +497,9 @@ pub struct RenderArgs {
     /// The query as it is run to add to the rows that are there.
     #[arg(long)]
     pub incremental: bool,
+    /// Of an asset with partitions, with this one put in.
+    #[arg(long, value_name = "PARTITION")]
+    pub partition: Option<String>,
 }
 
 #[derive(Args, Debug)]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::{
     face::{app::App, cli::error::Failure, ui::Ui},
     model::{
+        key::PartitionKey,
         node_set::NodeSet,
         partition::{BadText, PartitionSet},
         project::NodeId,
@@ -66,6 +67,17 @@ fn state_of(text: &str) -> Option<State> {
 
 fn in_state(surveyed: &Survey, node: NodeId, state: State) -> PartitionSet {
     surveyed.parted.get(&node).map(|it| it.in_state(state).difference(&it.waiting)).unwrap_or_default()
+}
+
+/// The partition that is asked for, if one is; otherwise the whole.
+pub fn partition_of(app: &App, node: NodeId, text: Option<&str>) -> Result<PartitionKey, Failure> {
+    let Some(text) = text else { return Ok(PartitionKey::whole()) };
+    if !app.workspace.partitions.cuts(node) {
+        let failure = Failure::usage(format!("{} has no partitions", app.project().key(node)));
+        return Err(failure.hint("leave `--partition` out"));
+    }
+    let place = one(app, node, text)?;
+    Ok(app.workspace.partitions.of_node(node).key(place).unwrap_or_default())
 }
 
 /// The one partition that `text` names.

@@ -71,7 +71,7 @@ enum Chosen {
 pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     let app = App::open(&context.opening, Access::Read, false, &context.ui)?;
     let node = asset(app.project(), &args.key)?;
-    let partition = partition_of(&app, node, args.partition.as_deref())?;
+    let partition = choosing::partition_of(&app, node, args.partition.as_deref())?;
     let history = app.workspace.store.history(app.project().key(node), &partition)?;
     let to = choose(context, &app, node, args.to.as_deref(), &history)?.unwrap_or(Chosen::Now);
     let from = match choose(context, &app, node, args.from.as_deref(), &history)? {
@@ -88,17 +88,6 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
         context.ui.print(&data_diff::text(&told, layout))?;
     }
     Ok(Exit::Done)
-}
-
-/// The one that is meant; of an asset without partitions the whole.
-fn partition_of(app: &App, node: NodeId, text: Option<&str>) -> Result<PartitionKey, Failure> {
-    let Some(text) = text else { return Ok(PartitionKey::whole()) };
-    if !app.workspace.partitions.cuts(node) {
-        let failure = Failure::usage(format!("{} has no partitions", app.project().key(node)));
-        return Err(failure.hint("leave `--partition` out"));
-    }
-    let place = choosing::one(app, node, text)?;
-    Ok(app.workspace.partitions.of_node(node).key(place).unwrap_or_default())
 }
 
 fn choose(

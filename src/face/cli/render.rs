@@ -3,7 +3,7 @@
 use crate::{
     face::{
         app::App,
-        cli::{Context, args::RenderArgs, error::Failure, show::named},
+        cli::{Context, args::RenderArgs, choosing, error::Failure, show::named},
         exit::Exit,
     },
     model::project::Action,
@@ -13,8 +13,8 @@ use crate::{
 pub fn run(context: &Context, args: &RenderArgs) -> Result<Exit, Failure> {
     let app = App::open(&context.opening, Access::Read, false, &context.ui)?;
     let node = named(app.project(), &args.key)?;
-    let op = app.project().op_of(node).map(|it| &app.project().ops[it]);
-    let Some(Action::Sql(sql)) = op.map(|it| &it.action) else {
+    let op = app.project().op_of(node);
+    let Some((op, Action::Sql(sql))) = op.map(|it| (it, &app.project().ops[it].action)) else {
         let failure = Failure::usage(format!("`{}` is not made by a query", args.key));
         return Err(failure.hint("`assets show KEY` tells what makes it"));
     };
@@ -26,6 +26,8 @@ pub fn run(context: &Context, args: &RenderArgs) -> Result<Exit, Failure> {
             return Err(failure.hint("materialized = \"incremental\" makes it so"));
         }
     };
-    context.ui.print(&format!("{}\n", face.shown().trim_end()))?;
+    let partition = choosing::partition_of(&app, node, args.partition.as_deref())?;
+    let told = app.workspace.partitions.told(op, &partition);
+    context.ui.print(&format!("{}\n", face.shown_of(&told).trim_end()))?;
     Ok(Exit::Done)
 }
