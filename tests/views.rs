@@ -562,6 +562,41 @@ fn a_view_is_not_read_over_tables_that_are_others_by_now() {
     }
 }
 
+/// What somebody accepts is recorded as made from what the views show, so that is looked at as by a run.
+#[test]
+fn what_reads_a_view_is_not_accepted_over_tables_that_are_others_by_now() {
+    for kept in ALL {
+        let shop = Shop::of(
+            kept,
+            "[asset.t]\nsql = \"select 1 as v\"\n[asset.low]\nsql = \"select v from t\"\nmaterialized = \"view\"\n\
+             [asset.vw]\nsql = \"select v from low\"\nmaterialized = \"view\"\n[asset.b]\nsql = \"select v from vw\"\n",
+        );
+        let accept = |keys: &[&str]| shop.project.run(&[&["accept", "--reason", "it is so"], keys].concat());
+        shop.ran();
+        // By this tool.
+        shop.project.edit("assets.toml", "select 1 as v", "select 2 as v");
+        shop.project.run(&["materialize", "-s", "t"]).succeeded();
+        let said = accept(&["b"]).exited(2).stderr;
+        assert!(said.contains("b is made from vw, which is stale"), "{kept:?}: {said}");
+        assert_eq!(shop.ran(), ["b built", "low built", "vw built"], "{kept:?}");
+        // By others, whether b is itself as it was recorded or not.
+        shop.run("update t set v = 999");
+        for query in ["select v from vw", "select v + 0 as v from vw"] {
+            shop.project.edit("assets.toml", "select v from vw", query);
+            for key in ["b", "vw", "low"] {
+                let said = accept(&[key]).exited(2).stderr;
+                assert!(said.contains("which is stale"), "{kept:?} {key}: {said}");
+            }
+        }
+        // What is accepted with all that is beneath it is of that: the next other table is seen.
+        accept(&["t", "low", "vw", "b"]).succeeded();
+        assert_eq!(shop.ran(), [""; 0], "{kept:?}");
+        shop.run("update t set v = 998");
+        assert_eq!(shop.ran(), ["b built", "low built", "t built", "vw built"], "{kept:?}");
+        assert_eq!(shop.value("select v from b"), "2", "{kept:?}");
+    }
+}
+
 /// The names of a view's columns may stand apart from its query.
 #[test]
 fn a_view_whose_columns_were_renamed_by_hand_is_found() {
