@@ -355,19 +355,23 @@ sql = "from (values (date '2026-01-01', 2), (date '2026-01-03', 3)) t(day, price
 [asset.lists]
 io = "wh"
 sql = "with a as materialized (from orders) select id, [x * 2 for x in [id, 3] if (x > 2)] as l from a using sample 100%"
+[asset.sums]
+io = "wh"
+sql = "from orders pivot (sum(amount) as s for region in ('north', 'south') group by day) as p"
 [asset.types]
 io = "wh"
 sql = "select column_name, column_type from (describe orders)"
 "#,
     );
     let project = project.file("raw.csv", "id,region,amount,day\n1,north,10.5,2026-01-01\n2,south,4,2026-01-03\n");
-    let all = ["fixed", "lists", "long", "orders", "priced", "prices", "types", "wide"];
+    let all = ["fixed", "lists", "long", "orders", "priced", "prices", "sums", "types", "wide"];
     assert_eq!(ran(&project), all.map(|it| format!("{it} built")));
     for (table, expected) in [
         ("wide", &["2026-01-01|10.50|", "2026-01-03||4.00"][..]),
         ("long", &["2026-01-01|north|10.50", "2026-01-03|south|4.00"]),
         ("priced", &["1|21.00", "2|12.00"]),
         ("lists", &["1|[6]", "2|[6]"]),
+        ("sums", &["2026-01-01|10.50|", "2026-01-03||4.00"]),
         ("types", &["amount|DECIMAL(10,2)", "day|DATE", "id|BIGINT", "region|VARCHAR"]),
     ] {
         assert_eq!(asked(&project, &format!("select * from {table} order by 1")), expected, "{table}");
@@ -375,7 +379,16 @@ sql = "select column_name, column_type from (describe orders)"
     project.edit("raw.csv", "2,south,4", "2,south,5");
     assert_eq!(
         ran(&project),
-        ["fixed built", "lists built", "long built", "orders built", "priced built", "types built", "wide built"]
+        [
+            "fixed built",
+            "lists built",
+            "long built",
+            "orders built",
+            "priced built",
+            "sums built",
+            "types built",
+            "wide built"
+        ]
     );
 }
 

@@ -597,6 +597,22 @@ fn what_reads_a_view_is_not_accepted_over_tables_that_are_others_by_now() {
     }
 }
 
+/// In words that only one of them has: all that they read is seen, and they do what they say.
+#[test]
+fn joins_that_one_engine_alone_writes_are_understood() {
+    for (kept, join) in [
+        (Kept::Sqlite, "select a.v + b.w as n from (a, b) where a.id = b.id"),
+        (Kept::Postgres, "select a.v + b.w + j.id - 1 as n from a join b using (id) as j"),
+    ] {
+        let body = "[asset.a]\nsql = \"select 1 as id, 2 as v\"\n[asset.b]\nsql = \"select 1 as id, 3 as w\"\n";
+        let shop = Shop::of(kept, &format!("{body}[asset.joined]\nsql = \"{join}\"\n"));
+        assert_eq!(shop.ran(), ["a built", "b built", "joined built"], "{kept:?}");
+        shop.project.edit("assets.toml", "3 as w", "4 as w");
+        assert_eq!(shop.ran(), ["b built", "joined built"], "{kept:?}");
+        assert_eq!(shop.value("select n from joined"), "6", "{kept:?}");
+    }
+}
+
 /// The names of a view's columns may stand apart from its query.
 #[test]
 fn a_view_whose_columns_were_renamed_by_hand_is_found() {

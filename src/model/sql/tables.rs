@@ -395,6 +395,7 @@ mod tests {
             ),
             ("select * from own(1), jsonb_each(j), string_to_table('a', 'b')", Dialect::Postgres, &[]),
             ("select * from pragma_table_info('a')", Dialect::Sqlite, &["pragma_table_info"]),
+            ("select * from (a, pragma_table_info('a'))", Dialect::Sqlite, &["pragma_table_info"]),
             ("select * from json_each('[]'), generate_series(1, 2)", Dialect::Sqlite, &[]),
         ] {
             let mut found: Vec<String> =

@@ -132,6 +132,8 @@ impl Respelling {
             self.leave_out(2 + count)
         } else if self.is(0, "tablesample") && self.came_after_value() || self.is(0, "using") && self.is(1, "sample") {
             self.sample()
+        } else if self.is(0, "group") && self.is(1, "by") && self.is_behind_pivot() {
+            self.leave_out(2 + self.names(2))
         } else if self.is_any(0, &["summarize", "describe", "show"]) && self.came_after_token(&Token::LParen) {
             match self.is_query(1) || self.is_token(1, &Token::LParen) {
                 true => self.leave_out(1),
@@ -156,6 +158,13 @@ impl Respelling {
                 None => return count > lead && self.leave_out(count),
             }
         }
+    }
+
+    /// Whether `group by a, b` ends `pivot (sum(c) for d in (1, 2) group by a, b)`.
+    fn is_behind_pivot(&self) -> bool {
+        let is_pivot =
+            |it: &Around| !it.selects && it.of.as_ref().is_some_and(|it| is_word(it, "pivot")) && self.names(2) > 0;
+        self.around.last().is_some_and(is_pivot) && self.is_token(2 + self.names(2), &Token::RParen)
     }
 
     /// Whether `name:` stands here, before what it names.

@@ -45,6 +45,10 @@ struct Around {
     /// It begins with WITH; it has got to the SELECT of a query, or to a FROM that goes before it.
     is_with: bool,
     selects: bool,
+    /// It has got to a FROM and not past it.
+    tables: bool,
+    /// It stands where a table does, and is no query.
+    is_table: bool,
     turned: Option<Turned>,
     /// Behind the `for` of `[a for b in c if d]`.
     comprehends: bool,
@@ -168,7 +172,8 @@ impl Respelling {
         match self.token(0) {
             Some(token @ (Token::LParen | Token::LBracket | Token::LBrace)) => {
                 let (opened, of) = (Some(token.clone()), self.before(1).cloned());
-                self.around.push(Around { opened, of, ..Around::default() });
+                let is_table = self.is_table();
+                self.around.push(Around { opened, of, tables: is_table, is_table, ..Around::default() });
             }
             Some(Token::RParen | Token::RBracket | Token::RBrace) if self.around.len() > 1 => {
                 self.around.pop();
@@ -177,6 +182,20 @@ impl Respelling {
         }
         self.keep();
         true
+    }
+
+    /// Whether the bracket here holds tables: behind FROM, JOIN, or a comma between tables, or first among them.
+    fn is_table(&self) -> bool {
+        let within = self.around.last().expect("never empty");
+        let is_first = within.is_table && self.came_after_token(&Token::LParen);
+        let is_next = self.came_after(&["from", "join"]) || self.came_after_token(&Token::Comma);
+        let is_there = within.tables && (is_first || is_next) && !self.compares();
+        self.is_token(0, &Token::LParen) && is_there && !self.is_query(1)
+    }
+
+    /// Behind the FROM of `a is distinct from b`.
+    fn compares(&self) -> bool {
+        self.came_after(&["from"]) && self.before(2).is_some_and(|it| is_word(it, "distinct"))
     }
 
     /// What several engines know.
@@ -231,6 +250,11 @@ mod tests {
             ("select * from (pivot (from a) on b using sum(c) group by d) join e using (d)", "a e"),
             ("with p as (pivot a on b using sum(c)) select * from p", "a"),
             ("from a pivot (sum(b) for c in (1, 2))", "a"),
+            ("from a pivot (sum(b) as s, count(*) for c in (1, 2) group by d, \"e\") as p join f using (d)", "a f"),
+            (
+                "select * from (select * from a group by b) pivot (max(c) for d in (select e from f group by e) group by g)",
+                "a f",
+            ),
             ("pivot_wider a on b using sum(c)", "a"),
             ("unpivot a on b, c into name d value e", "a"),
             ("unpivot include nulls a on columns(* exclude (k)) into name d value e, f order by k", "a"),
@@ -307,6 +331,11 @@ mod tests {
             (Dialect::Postgres, "table a", "a"),
             (Dialect::Postgres, "select b from only (a), only (s.c) join only(d) using (e)", "a s.c d"),
             (Dialect::Postgres, "select (b).*, f(variadic c), d between symmetric 1 and 2 from only a", "a"),
+            (
+                Dialect::Postgres,
+                "select j.id, k.* from a join b using (id) as j left join (c join d using (e, f) as \"k\") using (id), g where j.id = (select max(m) from n)",
+                "a b c d g n",
+            ),
             (Dialect::Postgres, "select b is json, c is not json object with unique keys and d from a", "a"),
             (Dialect::Postgres, "select sum(b) over (order by c rows 1 preceding exclude ties) from a", "a"),
             (
@@ -329,6 +358,17 @@ mod tests {
                 Dialect::Sqlite,
                 "select b << 1, c >> 2, d in e, f not in g, h in (1, 2), i in (select j from k) from a",
                 "e g k a",
+            ),
+            (Dialect::Sqlite, "select * from (a, b)", "a b"),
+            (
+                Dialect::Sqlite,
+                "select x, y from (a as c, b left join d on max(c.x, 1) in (1, 2), (e, f), (select g, h from k)) where (l, m) in n",
+                "a b d e f k n",
+            ),
+            (
+                Dialect::Sqlite,
+                "select (1, 2) is distinct from (x, y), (select o from p, (q, r) order by s, (t)) from ((a, b) join c on (d, d) is not distinct from (d, d), e), (f, json_each(g, 'h'))",
+                "p q r a b c e f",
             ),
             (Dialect::Sqlite, "select * from a indexed by b join c not indexed on a.d is c.d", "a c"),
             (
@@ -392,6 +432,10 @@ mod tests {
             "if",
             "for",
             "table",
+            "using",
+            "cross",
+            "distinct",
+            "group",
         ];
         let shapes = [
             "select ? from ? where ? = 1",
@@ -409,6 +453,12 @@ mod tests {
             "select ?::date, ? '2026-01-01', * from ? union select ? from ? order by ?",
             "from ? select ?",
             "select ? from ? as ?(?, ?)",
+            "select * from ? join ? using (?) as ? , ?",
+            "with ? (?) as ? (select ? from ?) select * from ? join ? using (?, ?) as ? (?)",
+            "select * from (? ?, ? join (?, ?)) ? where ? ? from (?, ?) order by ?, (?, ?)",
+            "select ? from (? join ? on ?), (? , ?(?, ?)), (select ?, ? from ?)",
+            "select ? from ? ? (sum(?) as ? for ? in (?, ?) group by ?) ?, ?",
+            "select ?((? ?), ? group by ?), ? from ? group by ?, ?",
         ];
         let mut seed = 1u64;
         let mut next = |below: usize| {

@@ -16,6 +16,9 @@ impl Respelling {
         if self.is(0, "only") && self.is_token(1, &Token::LParen) {
             return self.only();
         }
+        if self.is_name_of_columns() {
+            return self.leave_out(2);
+        }
         // `(a).*`
         if self.is_token(0, &Token::Period) && self.is_token(1, &Token::Mul) && self.came_after_token(&Token::RParen) {
             self.leave_out(2)
@@ -33,6 +36,18 @@ impl Respelling {
         } else {
             false
         }
+    }
+
+    /// `as d` of `a join b using (c) as d`, which names no table.
+    fn is_name_of_columns(&self) -> bool {
+        let is_name = self.is(0, "as") && matches!(self.token(1), Some(Token::Word(_)));
+        if !is_name || self.is_token(2, &Token::LParen) || !self.came_after_token(&Token::RParen) {
+            return false;
+        }
+        let is_inside = |it: &Token| matches!(it, Token::Word(_) | Token::Comma);
+        let inside = (2..).take_while(|it| self.before(*it).is_some_and(is_inside)).count();
+        self.before(2 + inside) == Some(&Token::LParen)
+            && self.before(3 + inside).is_some_and(|it| super::is_word(it, "using"))
     }
 
     /// `only (a.b)`

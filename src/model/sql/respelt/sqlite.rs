@@ -9,7 +9,16 @@ const KNOWN: [&str; 7] = ["null", "true", "false", "unknown", "distinct", "not",
 
 impl Respelling {
     pub(super) fn sqlite(&mut self) -> bool {
+        const ENDS: [&str; 9] =
+            ["where", "group", "having", "window", "union", "except", "intersect", "order", "limit"];
+        if self.is_any(0, &ENDS) {
+            self.around().tables = false;
+        } else if self.is(0, "from") && !self.came_after(&["distinct"]) {
+            self.around().tables = true;
+        }
         match self.token(0) {
+            // `from (a, b)`
+            Some(Token::Comma) if self.is_in_table_brackets() => self.put_words(&["cross", "join"]),
             Some(Token::ShiftLeft | Token::ShiftRight) => self.put([Token::Plus]),
             // `a is b`, `a is not b`
             Some(Token::Word(_)) if self.is(0, "is") && self.is(1, "not") && !self.is_any(2, &KNOWN) => {
@@ -32,5 +41,10 @@ impl Respelling {
             }
             _ => false,
         }
+    }
+
+    /// Whether tables stand in the brackets here that are themselves where a table stands.
+    fn is_in_table_brackets(&self) -> bool {
+        self.around.last().is_some_and(|it| it.is_table)
     }
 }
