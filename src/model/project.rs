@@ -23,7 +23,7 @@ use crate::{
         node_set::NodeSet,
         object_url::ObjectUrl,
         partitioning::{self, Partitioning},
-        sql::Dialect,
+        sql::{Dialect, in_partition::in_partition},
         template::Template,
     },
     typed_id,
@@ -482,20 +482,9 @@ impl Sql {
         marks.iter().fold(self.text.clone(), |text, mark| text.replace(mark, "***"))
     }
 
-    /// The same of one partition, of which this is told: as parts of texts in quotes, which is how it is run.
+    /// The same of one partition, of which this is told: how it is run.
     pub fn shown_of(&self, told: &BTreeMap<String, String>) -> String {
-        const LEAD: &str = "{{ partition.";
-        let shown = self.shown();
-        let mut parts = shown.split(LEAD);
-        let mut text = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            let named = |(name, value)| Some((value, part.strip_prefix(name)?.strip_prefix(" }}")?));
-            match told.iter().map(|(name, value)| (name.as_str(), value)).find_map(named) {
-                Some((value, rest)) => text.extend([&*value.replace('\'', "''"), rest]),
-                None => text.extend([LEAD, part]),
-            }
-        }
-        text
+        in_partition(&self.shown(), told).0
     }
 
     /// The text that tells edits from new values.

@@ -2,15 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    ops::Range,
     path::{Path, PathBuf},
 };
 
 use crate::{
-    base::{
-        id::Id,
-        places::{Piece, Places},
-    },
+    base::id::Id,
     exec::{
         io::{
             Loaded, Slice,
@@ -30,7 +26,10 @@ use crate::{
         project::{
             AdbcDatabase, Asset, Home, IoId, IoKind, IoManager, NodeBody, NodeId, Project, Sql, SqlTable, SqlTemplate,
         },
-        sql::inputs::{source_format, table_format},
+        sql::{
+            in_partition::in_partition,
+            inputs::{source_format, table_format},
+        },
     },
 };
 
@@ -156,30 +155,6 @@ fn own(context: &RunContext<'_>, parts: &SpecParts<'_>) -> Result<From, PrepareE
     let loaded = workspace.io_of(node).load(&workspace.target(node, &parts.step.partition))?;
     let Loaded::Path(path) = loaded else { unreachable!("what no database keeps lies in files") };
     Ok(From::Files { paths: vec![path], format: readable(table_format(asset)) })
-}
-
-/// A query with what it says of its partition put in, as parts of texts in quotes, and where each part of it stood.
-fn in_partition(sql: &str, told: &BTreeMap<String, String>) -> (String, Places) {
-    let (mut text, mut pieces, mut done) = (String::with_capacity(sql.len()), Vec::new(), 0);
-    let mut put = |piece: &str, from: Range<usize>, plain| {
-        pieces.push(Piece { at: text.len()..text.len() + piece.len(), from, plain });
-        text.push_str(piece);
-    };
-    while let Some(start) = sql[done..].find("{{ partition.").map(|it| done + it) {
-        let found = told.iter().find_map(|(name, value)| {
-            let tag = format!("{{{{ partition.{name} }}}}");
-            sql[start..].starts_with(&tag).then_some((tag.len(), value))
-        });
-        let (length, value) = found.map_or((1, None), |it| (it.0, Some(it.1)));
-        put(&sql[done..start], done..start, true);
-        done = start + length;
-        match value {
-            Some(it) => put(&it.replace('\'', "''"), start..done, false),
-            None => put(&sql[start..done], start..done, true),
-        }
-    }
-    put(&sql[done..], done..sql.len(), true);
-    (text, Places::new(pieces))
 }
 
 /// How a process of ours reaches the Postgres database of an asset, and its schema there.

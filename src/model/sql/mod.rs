@@ -4,6 +4,7 @@
 //! `tokens` cuts it up, for fingerprints, and is right also where parsing fails.
 
 mod copied;
+pub mod in_partition;
 pub mod inputs;
 mod made_rows;
 mod respelt;
