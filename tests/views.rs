@@ -562,6 +562,43 @@ fn a_view_is_not_read_over_tables_that_are_others_by_now() {
     }
 }
 
+/// The same of a table with partitions, all of which the view shows.
+#[test]
+fn a_view_is_not_read_over_partitions_that_are_others_by_now() {
+    for kept in ALL {
+        let shop = Shop::of(
+            kept,
+            "[partitions.part]\ntype = \"static\"\nkeys = [\"x\", \"y\"]\n\
+             [asset.t]\nsql = \"select '{{ partition.key }}' as p, 1 as v\"\npartitions = \"part\"\npartition_column = \"p\"\n\
+             [asset.vw]\nsql = \"select p, v from t\"\nmaterialized = \"view\"\n\
+             [asset.b]\nsql = \"select sum(v) as v from vw\"\n",
+        );
+        shop.ran();
+        shop.project.run(&["status"]).succeeded();
+        let make = |arguments: &[&str]| shop.project.run(&[&["materialize"], arguments].concat());
+        // By this tool, of one partition and back again: what is made of it in between would be taken for the first.
+        shop.project.edit("assets.toml", "1 as v", "2 as v");
+        make(&["-s", "t", "--partition", "y"]).succeeded();
+        let said = make(&["-s", "b", "--force"]).exited(1).stderr;
+        assert!(said.contains("upstream vw shows t, which is another since, and is not selected"), "{kept:?}: {said}");
+        shop.project.edit("assets.toml", "2 as v", "1 as v");
+        make(&["-s", "t"]).succeeded();
+        make(&["-s", "b", "--force"]).succeeded();
+        assert_eq!(shop.value("select v from b"), "2", "{kept:?}");
+        // By others.
+        shop.run("update t set v = 999 where p = 'x'");
+        let said = make(&["-s", "b", "--force"]).exited(1).stderr;
+        assert!(said.contains("upstream vw shows t@x, which was modified outside of assets"), "{kept:?}: {said}");
+        make(&[]).succeeded();
+        shop.project.run(&["status"]).succeeded();
+        // A partition less.
+        shop.run("delete from t where p = 'y'");
+        make(&["-s", "b", "--force"]).exited(1);
+        make(&[]).succeeded();
+        assert_eq!(shop.value("select v from b"), "2", "{kept:?}");
+    }
+}
+
 /// What somebody accepts is recorded as made from what the views show, so that is looked at as by a run.
 #[test]
 fn what_reads_a_view_is_not_accepted_over_tables_that_are_others_by_now() {

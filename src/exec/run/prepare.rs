@@ -19,7 +19,7 @@ use crate::{
         lock::{LockError, LockGuard, LockName, Locked},
         run::{
             audit::{Audit, Audited},
-            beneath::{beneath, shifted},
+            beneath::{Ground, beneath, parts_of},
             claim::claim,
             context::{RunContext, Workspace},
             finish::{Restoring, restore},
@@ -222,8 +222,15 @@ pub fn upstream_locks(context: &RunContext<'_>, step: &PlanStep) -> Result<Vec<L
         match partitions::recorded(workspace, step.op, *dep, &step.partition)? {
             Some((records, _)) => names.extend(records.iter().map(|it| LockName::of(&it.key, &it.partition))),
             None => {
-                let all = std::iter::once(*dep).chain(beneath(workspace, *dep));
-                names.extend(all.map(|it| LockName::of(project.key(it), &PartitionKey::whole())));
+                names.push(LockName::of(project.key(*dep), &PartitionKey::whole()));
+                for shown in beneath(workspace, *dep) {
+                    match parts_of(workspace, shown)? {
+                        Some((records, _)) => {
+                            names.extend(records.iter().map(|it| LockName::of(&it.key, &it.partition)));
+                        }
+                        None => names.push(LockName::of(project.key(shown.below), &PartitionKey::whole())),
+                    }
+                }
             }
         }
     }
@@ -275,6 +282,8 @@ pub struct Now {
     pub stored: HashMap<NodeId, OutputState>,
     /// Of dependencies with partitions.
     pub parts: HashMap<NodeId, ReadParts>,
+    /// Beneath the views that it reads.
+    pub ground: Ground,
     /// Of what only its IO manager can look at.
     pub witnesses: Witnesses,
 }
@@ -293,7 +302,7 @@ impl Now {
         let witnessing = Witnessing::new(context.workspace);
         let world = World { probe: &witnessing, ..context.workspace.world() };
         let op = &world.project.ops[step.op];
-        let (mut records, mut parts) = (HashMap::new(), HashMap::new());
+        let (mut records, mut parts, mut ground) = (HashMap::new(), HashMap::new(), Ground::default());
         for node in &op.outputs {
             if let Some(record) = world.store.latest(world.project.key(*node), &step.partition)? {
                 records.insert(*node, record);
@@ -305,13 +314,9 @@ impl Now {
                     parts.insert(*node, ReadParts::look(&world, context.workspace, *node, (them, wanted)));
                 }
                 None => {
-                    let is_lent = world.deferred.is_some_and(|it| it.contains_key(node));
-                    let below = if is_lent { Vec::new() } else { beneath(context.workspace, *node) };
-                    for it in std::iter::once(*node).chain(below) {
-                        if let Some(record) = world.store.latest(world.project.key(it), &PartitionKey::whole())? {
-                            records.insert(it, record);
-                        }
-                    }
+                    let record = world.store.latest(world.project.key(*node), &PartitionKey::whole())?;
+                    records.extend(record.map(|it| (*node, it)));
+                    ground.look((&world, context.workspace), *node, &mut records)?;
                 }
             }
         }
@@ -330,7 +335,7 @@ impl Now {
             records.insert(*node, record.clone());
             stored.insert(*node, OutputState::Same);
         }
-        Ok(Now { facts, records, stored, parts, witnesses: witnessing.seen() })
+        Ok(Now { facts, records, stored, parts, ground, witnesses: witnessing.seen() })
     }
 
     fn examine(&self, context: &RunContext<'_>, step: &PlanStep, output: NodeId) -> Examined {
@@ -383,8 +388,7 @@ impl Now {
 
     /// Why a view that is read is not what is recorded of it.
     fn shifted(&self, workspace: &Workspace, dep: NodeId) -> Option<String> {
-        let is_lent = workspace.world().deferred.is_some_and(|it| it.contains_key(&dep));
-        if is_lent { None } else { shifted(workspace, dep, |it| (self.records.get(&it), self.stored.get(&it))) }
+        self.ground.shifted(workspace, dep, |it| (self.records.get(&it), self.stored.get(&it)))
     }
 
     /// Which partitions are read of a dependency that has some.
@@ -419,8 +423,11 @@ impl Now {
     /// What the command may read: what is added to is read too.
     fn read(&self, workspace: &Workspace, op: &Op, extent: Option<Extent>) -> Vec<NodeId> {
         let own = op.outputs.iter().filter(|_| extent == Some(Extent::Added));
-        let below = op.deps.iter().flat_map(|it| beneath(workspace, *it));
-        op.deps.iter().chain(own).copied().chain(below).collect()
+        let below = op.deps.iter().flat_map(|it| beneath(workspace, *it)).map(|it| it.below);
+        let mut read: Vec<NodeId> = op.deps.iter().chain(own).copied().chain(below).collect();
+        read.sort_unstable();
+        read.dedup();
+        read
     }
 
     /// The outputs that the command may read, as they are now (I3). Code and sources are looked at
@@ -439,12 +446,15 @@ impl Now {
     fn stored_inputs(&self, read: &[NodeId]) -> Vec<StoredInput> {
         let output = |dep: &NodeId| Some((*dep, PartitionKey::whole(), self.records.get(dep)?.output.clone()));
         let whole = read.iter().filter_map(output).filter(|it| matches!(it.2, StoredOutput::Token(_)));
-        let all = whole.chain(self.parts.values().flat_map(ReadParts::tokens));
+        let parts = self.parts.values().chain(self.ground.parts.values());
+        let mut all: Vec<_> = whole.chain(parts.flat_map(ReadParts::tokens)).collect();
+        all.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        all.dedup_by(|a, b| (a.0, &a.1) == (b.0, &b.1));
         let input = |(node, partition, output): (NodeId, PartitionKey, StoredOutput)| {
             let witness = self.witnesses.get(&(node, partition.clone())).cloned();
             StoredInput { node, partition, output, witness }
         };
-        all.map(input).collect()
+        all.into_iter().map(input).collect()
     }
 }
 
