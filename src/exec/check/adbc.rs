@@ -11,6 +11,7 @@ use crate::{
     exec::{
         io::adbc::{
             database::{Database, Held},
+            declared::of_query,
             session::{Refused, Session},
         },
         query::{
@@ -86,12 +87,7 @@ impl Examiner for AdbcExaminer {
             return self.rows(&query, 0).map(|it| it.columns);
         }
         let mut session = self.session.lock().map_err(Failed::plain)?;
-        let told = session.texts(&format!("describe {query}")).map_err(Failed::plain)?;
-        let column = |row: Vec<Option<String>>| {
-            let mut row = row.into_iter();
-            Some((row.next()??, row.next()??))
-        };
-        Ok(told.into_iter().filter_map(column).collect())
+        of_query(&mut session, &query).map_err(Failed::plain)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The store on disk: a SQLite database, its log, and the journal beside it.
 //!
-//! Reads never wait for the writer: they use it while it is idle, and else connections of their own. Commits that come at the same
-//! time are written in one transaction by whoever gets the writer first. Damage that a query meets is
-//! mended behind it, and the query is asked again.
+//! Reads never wait for the writer: they use it while it is idle, and else connections of their own. Commits that
+//! come at the same time are written in one transaction by whoever gets the writer first. Damage that a query meets
+//! is mended behind it, and the query is asked again.
 
 mod compact;
 mod connect;

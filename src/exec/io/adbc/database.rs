@@ -18,6 +18,7 @@ use adbc_core::{
 use adbc_driver_manager::ManagedDatabase;
 
 use super::{
+    declared::Declared,
     driver::Driver,
     engine::{Engine, Where},
     ledger::{Ledger, Versions},
@@ -73,7 +74,7 @@ pub struct Held {
     pub is_named: bool,
     pub content: Option<Content>,
     /// Its columns, as the engine declares them; none, where that is not asked.
-    pub declared: Vec<(String, String)>,
+    pub declared: Declared,
 }
 
 /// A database that may be open.

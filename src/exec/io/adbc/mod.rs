@@ -20,6 +20,7 @@
 
 pub mod bring;
 pub mod database;
+pub mod declared;
 pub mod driver;
 pub mod engine;
 pub mod ledger;
@@ -29,7 +30,6 @@ pub mod session;
 pub mod slice;
 pub mod snowflake;
 pub mod threads;
-mod typed;
 mod view;
 
 use std::{
@@ -55,6 +55,7 @@ use crate::{
     plan::record::{AttemptId, StoredOutput},
 };
 use database::{Database, Held, OURS, STAGE};
+use declared::Declared;
 use session::{Refused, Session};
 use threads::SMALL_BYTES;
 
@@ -160,12 +161,7 @@ impl AdbcManager {
     }
 
     /// What is staged: its rows, and its columns where the engine is asked for them.
-    fn seen(
-        &self,
-        session: &mut Session,
-        target: &Target,
-        stage: &str,
-    ) -> Result<(Content, Vec<(String, String)>), IoError> {
+    fn seen(&self, session: &mut Session, target: &Target, stage: &str) -> Result<(Content, Declared), IoError> {
         let told = self.told(target);
         if let Some(slice) = &target.slice {
             let other = slice::strangers(session, stage, slice).map_err(&told)?;
@@ -186,11 +182,11 @@ impl AdbcManager {
             // Told with each row of many it would cost more.
             true => (self.content(session, target, stage, None)?, None),
             false => {
-                let (rows, declared) = typed::rows(session, stage).map_err(&told)?;
+                let (rows, declared) = declared::rows(session, stage).map_err(&told)?;
                 (self.content_of(target, rows)?, declared)
             }
         };
-        let declared = declared.map_or_else(|| view::declared(session, stage), Ok).map_err(&told)?;
+        let declared = declared.map_or_else(|| declared::of_table(session, stage), Ok).map_err(&told)?;
         if let Some((name, _)) = declared.iter().find(|it| it.1.contains("TIME WITH TIME ZONE")) {
             let help = "its rows would be told apart by the time of day alone: cast it to time or text".to_owned();
             let cause = format!("column `{name}` is a time with an offset, which is not supported");
@@ -470,23 +466,23 @@ impl AdbcManager {
     }
 
     /// Whether columns are declared as they were: the same rows may be of another type.
-    fn is_declared_as(&self, target: &Target, stored: &StoredOutput) -> Result<bool, IoError> {
-        let StoredOutput::Token(bytes) = stored else { return Ok(true) };
-        let Some(recorded) = serde_json::from_slice::<Token>(bytes).ok().and_then(|it| it.declared) else {
-            return Ok(true);
-        };
-        Ok(self.declared_now(target)?.is_none_or(|it| *it == *recorded))
+    fn is_declared_as(&self, target: &Target, recorded: &Token) -> Result<bool, IoError> {
+        let Some(recorded) = &recorded.declared else { return Ok(true) };
+        Ok(self.declared_now(target)?.is_none_or(|it| *it == **recorded))
     }
 
     /// What was recorded of this very place, or what is to be said instead.
-    fn version_recorded(&self, stored: &StoredOutput) -> Result<Digest, Probed> {
+    fn version_recorded(&self, stored: &StoredOutput) -> Result<(Digest, Token), Probed> {
         let StoredOutput::Token(bytes) = stored else { return Err(Probed::Modified) };
         // Another kind of manager has other words.
         let Ok(token) = serde_json::from_slice::<Token>(bytes) else { return Err(Probed::Modified) };
         if token.place != self.database.place.shown {
             return Err(Probed::Elsewhere(self.database.place.shown.clone()));
         }
-        token.version.parse().map_err(|_| Probed::Modified)
+        match token.version.parse() {
+            Ok(version) => Ok((version, token)),
+            Err(_) => Err(Probed::Modified),
+        }
     }
 }
 
@@ -598,7 +594,7 @@ impl IoManager for AdbcManager {
 
     fn probe(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
         let version = match self.version_recorded(stored) {
-            Ok(version) => version,
+            Ok((version, _)) => version,
             Err(probed) => return Ok(probed),
         };
         if !self.database.may_be_there()? {
@@ -611,14 +607,14 @@ impl IoManager for AdbcManager {
     }
 
     fn probe_in_full(&self, target: &Target, stored: &StoredOutput) -> Result<Probed, IoError> {
-        let version = match self.version_recorded(stored) {
-            Ok(version) => version,
+        let (version, recorded) = match self.version_recorded(stored) {
+            Ok(recorded) => recorded,
             Err(probed) => return Ok(probed),
         };
         Ok(match self.version(target)? {
             None => Probed::Missing,
             Some(it) if it.data_version != version => Probed::Modified,
-            Some(_) if self.is_declared_as(target, stored)? => Probed::Same,
+            Some(_) if self.is_declared_as(target, &recorded)? => Probed::Same,
             Some(_) => {
                 self.database.forget(&self.ledger_name(target));
                 Probed::Modified
@@ -671,12 +667,12 @@ impl IoManager for AdbcManager {
         let told = self.told(target);
         let Some(staged) = staged else {
             let mut session = self.database.session()?;
-            return view::declared(&mut session, &table_name(target)).map_err(told).map(|it| lines_of(&it));
+            return declared::of_table(&mut session, &table_name(target)).map_err(told).map(|it| lines_of(&it));
         };
         let name = self.stage_table(target, &staged.attempt);
         let mut held = self.staged(staged)?;
         if held.content.is_none() {
-            let look = |session: &mut Session, table: &str| view::declared(session, table).map_err(told);
+            let look = |session: &mut Session, table: &str| declared::of_table(session, table).map_err(told);
             held.declared = self.look(staged, &mut held, look)?;
         }
         let declared = lines_of(&held.declared);

@@ -40,21 +40,6 @@ fn behind_name(text: &str) -> &str {
     text[end.unwrap_or(text.len())..].trim_start()
 }
 
-/// Names of columns in DuckDB and what they are declared as, the values of an enum among it.
-///
-/// # Errors
-/// What the engine says.
-pub fn declared(session: &mut Session, name: &str) -> Result<Vec<(String, String)>, Refused> {
-    let table = session.engine.literal(&session.qualified(name));
-    let rows = session.texts(&format!("select name, type from pragma_table_info({table})"))?;
-    let text = |it: Option<String>| it.unwrap_or_default();
-    let pair = |row: Vec<Option<String>>| {
-        let mut row = row.into_iter();
-        (text(row.next().flatten()), text(row.next().flatten()))
-    };
-    Ok(rows.into_iter().map(pair).collect())
-}
-
 /// Runs statements of people's own, in order.
 ///
 /// # Errors

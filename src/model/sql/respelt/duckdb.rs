@@ -90,10 +90,9 @@ impl Respelling {
         }
         let (is_with, selects) = (self.around().is_with, self.around().selects);
         let is_in_brackets = self.came_after_token(&Token::LParen);
-        let is_trimming = is_in_brackets && self.before(2).is_some_and(|it| is_word(it, "trim"));
         let is_first =
             self.is_beginning() || self.came_after(&SETS) || is_with && self.came_after_token(&Token::RParen);
-        if !self.is(0, "from") || selects || !is_first || is_trimming {
+        if !self.is(0, "from") || selects || !is_first || self.is_trimming() {
             return false;
         }
         self.around().selects = true;

@@ -1,5 +1,5 @@
-//! Rows of a table of DuckDB and what its columns are declared as, in one question: for a small table a second one
-//! costs as much as the first.
+//! What columns are declared as in DuckDB, which what it hands over does not tell: of a table, along with its rows, of a
+//! query.
 
 use arrow::{
     array::AsArray,
@@ -14,7 +14,33 @@ use crate::exec::table::Rows;
 /// Names of columns, and what they are declared as, the values of an enum among it.
 pub type Declared = Vec<(String, String)>;
 
-/// All rows of a table. Of one without rows it is not told how its columns are declared.
+/// Of a table or view.
+///
+/// # Errors
+/// What the engine says.
+pub fn of_table(session: &mut Session, name: &str) -> Result<Declared, Refused> {
+    let table = session.engine.literal(&session.qualified(name));
+    pairs(session, &format!("select name, type from pragma_table_info({table})"))
+}
+
+/// Of what a query gives.
+///
+/// # Errors
+/// What the engine says.
+pub fn of_query(session: &mut Session, query: &str) -> Result<Declared, Refused> {
+    pairs(session, &format!("describe {query}"))
+}
+
+fn pairs(session: &mut Session, asked: &str) -> Result<Declared, Refused> {
+    let pair = |row: Vec<Option<String>>| {
+        let mut row = row.into_iter();
+        Some((row.next()??, row.next()??))
+    };
+    Ok(session.texts(asked)?.into_iter().filter_map(pair).collect())
+}
+
+/// All rows of a table, in one question with the rest: for a small table a second one costs as much as the first. Of one
+/// without rows it is not told how its columns are declared.
 ///
 /// # Errors
 /// What the engine says.
