@@ -747,6 +747,24 @@ mod tests {
         assert_eq!(manager.probe_witnessed(&target("one"), &one).unwrap(), (Probed::Same, None));
     }
 
+    /// One that was sealed when seals did not count their breaks is doubted once, and sealed as they are now.
+    #[test]
+    fn a_seal_of_earlier_times_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = ProjectPath::resolve(&ProjectPath::root(), "db.sqlite").unwrap();
+        let manager = SqliteManager::new(folder.path().to_owned(), &path, Maker::new("it"));
+        let one = publish(&manager, "one", "1,x\n");
+        let earlier = "drop table _assets_seal; create table _assets_seal (one integer primary key check (one = 1), counter integer not null); \
+                       insert into _assets_seal values (1, 7); update _assets_tables set attempt = 'attempt-one'";
+        Connection::open(&manager.database).unwrap().execute_batch(earlier).unwrap();
+        assert_eq!(manager.probe(&target("one"), &one).unwrap(), Probed::Same);
+        assert!(!manager.is_foreign(&target("one")).unwrap());
+        let two = publish(&manager, "two", "2,y\n");
+        let (found, witness) = manager.probe_witnessed(&target("two"), &two).unwrap();
+        assert_eq!(found, Probed::Same);
+        assert!(witness.is_some());
+    }
+
     /// Without it every question would read every table in full.
     #[test]
     fn what_was_written_down_is_believed_until_somebody_else_writes() {

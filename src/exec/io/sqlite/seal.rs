@@ -96,7 +96,11 @@ fn last(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
 
 /// Whether a table or column is not there.
 fn is_of_shape(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::Unknown)
+    let code = match error {
+        rusqlite::Error::SqlInputError { error, .. } => Some(error.code),
+        other => other.sqlite_error_code(),
+    };
+    code == Some(ErrorCode::Unknown)
 }
 
 /// Which file it is, and the count of changes as it stands on disk; `None` in WAL mode, or for a database that is not there yet.
