@@ -465,7 +465,7 @@ fn many_tables_at_once_by_commands() {
     let run = project.run(&["materialize"]);
     let said = format!("{}{}", run.stdout, run.stderr);
     assert_ne!(run.code, 0, "{said}");
-    assert!(said.contains("public.v rests on it and was not made by this tool"), "{said}");
+    assert!(said.contains("public.v rests on it and was not made by this project"), "{said}");
     assert_eq!(database.rows("select a from v"), ["3"]);
     database.run("drop view v");
     project.run(&["materialize"]).succeeded();

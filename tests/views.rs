@@ -226,7 +226,7 @@ fn postgres_keeps_what_rests_on_what_is_replaced() {
     shop.run("create view theirs as select customer from customers");
     shop.project.write("orders.csv", "customer,amount\nann,9\n");
     let said = shop.project.run(&["materialize"]).exited(1).stderr;
-    assert!(said.contains("raw_orders: shop.theirs rests on it and was not made by this tool"), "{said}");
+    assert!(said.contains("raw_orders: shop.theirs rests on it and was not made by this project"), "{said}");
     assert!(said.contains("drop view \"shop\".\"theirs\""), "{said}");
     assert_eq!(shop.value("select sum(amount) from raw_orders"), "8");
     // A view on a view that gets one column more need not be dropped.
@@ -716,4 +716,38 @@ fn what_triggers_do_is_seen() {
         assert_eq!(shop.value("select n from other"), "205", "{kept:?}");
         assert_ne!(shop.project.run(&["status", "--refresh", "-s", "other"]).code, 0, "{kept:?}");
     }
+}
+
+/// Each of the two takes the view away and makes it again.
+#[test]
+fn tables_beneath_one_view_are_replaced_at_once() {
+    let shop = Shop::of(
+        Kept::Postgres,
+        "[vars]\nk = 100\n[asset.orders]\nsql = \"select {{ vars.k }} as n\"\n[asset.customers]\nsql = \"select {{ vars.k }} as m\"\n\
+         [asset.sold]\nsql = \"select {{ vars.k }} as o\"\n\
+         [asset.joined]\nsql = \"select n, m, o from orders, customers, sold\"\nmaterialized = \"view\"\n\
+         [asset.again]\nsql = \"select n + m as n from joined\"\nmaterialized = \"view\"\n",
+    );
+    shop.ran();
+    for k in 101..113 {
+        shop.project.edit("assets.toml", &format!("k = {}", k - 1), &format!("k = {k}"));
+        shop.project.run(&["materialize", "-j", "4"]).succeeded();
+        assert_eq!(shop.value("select n from again"), (2 * k).to_string());
+    }
+}
+
+/// A view of another project is somebody else's, though this tool made it.
+#[test]
+fn a_view_of_another_project_is_not_taken_away() {
+    let shop = Shop::of(Kept::Postgres, "[asset.orders]\nsql = \"select 1 as id, 2 as amount\"\n");
+    shop.ran();
+    let manifest = shop.project.read("assets.toml");
+    let other = manifest.replace("name = \"test\"", "name = \"beta\"").replace("[asset.orders]", "[asset.totals]");
+    let query = "select sum(amount) as amount from shop.orders\"\nmaterialized = \"view\"\nexternal_tables = [\"shop.orders\"]";
+    shop.project.write("assets.toml", other.replace("select 1 as id, 2 as amount\"", query));
+    shop.ran();
+    shop.project.write("assets.toml", manifest.replace("2 as amount", "2 as price"));
+    let said = shop.project.run(&["materialize"]).exited(1).stderr;
+    assert!(said.contains("shop.totals rests on it and was not made by this project"), "{said}");
+    assert_eq!(shop.value("select amount from totals"), "2");
 }

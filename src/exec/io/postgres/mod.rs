@@ -241,8 +241,11 @@ impl PostgresManager {
             swap::asked(client, &hook.shown, &hook.text)?;
         }
         let (stamp, gone) = match &staged.target.slice {
-            Some(slice) => (slice::put(client, schema, (&name, &stage), slice)?, Vec::new()),
-            None => Swap { staged, schema, name: &name, stage: &stage }.run(client)?,
+            Some(slice) => {
+                let hooks_follow = !publishing.post_hooks.is_empty();
+                (slice::put(client, schema, (&name, &stage), (slice, hooks_follow))?, Vec::new())
+            }
+            None => Swap { staged, maker: &self.maker, schema, name: &name, stage: &stage }.run(client)?,
         };
         self.gone().insert(self.shown(&staged.target), gone);
         for hook in &publishing.post_hooks {

@@ -7,7 +7,10 @@ use super::{
     connect::{Address, words},
     row, rows,
     stamp::{Look, Stamp, look},
-    swap::{Unswapped, asked},
+    swap::{
+        Unswapped, asked,
+        carried::{Carried, Onto},
+    },
     table::{drop, find, qualified, quoted},
 };
 use crate::exec::io::{
@@ -20,7 +23,7 @@ pub fn put(
     client: &mut Client,
     schema: &str,
     (name, stage): (&str, &str),
-    slice: &Slice,
+    (slice, hooks_follow): (&Slice, bool),
 ) -> Result<Option<Stamp>, Unswapped> {
     let what = format!("table {name}");
     let (table, staged) = (qualified(schema, name), qualified(schema, stage));
@@ -28,10 +31,16 @@ pub fn put(
     client.execute("select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext($1))", &[&table])?;
     let new = columns(client, schema, stage).map_err(Unswapped::Refused)?;
     if !is_settled(client, schema, name, slice)? {
-        let is_there = find(client, schema, name)?.is_some();
-        if !is_there || columns(client, schema, name).map_err(Unswapped::Refused)? != new {
-            let gone = if is_there { format!("drop table {table}; ") } else { String::new() };
-            asked(client, &what, &format!("{gone}create table {table} (like {staged})"))?;
+        match (find(client, schema, name)?, find(client, schema, stage)?) {
+            (Some(old), Some(made)) => {
+                if columns(client, schema, name).map_err(Unswapped::Refused)? != new {
+                    let onto = Onto { old: old.oid, new: made.oid, name: &table, is_view: false, hooks_follow };
+                    let carried = Carried::from(client, &onto)?;
+                    asked(client, &what, &format!("drop table {table}; create table {table} (like {staged})"))?;
+                    carried.put(client)?;
+                }
+            }
+            _ => asked(client, &what, &format!("create table {table} (like {staged})"))?,
         }
     }
     let old = columns(client, schema, name).map_err(Unswapped::Refused)?;

@@ -3,7 +3,7 @@
 //! Inside of one transaction, which is neither begun nor ended here. Views of ours that rest on a table are made
 //! again over the new one; those of other people are never dropped: nothing is published then.
 
-mod carried;
+pub mod carried;
 
 use postgres::{Client, Error};
 
@@ -17,10 +17,12 @@ use super::{
 };
 use crate::{
     base::digest::Digest,
-    exec::io::{Content, IoError, Staged},
+    exec::io::{Content, IoError, Staged, maker::Maker},
 };
 
 const CONTEXT: &str = "assets view 1";
+/// Whoever takes views away to make them again holds it.
+const VIEWS_LOCK: i64 = 0x6173_7365_7476;
 
 /// Why nothing was put there.
 pub enum Unswapped {
@@ -37,6 +39,7 @@ impl From<Error> for Unswapped {
 /// What is put where.
 pub struct Swap<'a> {
     pub staged: &'a Staged,
+    pub maker: &'a Maker,
     pub schema: &'a str,
     pub name: &'a str,
     pub stage: &'a str,
@@ -62,7 +65,13 @@ impl Swap<'_> {
         if !publishing.view {
             client.batch_execute(&version::forgotten(&qualified(self.schema, self.stage)))?;
         }
-        let resting = self.resting(client)?;
+        let mut resting = self.resting(client)?;
+        if !resting.is_empty() {
+            // Whoever replaces another table beneath the same view takes that away too. Asked before anything of ours is
+            // locked, and again after that.
+            client.execute("select pg_catalog.pg_advisory_xact_lock($1)", &[&VIEWS_LOCK])?;
+            resting = self.resting(client)?;
+        }
         if publishing.view && !resting.is_empty() && self.in_place(client)? {
             return Ok((None, Vec::new()));
         }
@@ -141,7 +150,9 @@ impl Swap<'_> {
         let mut resting = Vec::with_capacity(found.len());
         for it in found {
             let (schema, name, kind): (String, String, String) = (it.get(1), it.get(2), it.get(3));
-            let is_ours = kind == "v" && (name.starts_with(STAGE) || row(client, &schema, &name)?.is_some());
+            let is_ours = kind == "v"
+                && (name.starts_with(STAGE)
+                    || row(client, &schema, &name)?.is_some_and(|it| self.maker.is_own(&it.signature)));
             resting.push(Resting { oid: it.get(0), schema, name, is_ours });
         }
         Ok(resting)
@@ -150,7 +161,7 @@ impl Swap<'_> {
     fn rests(&self, on: &Resting) -> IoError {
         IoError::Refused {
             what: self.name.to_owned(),
-            cause: format!("{}.{} rests on it and was not made by this tool", on.schema, on.name),
+            cause: format!("{}.{} rests on it and was not made by this project", on.schema, on.name),
             help: format!(
                 "it would be dropped with what it reads, so nothing was published: make it an asset with materialized = \"view\", \
                  or drop it: drop view {}",

@@ -1,5 +1,6 @@
 //! What people have put on a table or view beside its rows, and what is put on the one that takes its place: who may do
-//! what with it, comments, the options of a view, whose it is.
+//! what with it, comments, the options of a view, whose a table is. A view reads with the rights of its owner, which is
+//! whoever makes it: of one that was somebody else's no rights are given on.
 //!
 //! What is new comes first: what cannot be put on it (a rule that reads a column that went) is left out, and the rest is
 //! not. Only row security is never left out: where its policies do not go with the new columns, nobody but the owner sees
@@ -61,6 +62,8 @@ found as (
     union all
     select 1, 'hides', '' from options where option_name = 'security_invoker' and not views
     union all
+    select 1, 'hides', '' from old where $4::text = 'view' and pg_catalog.pg_get_userbyid(relowner) <> current_user
+    union all
     select 2, 'right', format('security label for %I on %s is %L', l.provider, p.what, l.label)
         from pg_catalog.pg_seclabel l join places p on p.place = l.objsubid
         where l.classoid = 'pg_catalog.pg_class'::regclass and l.objoid = $1
@@ -104,11 +107,9 @@ found as (
             ' with check (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')')
         from old join pg_catalog.pg_policy p on p.polrelid = old.oid where $4::text = 'table'
     union all
-    select 11, 'policy', format('alter table %s force row level security', $3::text)
-        from old where relforcerowsecurity and $4::text = 'table'
-    union all
     select 12, 'owner', format('alter %s %s owner to %I', $4::text, $3::text, pg_catalog.pg_get_userbyid(relowner))
-        from old where pg_catalog.pg_get_userbyid(relowner) <> current_user and pg_catalog.pg_has_role(relowner, 'usage'))
+        from old where $4::text = 'table' and pg_catalog.pg_get_userbyid(relowner) <> current_user
+            and pg_catalog.pg_has_role(relowner, 'usage'))
 select kind, statement from found order by turn, statement";
 
 impl Carried {
@@ -125,9 +126,8 @@ impl Carried {
         }
         statements.extend(found.each("option"));
         statements.extend(found.each("word"));
-        let mut carried = Carried { row_security: String::new(), statements };
+        let mut carried = Carried { row_security, statements };
         if !onto.hooks_follow {
-            carried.row_security = row_security;
             carried.statements.extend(found.each("once"));
             carried.statements.push(found.together("policy"));
         }
