@@ -45,7 +45,7 @@ fn target(shape: Shape, text: &str) -> Target {
         in_place: false,
         publishing: Default::default(),
         slice: None,
-        alike: Vec::new(),
+        slices: None,
     }
 }
 

@@ -124,15 +124,12 @@ fn keys_that_a_column_takes_for_one_value_are_refused() {
             .env("ASSETS_DUCKDB_LIBRARY", duckdb::library().to_str().unwrap());
         project.write_manifest(&keys(io, "sales", "cast('{{ partition.key }}' as integer)"));
         let refused = project.run(&["materialize"]).exited(1);
-        for told in [
-            "rows with \"shop\" = '1' are rows with \"shop\" = '01' too",
-            "make shop a text",
-            "Finished 1 built, 2 failed",
-        ] {
+        for told in ["its column takes the two keys for one value", "or make shop a text", "Finished 2 built, 1 failed"]
+        {
             assert!(refused.stderr.contains(told), "{io}: {}", refused.stderr);
         }
-        let rows = project.run(&["query", "select shop, n from sales", "--format", "csv"]).succeeded();
-        assert_eq!(rows.stdout, "shop,n\n2,5\n", "{io}");
+        let rows = project.run(&["query", "select shop, n from sales order by shop", "--format", "csv"]).succeeded();
+        assert_eq!(rows.stdout, "shop,n\n1,5\n2,5\n", "{io}");
         project.write_manifest(&keys(io, "named", "'{{ partition.key }}'"));
         project.run(&["materialize"]).succeeded();
         let rows = project.run(&["query", "select shop from named order by shop", "--format", "csv"]).succeeded();
@@ -142,11 +139,11 @@ fn keys_that_a_column_takes_for_one_value_are_refused() {
     let project = Project::new().env("URL", &database.url());
     project.write_manifest(&format!(
         "default_io = \"db\"\n{postgres}\n[partitions.hourly]\ntype = \"time\"\nevery = \"hour\"\nstart = \"2025-01-01\"\n\
-         end = \"2025-01-01T02:00\"\nformat = \"%Y-%m-%d %H:%M\"\n[asset.hits]\nsql = \"select cast('{{{{ partition.start }}}}' as date) as hour, 1 as n\"\n\
+         end = \"2025-01-01T02:00\"\nformat = \"%Y%m%dT%H%M\"\n[asset.hits]\nsql = \"select cast('{{{{ partition.start }}}}' as date) as hour, 1 as n\"\n\
          partitions = \"hourly\"\npartition_column = \"hour\"\n"
     ));
     let refused = project.run(&["materialize"]).exited(1);
-    let told = "rows with \"hour\" = '2025-01-01 00:00' are rows with \"hour\" = '2025-01-01 01:00' too";
+    let told = "its column takes the two keys for one value";
     assert!(refused.stderr.contains(told), "{}", refused.stderr);
 }
 

@@ -463,3 +463,31 @@ fn a_database_that_is_written_to_while_it_is_read_is_read_again() {
     assert!(told.contains("the database of a was written while it was read"), "{told}");
     project.settled(&[]);
 }
+
+/// Somebody who never stops to write to tables of their own keeps nothing from being made.
+#[test]
+fn others_may_write_beside_it_all_the_time() {
+    let query = "select sum(s.value % 7 + a.n) as n from a, generate_series(1, 5000000) s";
+    let project = Project::new().manifest(&format!(
+        "[io.files]\ntype = \"fs\"\nroot = \"data\"\n[io.db]\ntype = \"sqlite\"\npath = \"shop.sqlite\"\n\
+         [asset.a]\nsql = \"select 1 as n\"\nio = \"db\"\n[asset.b]\nsql = \"{query}\"\nio = \"files\"\n\
+         [asset.c]\nsql = \"select n + 1 as n from a\"\nio = \"db\"\n"
+    ));
+    project.run(&["materialize", "-s", "a"]).succeeded();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let others = database(&project);
+            others.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+            others.execute_batch("create table sessions (n)").unwrap();
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                others.execute_batch("insert into sessions values (1)").unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(3));
+            }
+        });
+        let run = project.run(&["materialize"]);
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        run.succeeded();
+    });
+    project.settled(&[]);
+}

@@ -743,7 +743,8 @@ fn a_view_of_another_project_is_not_taken_away() {
     shop.ran();
     let manifest = shop.project.read("assets.toml");
     let other = manifest.replace("name = \"test\"", "name = \"beta\"").replace("[asset.orders]", "[asset.totals]");
-    let query = "select sum(amount) as amount from shop.orders\"\nmaterialized = \"view\"\nexternal_tables = [\"shop.orders\"]";
+    let query =
+        "select sum(amount) as amount from shop.orders\"\nmaterialized = \"view\"\nexternal_tables = [\"shop.orders\"]";
     shop.project.write("assets.toml", other.replace("select 1 as id, 2 as amount\"", query));
     shop.ran();
     shop.project.write("assets.toml", manifest.replace("2 as amount", "2 as price"));

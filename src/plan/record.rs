@@ -36,6 +36,11 @@ impl AttemptId {
     pub fn new(run: &RunId, step: usize, attempt: u32) -> Self {
         AttemptId(format!("{}-{step}-{attempt}", run.0))
     }
+
+    /// Whether nothing was tried before it.
+    pub fn is_first(&self) -> bool {
+        self.0.rsplit('-').next() == Some("1")
+    }
 }
 
 /// One stored version of an asset partition.

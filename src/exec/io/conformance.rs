@@ -147,7 +147,7 @@ impl World<'_> {
             in_place: false,
             publishing: Default::default(),
             slice: None,
-            alike: Vec::new(),
+            slices: None,
         }
     }
 
@@ -164,7 +164,7 @@ impl World<'_> {
             in_place: false,
             publishing: Default::default(),
             slice: None,
-            alike: Vec::new(),
+            slices: None,
         }
     }
 

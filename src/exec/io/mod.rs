@@ -17,7 +17,7 @@ pub mod registry;
 pub mod slice;
 pub mod sqlite;
 
-pub use slice::Slice;
+pub use slice::{Slice, Slices};
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -59,9 +59,8 @@ pub struct Target {
     pub publishing: Publishing,
     /// Which rows of its table are this partition; `None` for all of them.
     pub slice: Option<Slice>,
-    /// The slices of other partitions whose keys a column may take for the same value, as `01` and `1`. Told when it is
-    /// to be made, else none.
-    pub alike: Vec<Slice>,
+    /// How the slices of its other partitions are told by their keys. Known when it is to be made, else not.
+    pub slices: Option<Slices>,
 }
 
 impl Target {

@@ -1,5 +1,7 @@
 //! Which rows of a table are one partition of it, and what is said of rows that are not.
 
+use std::{fmt, sync::Arc};
+
 use serde::{Deserialize, Serialize};
 
 use super::{IoError, Target};
@@ -40,36 +42,65 @@ pub fn strangers(what: &str, rows: i64, slice: &Slice) -> IoError {
     }
 }
 
-/// What is said of rows that another partition would take for its own, and replace.
-fn claimed_twice(what: &str, slice: &Slice, other: &Slice) -> IoError {
-    IoError::Refused {
-        what: what.to_owned(),
-        cause: format!(
-            "rows with {} are rows with {} too: a column takes the two keys for one value",
-            slice.condition(),
-            other.condition()
-        ),
-        help: format!(
-            "each of the two partitions would replace the rows of the other: make {} a text, or of a type that tells \
-             the keys apart, or take away one of the keys",
-            slice.names()
-        ),
+/// Tells the slice of a partition of one asset by its key.
+#[derive(Clone)]
+pub struct Slices(Arc<dyn Fn(&str) -> Option<Slice> + Send + Sync>);
+
+impl Slices {
+    pub fn new(of: impl Fn(&str) -> Option<Slice> + Send + Sync + 'static) -> Slices {
+        Slices(Arc::new(of))
+    }
+
+    pub fn of(&self, key: &str) -> Option<Slice> {
+        (self.0)(key)
     }
 }
 
-/// Refuses what is staged if another partition would replace its rows, or it those of another: a column may take the two
-/// keys for one value. Asked once what is staged has the columns of the table; `are_both` tells of a slice whether any row,
-/// staged or there, is of this one and of that.
+impl fmt::Debug for Slices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Slices")
+    }
+}
+
+/// What is not a part of what a target is.
+impl PartialEq for Slices {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// Refuses to take away the rows of another partition: a column may take the keys of the two for one value, as `1` and
+/// `01`, or two hours of a day. Asked when a partition is published for the first time and rows with its key are there
+/// already. `published` are the names under which the others are written down; `are_both` tells whether there is a row of
+/// this one and of that.
 ///
 /// # Errors
 /// There is such a row; those of asking.
-pub fn claimed_once(target: &Target, mut are_both: impl FnMut(&Slice) -> Result<bool, IoError>) -> Result<(), IoError> {
-    let Some(slice) = &target.slice else { return Ok(()) };
-    for other in &target.alike {
-        if are_both(other)? {
+pub fn taken_once<E>(
+    target: &Target,
+    published: impl IntoIterator<Item = String>,
+    mut are_both: impl FnMut(&Slice) -> Result<bool, E>,
+) -> Result<Result<(), IoError>, E> {
+    let (Some(slice), Some(slices)) = (&target.slice, &target.slices) else { return Ok(Ok(())) };
+    let others = published.into_iter().filter_map(|it| it.split_once('@').and_then(|(_, key)| slices.of(key)));
+    for other in others.filter(|it| it != slice) {
+        if are_both(&other)? {
             let table = target.path.file_name().map(|it| it.to_string_lossy()).unwrap_or_default();
-            return Err(claimed_twice(&format!("table {table}"), slice, other));
+            return Ok(Err(taken_twice(&format!("table {table}"), slice, &other)));
         }
     }
-    Ok(())
+    Ok(Ok(()))
+}
+
+fn taken_twice(what: &str, slice: &Slice, other: &Slice) -> IoError {
+    let (own, others) = (slice.condition(), other.condition());
+    IoError::Refused {
+        what: what.to_owned(),
+        cause: format!("rows with {own} are those with {others}: its column takes the two keys for one value"),
+        help: format!(
+            "each of the two partitions would replace the rows of the other: take away one of the keys, or make {} a text, or \
+             of a type that tells them apart, and drop the table so that it is made anew",
+            slice.names()
+        ),
+    }
 }

@@ -11,7 +11,7 @@ use crate::{
     base::{at_once::at_once, clock::Clock, env::Environment, id::IdVec},
     exec::{
         defer::Deferred,
-        io::{IoError, IoManager, Probed, Slice, Target},
+        io::{IoError, IoManager, Probed, Slice, Slices, Target},
         jobserver::Jobserver,
         lock::LockTable,
     },
@@ -86,7 +86,7 @@ impl Workspace {
             in_place: self.project.ops[asset.op].in_place,
             publishing: asset.publishing.clone(),
             slice: self.slice(node, partition).filter(|_| self.project.is_in_database(node)),
-            alike: Vec::new(),
+            slices: None,
         }
     }
 
@@ -96,10 +96,12 @@ impl Workspace {
         if target.slice.is_none() {
             return target;
         }
-        let keys = self.partitions.of_node(node);
-        let places = keys.place(partition.as_str()).map(|it| keys.alike(it)).unwrap_or_default();
-        let others = places.into_iter().filter_map(|it| self.slice(node, &keys.key(it)?));
-        Target { alike: others.collect(), ..target }
+        let project = Arc::clone(&self.project);
+        let of = move |key: &str| {
+            let columns = project.partitioning.slice(node, &PartitionKey::new(key))?;
+            Some(Slice { columns })
+        };
+        Target { slices: Some(Slices::new(of)), ..target }
     }
 
     /// Which rows are of one partition: of the one table that holds them all, or of what a query gives for several.

@@ -235,9 +235,13 @@ fn said(attempting: &Attempting, node: NodeId, emptied: &[(NodeId, CheckReport)]
 }
 
 /// What was written to while it was read, where that shows only right after it. A query reads until it has ended; what
-/// others are given was copied before they began.
+/// others are given was copied before they began. Next to somebody who writes to other tables all the time nothing would
+/// ever be made: from the second attempt on it is what the tables hold that counts.
 fn torn(context: &RunContext<'_>, step: &PlanStep, attempting: &Attempting) -> Option<String> {
     let workspace = context.workspace;
+    if !attempting.id.is_first() {
+        return None;
+    }
     match workspace.project.ops[step.op].action {
         Action::Sql(_) => {
             attempting.torn.clone().or_else(|| attempting.stored.iter().find_map(|it| it.torn(workspace)))

@@ -133,12 +133,16 @@ fn unknown(args: &InitArgs) -> Failure {
     }
 }
 
-/// The files of the project; it is named after its folder where that is a name.
+/// The files of the project, which is named after its folder: its name tells its tables from those of others.
 fn written(template: &Template, folder: &Path) -> Vec<(&'static str, String)> {
     let own = fs::canonical(folder).ok();
     let name = own.as_deref().unwrap_or(folder).file_name().and_then(|it| it.to_str());
-    let plain = |it: &&str| it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-' || it == b'_');
-    let name = name.filter(plain).unwrap_or(template.name);
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || it == '-' || it == '_';
+    let name = name.unwrap_or_default().replace(|it| !is_plain(it), "-");
+    let name = match name.trim_matches('-') {
+        "" => template.name,
+        name => name,
+    };
     let declared = format!("name = \"{}\"", template.name);
     let files = template.files.iter().map(|(path, text)| {
         let is_manifest = *path == MANIFEST;

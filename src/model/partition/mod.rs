@@ -11,7 +11,6 @@
 //!
 //! Pure: the moment and the names of dynamic partitions are passed in. Nothing here knows assets.
 
-mod alike;
 mod calendar;
 mod cron;
 mod hours;

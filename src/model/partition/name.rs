@@ -3,9 +3,7 @@
 //! Keys become names of files, arguments and words of `--partition`, so what means something there
 //! is not for keys. Knows nothing of time.
 
-use std::sync::{Arc, OnceLock};
-
-use super::alike::{Alike, grouped};
+use std::sync::Arc;
 
 /// Why a text cannot be a key.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -64,8 +62,6 @@ pub struct Names {
     listed: Arc<[Arc<str>]>,
     /// Places in `listed`, by name.
     by_name: Arc<[u32]>,
-    /// Found out when it is first asked for.
-    alike: Arc<OnceLock<Alike>>,
 }
 
 impl Names {
@@ -80,7 +76,7 @@ impl Names {
         let twice = by_name.windows(2).filter(|it| listed[it[0] as usize] == listed[it[1] as usize]);
         match twice.map(|it| it[1] as usize).min() {
             Some(again) => Err(again),
-            None => Ok(Names { listed, by_name: by_name.into(), alike: Arc::default() }),
+            None => Ok(Names { listed, by_name: by_name.into() }),
         }
     }
 
@@ -90,7 +86,7 @@ impl Names {
         listed.sort();
         listed.dedup();
         let by_name = (0..listed.len()).map(|it| u32::try_from(it).unwrap_or(u32::MAX)).collect();
-        Names { listed: listed.into(), by_name, alike: Arc::default() }
+        Names { listed: listed.into(), by_name }
     }
 
     pub fn len(&self) -> usize {
@@ -108,11 +104,6 @@ impl Names {
     pub fn place(&self, name: &str) -> Option<usize> {
         let found = self.by_name.binary_search_by(|it| (*self.listed[*it as usize]).cmp(name)).ok()?;
         Some(self.by_name[found] as usize)
-    }
-
-    /// Which of them a column may take for one.
-    pub(super) fn alike(&self) -> &Alike {
-        self.alike.get_or_init(|| grouped(&self.listed))
     }
 
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &str> + Clone {

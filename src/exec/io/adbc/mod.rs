@@ -46,7 +46,7 @@ use crate::{
             Capabilities, Content, IoError, IoManager, Loaded, Probed, Recovered, Slice, Staged, Target,
             hooked::{Hooked, gone},
             lines_of,
-            slice::{claimed_once, strangers},
+            slice::{strangers, taken_once},
         },
         lock::LockName,
         table::{Rows, TableError, read},
@@ -168,12 +168,7 @@ impl AdbcManager {
             if other > 0 {
                 return Err(strangers(&format!("table {}", table_name(target)), other, slice));
             }
-            let name = table_name(target);
-            slice::shape(session, (&name, stage), slice)?;
-            claimed_once(target, |other| {
-                let mut is_in = |table: &str| slice::has_both(session, table, slice, other).map_err(&told);
-                Ok(is_in(stage)? || is_in(&name)?)
-            })?;
+            slice::shape(session, (&table_name(target), stage), slice)?;
         }
         if !self.declares(target) {
             return self.content(session, target, stage, None).map(|it| (it, Vec::new()));
@@ -386,6 +381,14 @@ impl AdbcManager {
         let (session, name, engine) = (&mut session, table_name(&staged.target), self.database.place.engine);
         self.database.mixes();
         let one = self.database.alone();
+        // Before the table may be made anew.
+        let own = self.ledger_name(&staged.target);
+        if !self.database.is_published(session, &own).map_err(&told)?
+            && slice::is_taken(session, &name, slice).map_err(&told)?
+        {
+            let others = self.database.published(session, &name).map_err(&told)?;
+            taken_once(&staged.target, others, |it| slice::has_both(session, &name, slice, it)).map_err(&told)??;
+        }
         if !engine.transactional {
             slice::make(session, (&name, &stage), slice).map_err(&told)?;
         }

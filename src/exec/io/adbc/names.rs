@@ -170,6 +170,30 @@ impl Database {
         Ok(())
     }
 
+    /// Whether a partition is written down.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn is_published(&self, session: &mut Session, part: &str) -> Result<bool, Refused> {
+        let part = &*self.called(part);
+        if session.engine.holds {
+            return Ok(locked(&self.state).names.written.contains(part));
+        }
+        let row = format!("select 1 from {} where name = {}", session.qualified(OURS), session.engine.literal(part));
+        Ok(!session.texts(&row)?.is_empty())
+    }
+
+    /// The names under which the partitions of a table are written down.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn published(&self, session: &mut Session, table: &str) -> Result<Vec<String>, Refused> {
+        let parts = format!("{}@", self.called(table));
+        let (length, of) = (parts.chars().count(), session.engine.literal(&parts));
+        let query = format!("select name from {} where substr(name, 1, {length}) = {of}", session.qualified(OURS));
+        Ok(session.texts(&query)?.into_iter().flatten().flatten().collect())
+    }
+
     /// Whether more is written down of a table, or of partitions of it, than that they are ours.
     pub fn is_written(&self, name: &str) -> bool {
         let name = &*self.called(name);

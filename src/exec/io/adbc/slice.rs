@@ -60,14 +60,24 @@ pub fn strangers(session: &mut Session, stage: &str, slice: &Slice) -> Result<i6
     count(session, &format!("select count(*) from {staged} where ({condition}) is not true"))
 }
 
-/// Whether a table is there and has a row of both slices.
+/// Whether a table has rows of the slice.
+///
+/// # Errors
+/// What the engine says.
+pub fn is_taken(session: &mut Session, table: &str, slice: &Slice) -> Result<bool, Refused> {
+    if session.kind_of(table)?.is_none() {
+        return Ok(false);
+    }
+    let Some(own) = condition(session, table, slice)? else { return Ok(false) };
+    let row = format!("select 1 from {} where {own} limit 1", session.qualified(table));
+    Ok(!session.texts(&row)?.is_empty())
+}
+
+/// Whether a table has a row of both slices.
 ///
 /// # Errors
 /// What the engine says.
 pub fn has_both(session: &mut Session, table: &str, one: &Slice, other: &Slice) -> Result<bool, Refused> {
-    if session.kind_of(table)?.is_none() {
-        return Ok(false);
-    }
     let (Some(one), Some(other)) = (condition(session, table, one)?, condition(session, table, other)?) else {
         return Ok(false);
     };

@@ -3,7 +3,7 @@
 use crate::{
     base::fs,
     exec::{
-        io::{Capabilities, Content, IoError, Loaded, Probed, Recovered, Slice, Staged, Target},
+        io::{Capabilities, Content, IoError, Loaded, Probed, Recovered, Slice, Slices, Staged, Target},
         table::write::csv_text,
     },
     model::key::PartitionKey,
@@ -31,8 +31,11 @@ const fn applies(it: Capabilities) -> bool {
 
 /// One of the table of this case. Keys are as people make them, quotes and all.
 fn part(world: &World, key: &str) -> Target {
-    let slice = Slice { columns: vec![("part".to_owned(), key.to_owned())] };
-    Target { partition: PartitionKey::new(key), slice: Some(slice), ..world.table("it") }
+    Target { partition: PartitionKey::new(key), slice: of_column(key), ..world.table("it") }
+}
+
+fn of_column(key: &str) -> Option<Slice> {
+    Some(Slice { columns: vec![("part".to_owned(), key.to_owned())] })
 }
 
 /// Rows of the partition with these numbers.
@@ -129,27 +132,27 @@ fn rows_of_others_are_refused(world: &World) -> Outcome {
 
 /// Each would replace the rows of the other.
 fn two_keys_of_one_value_are_refused(world: &World) -> Outcome {
-    let slice = |key: &str| part(world, key).slice.into_iter().collect::<Vec<_>>();
-    let alike = |key: &str, other: &str| Target { alike: slice(other), ..part(world, key) };
-    let refused = |target: &Target, number: u32, csv: &str| {
-        let stage = world.stage(target, number)?;
-        fs::write(&stage.path, csv.as_bytes())?;
-        match world.manager.inspect(&stage) {
-            Err(IoError::Refused { .. }) => Ok(world.manager.discard(&stage)?),
-            other => Err(Broken(format!("{csv:?} was taken for {}: {other:?}", target.partition.as_str()))),
-        }
-    };
+    let known = |key: &str| Target { slices: Some(Slices::new(of_column)), ..part(world, key) };
     // A text tells them apart, whatever it looks like.
-    published(world, &alike("a", "A"), 1, &[1])?;
-    published(world, &alike("A", "a"), 2, &[2])?;
-    same("the partition", &numbers(world, &alike("a", "A"))?, &Some(vec![1]))?;
+    published(world, &known("1x"), 1, &[1])?;
+    published(world, &known("01x"), 2, &[2])?;
+    same("the partition", &numbers(world, &known("1x"))?, &Some(vec![1]))?;
     world.manager.delete(&world.table("it"))?;
-    refused(&alike("1", "01"), 3, "n,part\n1,1\n")?;
-    // There are rows of the one, and the other has none.
-    let (stage, content) = staged(world, &part(world, "1"), 4, "n,part\n1,1\n")?;
-    world.manager.publish(&stage, &content)?;
-    refused(&alike("01", "1"), 5, "n,part\n")?;
-    same("the rows that were there", &numbers(world, &part(world, "1"))?, &Some(vec![1]))
+    let stored = published(world, &known("1"), 3, &[1])?;
+    published(world, &known("2"), 4, &[2])?;
+    for (number, csv) in [(5, "n,part\n7,1\n"), (6, "n,part\n")] {
+        let stage = world.stage(&known("01"), number)?;
+        fs::write(&stage.path, csv.as_bytes())?;
+        match world.manager.inspect(&stage).and_then(|it| world.manager.publish(&stage, &it)) {
+            Err(IoError::Refused { .. }) => world.manager.discard(&stage)?,
+            other => return Err(Broken(format!("{csv:?} took the rows of another partition away: {other:?}"))),
+        }
+        same("the rows that were there", &numbers(world, &known("1"))?, &Some(vec![1]))?;
+        same("probe", &world.manager.probe(&known("1"), &stored)?, &Probed::Same)?;
+    }
+    // What it has made it may make again.
+    published(world, &known("1"), 7, &[3])?;
+    same("the partition", &numbers(world, &known("1"))?, &Some(vec![3]))
 }
 
 fn other_columns_are_refused(world: &World) -> Outcome {

@@ -34,7 +34,7 @@ use crate::{
             hooked::{Hooked, gone},
             lines_of,
             maker::Maker,
-            slice::{claimed_once, strangers},
+            slice::strangers,
         },
         table::{TableError, read},
     },
@@ -243,6 +243,7 @@ impl PostgresManager {
         let (stamp, gone) = match &staged.target.slice {
             Some(slice) => {
                 let hooks_follow = !publishing.post_hooks.is_empty();
+                slice::taken_once(client, schema, &staged.target, slice)?;
                 (slice::put(client, schema, (&name, &stage), (slice, hooks_follow))?, Vec::new())
             }
             None => Swap { staged, maker: &self.maker, schema, name: &name, stage: &stage }.run(client)?,
@@ -432,11 +433,6 @@ impl IoManager for PostgresManager {
             }
             let names = (&*table_name(&staged.target), &*name);
             slice::shape(&mut session.client, &session.schema, names, slice, &self.address)?;
-            claimed_once(&staged.target, |other| {
-                let (client, schema) = (&mut session.client, &session.schema);
-                let mut is_in = |table: &str| self.told(slice::has_both(client, schema, table, slice, other));
-                Ok(is_in(names.1)? || is_in(names.0)?)
-            })?;
         } else if let Some(made) = self.told(version::noted(&mut session.client, &session.schema, &name))? {
             return Ok(made.into());
         }

@@ -4,6 +4,7 @@
 use postgres::{Client, Error, GenericClient};
 
 use super::{
+    OURS,
     connect::{Address, words},
     row, rows,
     stamp::{Look, Stamp, look},
@@ -12,10 +13,12 @@ use super::{
         carried::{Carried, Onto},
     },
     table::{drop, find, qualified, quoted},
+    table_name,
 };
 use crate::exec::io::{
     IoError, Slice, Target,
     fit::{Column, fit, other_columns},
+    slice,
 };
 
 /// Replaces the rows of the slice by those that are staged, and takes the stage away. The stamp is that of the slice.
@@ -27,8 +30,6 @@ pub fn put(
 ) -> Result<Option<Stamp>, Unswapped> {
     let what = format!("table {name}");
     let (table, staged) = (qualified(schema, name), qualified(schema, stage));
-    // Two partitions at once would both make the table.
-    client.execute("select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext($1))", &[&table])?;
     let new = columns(client, schema, stage).map_err(Unswapped::Refused)?;
     if !is_settled(client, schema, name, slice)? {
         match (find(client, schema, name)?, find(client, schema, stage)?) {
@@ -86,14 +87,39 @@ pub fn strangers(client: &mut Client, schema: &str, stage: &str, slice: &Slice) 
     Ok(client.query_one(&text, &[])?.get(0))
 }
 
-/// Whether a table is there and has a row of both slices.
-pub fn has_both(client: &mut Client, schema: &str, table: &str, one: &Slice, other: &Slice) -> Result<bool, Error> {
-    if find(client, schema, table)?.is_none() {
-        return Ok(false);
+/// Refuses to take away rows of another partition, and keeps others of this table waiting until the transaction has ended:
+/// two partitions at once would both make it.
+pub fn taken_once(client: &mut Client, schema: &str, target: &Target, slice: &Slice) -> Result<(), Unswapped> {
+    let name = table_name(target);
+    let table = qualified(schema, &name);
+    client.execute("select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext($1))", &[&table])?;
+    if find(client, schema, &name)?.is_none() || row(client, schema, &target.ledger_name())?.is_some() {
+        return Ok(());
     }
-    let (table, one, other) = (qualified(schema, table), one.condition(), other.condition());
-    let row = format!("select 1 from {table} where ({one}) and ({other}) limit 1");
-    Ok(client.query_opt(&row, &[])?.is_some())
+    let own = slice.condition();
+    // Its column may be another one from now on.
+    let some = format!("select 1 from {table} where {own} limit 1");
+    if !is_so(client, &some)? {
+        return Ok(());
+    }
+    let published = format!("select name from {} where starts_with(name, $1 || '@')", qualified(schema, OURS));
+    let published: Vec<String> = client.query(&published, &[&name])?.iter().map(|it| it.get(0)).collect();
+    let are_both = |other: &Slice| {
+        is_so(client, &format!("select 1 from {table} where ({own}) and ({}) limit 1", other.condition()))
+    };
+    slice::taken_once(target, published, are_both)?.map_err(Unswapped::Refused)
+}
+
+/// Whether a query gives a row; of one that the table does not allow it is not so.
+fn is_so(client: &mut Client, query: &str) -> Result<bool, Error> {
+    client.batch_execute("savepoint assets_ask")?;
+    match client.query_opt(query, &[]) {
+        Ok(found) => client.batch_execute("release savepoint assets_ask").map(|()| found.is_some()),
+        Err(error) if error.as_db_error().is_some() => {
+            client.batch_execute("rollback to savepoint assets_ask").map(|()| false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 pub fn delete(client: &mut impl GenericClient, schema: &str, name: &str, slice: &Slice) -> Result<(), Error> {

@@ -28,7 +28,7 @@ use crate::{
         hooked::{Hooked, gone},
         lines_of,
         maker::Maker,
-        slice::claimed_once,
+        slice::taken_once,
         sqlite::{
             kept::Connections,
             seal::Seal,
@@ -145,12 +145,6 @@ impl SqliteManager {
             if !old.is_empty() {
                 slice::shape(&old, &connection, &name)?;
             }
-            claimed_once(&staged.target, |other| {
-                let is_there =
-                    |live: &Connection| Ok(table::exists(live, &name)? && slice::has_both(live, &name, slice, other)?);
-                let staged = slice::has_both(&connection, STAGED, slice, other).map_err(|it| self.error(&it))?;
-                Ok(staged || self.ask(is_there)?.unwrap_or(false))
-            })?;
         }
         // Whether a partition fits the table is asked again: another may have made that meanwhile.
         let is_settled = staged.target.slice.is_none();
@@ -259,6 +253,11 @@ impl SqliteManager {
         let error = |it: rusqlite::Error| self.error(&it);
         if let Some(slice) = &staged.target.slice {
             transaction.execute_batch(OURS).map_err(error)?;
+            if slice::is_taken(transaction, &staged.target, slice).map_err(error)? {
+                let others = slice::published(transaction, &name).map_err(error)?;
+                taken_once(&staged.target, others, |it| slice::has_both(transaction, &name, slice, it))
+                    .map_err(error)??;
+            }
             slice::put(transaction, &name, slice)?;
             // Of the table as a whole it was not said since.
             transaction.execute("delete from main._assets_tables where name = ?", [&name]).map_err(error)?;
@@ -701,7 +700,7 @@ mod tests {
             in_place: false,
             publishing: Default::default(),
             slice: None,
-            alike: Vec::new(),
+            slices: None,
         }
     }
 

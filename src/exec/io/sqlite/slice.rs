@@ -117,6 +117,25 @@ pub fn delete(transaction: &Transaction<'_>, name: &str, slice: &Slice) -> rusql
     transaction.execute_batch(&format!("delete from main.{} where {}", quoted(name), slice.condition()))
 }
 
+/// Whether rows of a partition are there that was never published.
+pub fn is_taken(transaction: &Transaction<'_>, target: &Target, slice: &Slice) -> rusqlite::Result<bool> {
+    let name = table_name(target);
+    let written = "select 1 from main._assets_tables where name = ?";
+    if !exists(transaction, &name)?
+        || transaction.query_row(written, [target.ledger_name()], |_| Ok(())).optional()?.is_some()
+    {
+        return Ok(false);
+    }
+    exists_row(transaction, &format!("select 1 from main.{} where {} limit 1", quoted(&name), slice.condition()))
+}
+
+/// The names under which partitions of a table are written down.
+pub fn published(connection: &Connection, name: &str) -> rusqlite::Result<Vec<String>> {
+    let parts = format!("{name}@");
+    let text = "select name from main._assets_tables where substr(name, 1, length(?1)) = ?1 collate nocase";
+    connection.prepare(text)?.query_map([&parts], |it| it.get(0))?.collect()
+}
+
 /// Whether a table has a row of both slices.
 pub fn has_both(connection: &Connection, table: &str, one: &Slice, other: &Slice) -> rusqlite::Result<bool> {
     let (one, other, table) = (one.condition(), other.condition(), quoted(table));
