@@ -480,7 +480,7 @@ fn read_by_a_command(database: &Database<'_>) -> Project {
 type = "postgres"
 url = "{{ env.URL }}"
 [asset.a]
-sql = "select 1 as n union all select 2"
+sql = "select 1 as n, 'sad'::mood as m union all select 2, 'sad'"
 io = "db"
 [asset.gathered]
 sql = "select n from a"
@@ -491,7 +491,7 @@ sql = "select n from gathered"
 materialized = "view"
 io = "db"
 [asset.b]
-command = "touch started; until [ -e go ]; do sleep 0.01; done; cat {{ inputs.a }} {{ inputs.seen }} > {{ output }}"
+command = "touch started; until [ -e go ]; do sleep 0.01; done; cat {{ inputs.seen }} > {{ output }}"
 deps = ["a", "seen"]
 "#,
     )
@@ -500,6 +500,7 @@ deps = ["a", "seen"]
 #[test]
 fn what_is_changed_and_changed_back_while_it_is_read_is_read_again() {
     let database = Server::shared().database();
+    database.run("create type mood as enum ('sad')");
     for (table, changes) in [
         ("a", &["update a set n = 3 where n = 2", "update a set n = 2 where n = 3"][..]),
         // Rows of several publications, read by way of a view.
@@ -511,6 +512,7 @@ fn what_is_changed_and_changed_back_while_it_is_read_is_read_again() {
                 "create or replace view seen as select n from gathered",
             ],
         ),
+        ("a", &["alter type mood rename value 'sad' to 'glad'", "alter type mood rename value 'glad' to 'sad'"]),
         ("", &["create table other as select 1 as n", "drop table other"]),
     ] {
         let project = read_by_a_command(&database);

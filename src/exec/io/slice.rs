@@ -44,7 +44,9 @@ pub fn strangers(what: &str, rows: i64, slice: &Slice) -> IoError {
 
 /// Tells the slice of a partition of one asset by its key.
 #[derive(Clone)]
-pub struct Slices(Arc<dyn Fn(&str) -> Option<Slice> + Send + Sync>);
+pub struct Slices(Arc<ByKey>);
+
+type ByKey = dyn Fn(&str) -> Option<Slice> + Send + Sync;
 
 impl Slices {
     pub fn new(of: impl Fn(&str) -> Option<Slice> + Send + Sync + 'static) -> Slices {

@@ -72,6 +72,15 @@ pub struct Part {
 fn all_in_parts(request: &Request, made: i64, laid: i64) -> Result<(), Failed> {
     match made - laid {
         0 => Ok(()),
+        ..0 => {
+            let message = format!(
+                "{} rows are of more than one partition: their columns take two keys for one value",
+                laid - made
+            );
+            let help =
+                format!("make {} a text, or of a type that tells the keys apart", request.parts[0].slice.names());
+            Err(Failed { help: Some(help), ..Failed::plain(message) })
+        }
         rest => {
             let (slice, several) = (&request.parts[0].slice, request.parts.len());
             let (of, help) = match several {

@@ -654,7 +654,7 @@ impl IoManager for AdbcManager {
             // More is known once it is open.
             let is_there = self.database.may_have(&name) && session.kind_of(&name)?.is_some();
             // Asked after that: another partition may have made the table meanwhile.
-            Ok(is_there && !self.database.is_ours(&mut session, &name)?)
+            Ok(is_there && !self.database.is_ours(&mut session, &name, &target.ledger_name())?)
         })();
         found.map_err(self.told(target))
     }

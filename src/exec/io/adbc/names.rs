@@ -200,18 +200,26 @@ impl Database {
         locked(&self.state).names.written.iter().any(|it| it == name || is_other_cut(it, name))
     }
 
-    /// Whether a table was made by this tool, or some partition of it.
+    /// Whether a table was made for this project, or some partition of it. Of a partition that is written down itself, as
+    /// `part`, it is not told by the others.
     ///
     /// # Errors
     /// What the engine says.
-    pub fn is_ours(&self, session: &mut Session, table: &str) -> Result<bool, Refused> {
-        let table = &*self.called(table);
+    pub fn is_ours(&self, session: &mut Session, table: &str, part: &str) -> Result<bool, Refused> {
+        let (table, part) = (&*self.called(table), &*self.called(part));
         let (engine, ours) = (session.engine, session.qualified(OURS));
         if engine.holds {
             let names = &locked(&self.state).names;
+            if names.written.contains(part) {
+                return Ok(!names.foreign.contains(part));
+            }
             let is_of = |it: &String| it == table || is_other_cut(it, table);
             let is_written = names.written.difference(&names.foreign).any(is_of);
             return Ok(is_written || names.marked.contains(table) || names.unmarked.contains(table));
+        }
+        let own = format!("select attempt from {ours} where name = {}", engine.literal(part));
+        if let Some(signature) = session.texts(&own)?.into_iter().flatten().flatten().next() {
+            return Ok(self.place.maker.is_own(&signature));
         }
         let parts = format!("{table}@");
         let (length, parts, table) = (parts.chars().count(), engine.literal(&parts), engine.literal(table));

@@ -544,9 +544,16 @@ impl IoManager for PostgresManager {
                 return Ok(true);
             }
             let ours = qualified(schema, OURS);
-            let rows = format!("select distinct attempt from {ours} where name = $1 or starts_with(name, $1 || '@')");
-            let found = client.query(&rows, &[&name])?;
-            Ok(!found.iter().any(|it| self.maker.is_own(it.get(0))))
+            let rows = format!(
+                "select distinct attempt, name = $2 from {ours} where name = $1 or starts_with(name, $1 || '@') order by 2 desc"
+            );
+            let found = client.query(&rows, &[&name, &target.ledger_name()])?;
+            // Of a partition that is written down itself it is not told by the others.
+            let is_told = |it: &&postgres::Row| it.get(1);
+            Ok(match found.iter().find(is_told) {
+                Some(it) => !self.maker.is_own(it.get(0)),
+                None => !found.iter().any(|it| self.maker.is_own(it.get(0))),
+            })
         })();
         self.told(found)
     }

@@ -45,8 +45,10 @@ pub fn look(client: &mut impl GenericClient, schema: &str, name: &str, condition
     let described = client.query_one(
         "select coalesce(string_agg(format('%s %L %s %s %s %s', attnum, attname, atttypid, atttypmod, attisdropped, attcollation), ',' \
              order by attnum), ''), coalesce(bool_or(not attisdropped and atttypid >= $2), false), \
-             coalesce(string_agg(xmin::text, ',' order by attnum), '') \
-             from pg_catalog.pg_attribute where attrelid = $1 and attnum > 0",
+             coalesce(string_agg(concat_ws('-', a.xmin, (select xmin from pg_catalog.pg_type t where t.oid = atttypid and t.oid >= $2), \
+                 (select string_agg(xmin::text, '+' order by oid) from pg_catalog.pg_enum e where e.enumtypid = atttypid)), ',' \
+                 order by attnum), '') \
+             from pg_catalog.pg_attribute a where attrelid = $1 and attnum > 0",
         &[&oid, &FIRST_OF_USERS],
     )?;
     let (columns, of_users, declared_by) = (described.get(0), described.get(1), described.get(2));
