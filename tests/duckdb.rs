@@ -465,6 +465,29 @@ fn one_process_at_a_time_has_the_file() {
     assert_eq!(ran(&project), ["quick built"]);
 }
 
+/// What is believed of the file is what it is once it is ours alone: whoever had it open until then may have written.
+#[test]
+fn what_others_write_before_they_let_go_of_the_file_is_found() {
+    let project =
+        project("[asset.a]\nsql = \"select 1 as n\"\nio = \"wh\"\n[asset.b]\nsql = \"select 2 as n\"\nio = \"wh\"\n");
+    project.run(&["materialize"]).succeeded();
+    let mut held = Opened::new(&project.path("wh.duckdb"));
+    let run = project.start(&["materialize", "--force", "-s", "b"]);
+    // It has the library, and so wants the file.
+    let maps = format!("/proc/{}/maps", run.pid());
+    while !std::fs::read_to_string(&maps).unwrap().contains("libduckdb") {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    held.run("update a set n = 7");
+    drop(held);
+    run.finish().succeeded();
+    project.run(&["status", "-s", "b"]).succeeded();
+    let status = project.run(&["status", "-s", "a"]).exited(3).stdout;
+    assert!(status.contains("output was modified"), "{status}");
+    assert_eq!(ran(&project), ["a built"]);
+    assert_eq!(asked(&project, "select n from a"), ["1"]);
+}
+
 #[test]
 fn names_that_are_odd_are_kept() {
     let project = project(

@@ -225,10 +225,12 @@ impl Database {
         let (engine, secrets) = (self.place.engine, Arc::new(self.place.secrets.clone()));
         let is_new = state.open.is_none();
         if is_new {
+            let open = self.open()?;
+            // Not before: whoever had it until then may have written.
             if let Some(ledger) = &self.ledger {
                 state.known = ledger.begin()?;
             }
-            state.open = Some(self.open()?);
+            state.open = Some(open);
         }
         let open = state.open.as_ref().expect("opened above");
         let connection = open.new_connection().map_err(|it| self.failed(it.message))?;
