@@ -41,6 +41,7 @@ mod normal_form;
 mod objects;
 mod oracle;
 mod oracle_sql;
+mod oracle_stores;
 mod partition;
 mod partition_oracle;
 mod partition_oracle_tables;

@@ -36,12 +36,16 @@ pub struct Opened {
 
 impl Opened {
     pub fn new(file: &Path) -> Opened {
+        Opened::tried(file).unwrap()
+    }
+
+    /// Or why not: somebody else may have it.
+    pub fn tried(file: &Path) -> Result<Opened, Box<dyn Error>> {
         let entrypoint: &[u8] = b"duckdb_adbc_init";
-        let mut driver =
-            ManagedDriver::load_dynamic_from_filename(library(), Some(entrypoint), AdbcVersion::V110).unwrap();
+        let mut driver = ManagedDriver::load_dynamic_from_filename(library(), Some(entrypoint), AdbcVersion::V110)?;
         let path = OptionDatabase::Other("path".to_owned());
-        let database = driver.new_database_with_opts([(path, file.to_str().unwrap().into())]).unwrap();
-        Opened { connection: database.new_connection().unwrap(), _database: database }
+        let database = driver.new_database_with_opts([(path, file.to_str().unwrap().into())])?;
+        Ok(Opened { connection: database.new_connection()?, _database: database })
     }
 
     pub fn run(&mut self, sql: &str) {
