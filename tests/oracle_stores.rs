@@ -595,7 +595,7 @@ impl Bench<'_> {
             self.tell(format!("not asked: {told_here}"));
         }
         self.tell(format!("not fresh: {told}"));
-        let wanted = self.graph.from_scratch();
+        let wanted = self.graph.made_from_scratch();
         let mut wrong = Vec::new();
         for asset in &self.graph.assets {
             // What lies on a server is not looked at unless one asks for that.

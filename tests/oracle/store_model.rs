@@ -282,7 +282,7 @@ keys = ["0", "1", "2", "3"]
     }
 
     /// What everything would hold if it were made from scratch now.
-    pub fn from_scratch(&self) -> BTreeMap<String, Rows> {
+    pub fn made_from_scratch(&self) -> BTreeMap<String, Rows> {
         let mut all = BTreeMap::new();
         for (name, rows) in &self.sources {
             let mut table = Rows::from([((0, 0), 1)]);
