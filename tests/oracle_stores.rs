@@ -130,8 +130,11 @@ impl Action {
             2 => Action::Run(Arguments::one(*random.pick(&[at, below]), true)),
             _ => Action::Run(Arguments::one(*random.pick(&[at, below]), false)),
         };
-        if random.one_in(3) {
-            return vec![there, Action::Run(Arguments::one(below, true)), back];
+        let forced = Arguments::one(below, true);
+        match random.below(4) {
+            0 => return vec![there, Action::Run(forced), back],
+            1 => return vec![Action::Meanwhile(forced, random.below(400) as u64, Box::new(there)), back],
+            _ => {}
         }
         let mut all = vec![there];
         for _ in 0..1 + random.below(3) {
